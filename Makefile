@@ -1,0 +1,64 @@
+# On a fresh machine, `make demo` and `make test` need only python3 (3.11 or newer, with venv) and make.
+# The rest is installed into .venv at the first call, and again when pyproject.toml changes.
+
+PYTHON ?= python3
+JOBS ?= 2
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint format types bench fuzz clean distclean
+.NOTPARALLEL:
+
+help:
+	@echo "make demo       schedule a photograph's blur step by step"
+	@echo "make test       all tests; ARGS='-k name' for some of them"
+	@echo "make fuzz       random definitions under random schedules, far more than 'make test' runs"
+	@echo "make bench      against NumPy, Numba and others"
+	@echo "make lint       ruff's rules and format; 'make format' repairs what it can"
+	@echo "make types      mypy --strict, and the stubs of typings/ against the installed llvmlite"
+	@echo "make clean      remove caches and build products; 'make distclean' removes $(VENV) as well"
+
+demo: $(VENV)/.installed-demo
+	$(BIN)/python tutorials/demo.py $(ARGS)
+
+test: $(VENV)/.installed-test
+	$(BIN)/pytest -n $(JOBS) --dist=loadfile $(ARGS)
+
+fuzz: $(VENV)/.installed-test
+	POLYSCHED_FUZZ_CASES=$${POLYSCHED_FUZZ_CASES:-5000} $(BIN)/pytest -n $(JOBS) tests/fuzz $(ARGS)
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+	MYPYPATH=typings $(BIN)/stubtest --ignore-missing-stub llvmlite
+
+$(VENV)/.installed-%: pyproject.toml | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "polysched needs Python 3.11 or newer, and '$(PYTHON)' is not: say 'make PYTHON=python3.12 ...'" >&2; \
+	  exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make a virtual environment: on Debian and Ubuntu, 'apt install python3-venv'" >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+clean:
+	rm -rf build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov
+	find sched tests tutorials benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+distclean: clean
+	rm -rf $(VENV)

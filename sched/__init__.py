@@ -1,0 +1,51 @@
+"""polysched: tensor computations defined once, schedules proven legal by isl, kernels compiled by LLVM."""
+
+from .compute.define import compute
+from .compute.evaluate import evaluate
+from .compute.expr import Size
+from .compute.functions import (
+    abs,
+    cast,
+    ceil,
+    checked,
+    clamp,
+    cos,
+    exp,
+    floor,
+    isnan,
+    log,
+    maximum,
+    minimum,
+    pow,
+    select,
+    sin,
+    sqrt,
+    tanh,
+    trunc,
+)
+from .compute.reductions import all, any, argmax, argmin, max, min, prod, reduce_axis, sum
+from .compute.tensor import Tensor, placeholder, scalar, size_var
+from .errors import (
+    ArgumentError,
+    BoundsError,
+    BudgetError,
+    DefinitionError,
+    LegalityError,
+    PolyschedError,
+    ScheduleError,
+    TargetError,
+)
+from .polyhedral import bounds as _bounds  # noqa: F401 - registers the prover that `compute` calls
+from .schedule.schedule import Schedule
+from .target.build import build
+from .target.kernel import Kernel
+from .target.machine import Target
+
+__version__ = "0.1.0"
+__all__ = [
+    "ArgumentError", "BoundsError", "BudgetError", "DefinitionError", "Kernel", "LegalityError", "PolyschedError",
+    "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "abs", "all", "any", "argmax", "argmin",
+    "build", "cast", "ceil", "checked", "clamp", "compute", "cos", "evaluate", "exp", "floor", "isnan", "log", "max",
+    "maximum", "min", "minimum", "placeholder", "pow", "prod", "reduce_axis", "scalar", "select", "sin", "size_var",
+    "sqrt", "sum", "tanh", "trunc",
+]  # fmt: skip

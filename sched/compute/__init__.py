@@ -1,0 +1,1 @@
+"""WHAT: element types, expressions, tensors, definitions, reductions and their NumPy reference."""

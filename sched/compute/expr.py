@@ -1,0 +1,404 @@
+"""The expression nodes: a small closed union of frozen dataclasses, and nothing that computes with them.
+
+`Expr` carries Python's operators, which build nodes through `operations.apply`. Nodes compare by identity, because
+`==` on an expression builds a comparison, as in every array language; `same` compares structure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ..errors import DefinitionError, Location
+from .dtypes import BOOL, INDEX, DType
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+
+def _apply(name: str, *operands: Any) -> Expr:
+    from .operations import apply  # noqa: PLC0415 - operations builds these nodes; the operators are only sugar for it
+
+    return apply(name, *operands)
+
+
+def _ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Expr:
+    from .operations import apply_ufunc  # noqa: PLC0415 - as above
+
+    return apply_ufunc(ufunc, method, inputs, options)
+
+
+class Expr:
+    """An element-wise expression. `dtype` is its type; `weak` says that it takes on its partner's type (NumPy 2)."""
+
+    __slots__ = ()
+    dtype: DType
+    weak: bool
+
+    @property
+    def is_data(self) -> bool:
+        """Whether the value comes from memory or from the caller: any value of its type, so arithmetic on it wraps."""
+        return False
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        """The operands: what `rebuild` replaces. The bounds of an axis are not operands."""
+        return ()
+
+    def with_children(self, operands: tuple[Expr, ...]) -> Expr:
+        """The node with other operands of the same types."""
+        assert not operands
+        return self
+
+    def shown(self, text: Callable[[Expr], str]) -> str:
+        """How a node that a later room adds is printed, given how its operands are."""
+        return f"{type(self).__name__}({', '.join(map(text, self.children))})"
+
+    def __add__(self, other: Any) -> Expr:
+        return _apply("add", self, other)
+
+    def __radd__(self, other: Any) -> Expr:
+        return _apply("add", other, self)
+
+    def __sub__(self, other: Any) -> Expr:
+        return _apply("sub", self, other)
+
+    def __rsub__(self, other: Any) -> Expr:
+        return _apply("sub", other, self)
+
+    def __mul__(self, other: Any) -> Expr:
+        return _apply("mul", self, other)
+
+    def __rmul__(self, other: Any) -> Expr:
+        return _apply("mul", other, self)
+
+    def __truediv__(self, other: Any) -> Expr:
+        return _apply("truediv", self, other)
+
+    def __rtruediv__(self, other: Any) -> Expr:
+        return _apply("truediv", other, self)
+
+    def __floordiv__(self, other: Any) -> Expr:
+        return _apply("floordiv", self, other)
+
+    def __rfloordiv__(self, other: Any) -> Expr:
+        return _apply("floordiv", other, self)
+
+    def __mod__(self, other: Any) -> Expr:
+        return _apply("mod", self, other)
+
+    def __rmod__(self, other: Any) -> Expr:
+        return _apply("mod", other, self)
+
+    def __pow__(self, other: Any) -> Expr:
+        return _apply("pow", self, other)
+
+    def __rpow__(self, other: Any) -> Expr:
+        return _apply("pow", other, self)
+
+    def __and__(self, other: Any) -> Expr:
+        return _apply("and", self, other)
+
+    def __rand__(self, other: Any) -> Expr:
+        return _apply("and", other, self)
+
+    def __or__(self, other: Any) -> Expr:
+        return _apply("or", self, other)
+
+    def __ror__(self, other: Any) -> Expr:
+        return _apply("or", other, self)
+
+    def __xor__(self, other: Any) -> Expr:
+        return _apply("xor", self, other)
+
+    def __rxor__(self, other: Any) -> Expr:
+        return _apply("xor", other, self)
+
+    def __lshift__(self, other: Any) -> Expr:
+        return _apply("shl", self, other)
+
+    def __rlshift__(self, other: Any) -> Expr:
+        return _apply("shl", other, self)
+
+    def __rshift__(self, other: Any) -> Expr:
+        return _apply("shr", self, other)
+
+    def __rrshift__(self, other: Any) -> Expr:
+        return _apply("shr", other, self)
+
+    def __neg__(self) -> Expr:
+        return _apply("neg", self)
+
+    def __pos__(self) -> Expr:
+        return self
+
+    def __invert__(self) -> Expr:
+        return _apply("not", self)
+
+    def __abs__(self) -> Expr:
+        return _apply("abs", self)
+
+    def __lt__(self, other: Any) -> Expr:
+        return _apply("lt", self, other)
+
+    def __le__(self, other: Any) -> Expr:
+        return _apply("le", self, other)
+
+    def __gt__(self, other: Any) -> Expr:
+        return _apply("gt", self, other)
+
+    def __ge__(self, other: Any) -> Expr:
+        return _apply("ge", self, other)
+
+    def __eq__(self, other: object) -> Expr:  # type: ignore[override]  # builds a node, as NumPy's arrays do
+        return _apply("eq", self, other)
+
+    def __ne__(self, other: object) -> Expr:  # type: ignore[override]
+        return _apply("ne", self, other)
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> NoReturn:
+        raise DefinitionError(
+            f"`{self}` has no truth value while a computation is being defined; combine conditions with & | ~ and "
+            "choose between values with ps.select(condition, if_true, if_false)"
+        )
+
+    def __iter__(self) -> NoReturn:
+        raise DefinitionError(f"`{self}` is one element and cannot be iterated over")
+
+    def __getitem__(self, index: Any) -> NoReturn:
+        raise DefinitionError(f"`{self}` is one element and cannot be indexed; all indices go into one A[i, j]")
+
+    def __index__(self) -> NoReturn:
+        raise DefinitionError(
+            f"`{self}` has no value while a computation is being defined, so it is no Python number: reduce over a "
+            "range with ps.sum(..., axis=ps.reduce_axis((0, n))), convert with ps.cast, use ps.sqrt for math.sqrt, and "
+            "read tables through a ps.placeholder"
+        )
+
+    __int__ = __float__ = __complex__ = __round__ = __index__
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Expr:
+        """NumPy's functions and scalars build nodes too: np.sqrt(A[i]) is ps.sqrt(A[i])."""
+        return _ufunc(ufunc, method, inputs, options)
+
+    def __str__(self) -> str:
+        from .printing import text  # noqa: PLC0415 - printing matches on the nodes of this module
+
+        return text(self)
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Const(Expr):
+    """A literal. Python's own numbers are weak; results of ps.cast are not."""
+
+    value: bool | int | float
+    dtype: DType
+    weak: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Size(Expr):
+    """A symbolic extent: one 64-bit integer a call, at least `min` and a multiple of `multiple_of`."""
+
+    name: str
+    min: int = 0
+    multiple_of: int = 1
+    dtype: DType = INDEX
+    weak: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Scalar(Expr):
+    """A scalar parameter of the kernel. `uid` orders it among the arguments."""
+
+    name: str
+    dtype: DType
+    uid: int
+    weak: bool = False
+
+    @property
+    def is_data(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Axis(Expr):
+    """An iteration variable with lower <= value < upper. The bounds are affine in sizes and enclosing axes."""
+
+    name: str
+    lower: Expr
+    upper: Expr
+    reduction: bool = False
+    location: Location | None = None
+    dtype: DType = INDEX
+    weak: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Op(Expr):
+    """An operation of `operations.OPERATIONS` on operands that already have the types it runs at.
+
+    `simple` is a note of `simplify` to itself that the node is its own result; other operands make another node.
+    """
+
+    name: str
+    operands: tuple[Expr, ...]
+    dtype: DType
+    weak: bool = False
+    simple: bool = field(default=False, init=False)
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        return self.operands
+
+    def with_children(self, operands: tuple[Expr, ...]) -> Expr:
+        return Op(self.name, operands, self.dtype, self.weak)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Cast(Expr):
+    """Conversion to `dtype`: integers wrap, floats to integers saturate (NaN gives 0), anything to bool is != 0."""
+
+    operand: Expr
+    dtype: DType
+    weak: bool = False
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        return (self.operand,)
+
+    def with_children(self, operands: tuple[Expr, ...]) -> Expr:
+        return replace(self, operand=operands[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Read(Expr):
+    """One element of a tensor."""
+
+    tensor: Tensor
+    indices: tuple[Expr, ...]
+    location: Location | None = None
+    weak: bool = False
+
+    @property
+    def dtype(self) -> DType:  # type: ignore[override]  # a read has its tensor's type and stores none of its own
+        return self.tensor.dtype
+
+    @property
+    def is_data(self) -> bool:
+        return True
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        return self.indices
+
+    def with_children(self, operands: tuple[Expr, ...]) -> Expr:
+        return replace(self, indices=operands)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Reduce(Expr):
+    """A reduction of `operand` over `axes`, outermost first; only ever the whole body of an equation.
+
+    `reassociate` says that the order of accumulation is free: declared by the user for float sums and products,
+    true by nature of every other reduction.
+    """
+
+    name: str
+    operand: Expr
+    axes: tuple[Axis, ...]
+    dtype: DType
+    reassociate: bool
+    weak: bool = False
+    location: Location | None = field(default=None)
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        return (self.operand,)
+
+    def with_children(self, operands: tuple[Expr, ...]) -> Expr:
+        return replace(self, operand=operands[0])
+
+
+def rebuild(expr: Expr, operands: tuple[Expr, ...]) -> Expr:
+    """The node with other operands, of the same types; the node itself where nothing changed."""
+    if all(a is b for a, b in zip(operands, expr.children, strict=True)):
+        return expr
+    return expr.with_children(operands)
+
+
+def transform(expr: Expr, function: Callable[[Expr], Expr], leave: Callable[[Expr], bool] | None = None) -> Expr:
+    """`expr` with `function` applied to every node, operands first, and once to a node that is used twice.
+
+    Nodes for which `leave` holds stay as they are, with all below them.
+    """
+    done: dict[int, Expr] = {}
+    pending = [expr]
+    while pending:
+        node = pending[-1]
+        operands = node.children
+        if id(node) in done:
+            pending.pop()
+        elif leave is not None and leave(node):
+            done[id(node)] = node
+        elif all(id(operand) in done for operand in operands):
+            done[id(node)] = function(rebuild(node, tuple(done[id(operand)] for operand in operands)))
+        else:
+            pending += reversed(operands)
+    return done[id(expr)]
+
+
+def walk(expr: Expr) -> Iterator[Expr]:
+    """Every node of `expr` once, its operands after the node."""
+    seen: set[int] = set()
+    pending = [expr]
+    while pending:
+        node = pending.pop()
+        if id(node) not in seen:
+            seen.add(id(node))
+            yield node
+            pending += reversed(node.children)
+
+
+def substitute(expr: Expr, values: dict[Axis, Expr]) -> Expr:
+    """`expr` with axes replaced by expressions."""
+    return transform(expr, lambda node: values.get(node, node) if isinstance(node, Axis) else node)
+
+
+def same(a: Expr, b: Expr) -> bool:
+    """Whether two expressions have the same structure over the same axes, sizes, scalars and tensors."""
+    if a is b:
+        return True
+    if type(a) is not type(b) or a.dtype != b.dtype:
+        return False
+    match a, b:
+        case Const(), Const():
+            return repr(a.value) == repr(b.value)
+        case Op(), Op():
+            alike = a.name == b.name
+        case Read(), Read():
+            alike = a.tensor is b.tensor
+        case Cast(), Cast():
+            alike = True
+        case Reduce(), Reduce():
+            alike = a.name == b.name and a.reassociate == b.reassociate and all(map(_is, a.axes, b.axes))
+        case _:
+            return False
+    return alike and len(a.children) == len(b.children) and all(map(same, a.children, b.children))
+
+
+def _is(a: object, b: object) -> bool:
+    return a is b
+
+
+def const(value: bool | int | float, dtype: DType = INDEX) -> Const:
+    """A literal of the given type; an index where no type is given."""
+    return Const(value, dtype)
+
+
+TRUE = Const(True, BOOL)

@@ -1,0 +1,149 @@
+"""The functions of elements that Python has no operator for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import DefinitionError
+from .dtypes import BOOL, dtype, resolve
+from .expr import Cast, Expr, Op
+from .operations import apply, as_expr, convert
+
+
+def select(condition: Any, if_true: Any, if_false: Any) -> Expr:
+    """`if_true` where the condition holds, else `if_false` (Halide's select, NumPy's where).
+
+    An affine condition guards its sides: an access in `if_true` need only be in bounds where the condition holds.
+
+    >>> import polysched as ps
+    >>> n = ps.size_var("n")
+    >>> A = ps.placeholder((n,), "float32", name="A")
+    >>> ps.compute((n,), lambda i: ps.select(i > 0, A[i - 1], 0.0), name="shifted").dtype.name
+    'float32'
+    """
+    guard, a, b = as_expr(condition), as_expr(if_true), as_expr(if_false)
+    if guard.dtype != BOOL:
+        raise DefinitionError(
+            f"the condition of ps.select is a {guard.dtype.name}; a condition is a bool, as in x != 0"
+        )
+    if a.weak and b.weak:
+        to = resolve("add", (a.dtype, b.dtype))
+    else:
+        keys = tuple((float if e.dtype.is_float else int) if e.weak else e.dtype for e in (a, b))
+        to = (BOOL,) if a.dtype == b.dtype == BOOL else resolve("maximum", keys)
+    if to is None:
+        raise DefinitionError(f"ps.select cannot choose between a {a.dtype} and a {b.dtype}; convert with ps.cast")
+    return Op("select", (guard, convert(a, to[-1]), convert(b, to[-1])), to[-1], a.weak and b.weak)
+
+
+def cast(to: Any, value: Any) -> Expr:
+    """`value` converted to the type `to`.
+
+    Integers wrap; a float becomes the nearest integer towards zero, saturated (NaN gives 0); bool is `!= 0`.
+
+    >>> import polysched as ps
+    >>> ps.cast("int8", ps.scalar("x", "float32")).dtype.name
+    'int8'
+    """
+    expr, target = as_expr(value), dtype(to)
+    return Cast(expr, target) if expr.dtype != target or expr.weak else expr
+
+
+def clamp(value: Any, low: Any, high: Any) -> Expr:
+    """`value` limited to low..high, both included: min(max(value, low), high).
+
+    As an index it makes every access provable, also one read from data.
+
+    >>> import polysched as ps
+    >>> n = ps.size_var("n", min=1)
+    >>> A = ps.placeholder((n,), "float32", name="A")
+    >>> edge = ps.compute((n,), lambda i: A[ps.clamp(i - 1, 0, n - 1)], name="edge")
+    """
+    return apply("min", apply("max", value, low), high)
+
+
+def checked(index: Any) -> Expr:
+    """An index read from data that is checked when the kernel runs.
+
+    A value outside the dimension it indexes raises `BoundsError` from the call, after which the outputs are not
+    defined. `ps.clamp` is the alternative that cannot fail.
+
+    >>> import polysched as ps
+    >>> n, m = ps.size_var("n"), ps.size_var("m")
+    >>> A, at = ps.placeholder((n,), "float32", name="A"), ps.placeholder((m,), "int32", name="at")
+    >>> gathered = ps.compute((m,), lambda i: A[ps.checked(at[i])], name="gathered")
+    """
+    expr = as_expr(index)
+    if not expr.dtype.is_int:
+        raise DefinitionError(f"ps.checked takes an integer index, not a {expr.dtype.name}")
+    return Op("checked", (expr,), expr.dtype)
+
+
+def sqrt(x: Any) -> Expr:
+    """The square root, correctly rounded."""
+    return apply("sqrt", x)
+
+
+def abs(x: Any) -> Expr:
+    """The absolute value; that of the least integer wraps to itself, as in NumPy."""
+    return apply("abs", x)
+
+
+def floor(x: Any) -> Expr:
+    """The greatest integer not above x, in the type of x."""
+    return apply("floor", x)
+
+
+def ceil(x: Any) -> Expr:
+    """The least integer not below x, in the type of x."""
+    return apply("ceil", x)
+
+
+def trunc(x: Any) -> Expr:
+    """x without its fraction, in the type of x."""
+    return apply("trunc", x)
+
+
+def isnan(x: Any) -> Expr:
+    """Whether x is not a number."""
+    return apply("isnan", x)
+
+
+def exp(x: Any) -> Expr:
+    """e to the power x. A scalar library call a lane: vector loops say so in a warning."""
+    return apply("exp", x)
+
+
+def log(x: Any) -> Expr:
+    """The natural logarithm. A scalar library call a lane: vector loops say so in a warning."""
+    return apply("log", x)
+
+
+def sin(x: Any) -> Expr:
+    """The sine of x radians. A scalar library call a lane: vector loops say so in a warning."""
+    return apply("sin", x)
+
+
+def cos(x: Any) -> Expr:
+    """The cosine of x radians. A scalar library call a lane: vector loops say so in a warning."""
+    return apply("cos", x)
+
+
+def tanh(x: Any) -> Expr:
+    """The hyperbolic tangent. A scalar library call a lane: vector loops say so in a warning."""
+    return apply("tanh", x)
+
+
+def pow(x: Any, y: Any) -> Expr:
+    """x to the power y; an integer x needs a literal exponent from 0 to 63."""
+    return apply("pow", x, y)
+
+
+def minimum(x: Any, y: Any) -> Expr:
+    """The smaller of two elements; NaN if either is NaN."""
+    return apply("min", x, y)
+
+
+def maximum(x: Any, y: Any) -> Expr:
+    """The larger of two elements; NaN if either is NaN."""
+    return apply("max", x, y)

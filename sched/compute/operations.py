@@ -1,0 +1,209 @@
+"""The operations: one table that says of each what NumPy calls it, and the one function that applies them.
+
+The table is read by typing (here), the NumPy reference, the printer and the code generator; a new operation is a
+row here and a case in the code generator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import DefinitionError
+from .dtypes import BOOL, DTYPES, FLOAT64, INDEX, DType, resolve
+from .expr import Cast, Const, Expr, Op
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`ufunc` is NumPy's name, whose types and values are ours; `symbol` is how Python writes it, if it does."""
+
+    name: str
+    ufunc: str
+    arity: int
+    symbol: str | None = None
+
+
+OPERATIONS: dict[str, Operation] = {
+    row.name: row
+    for row in (
+        Operation("add", "add", 2, "+"),
+        Operation("sub", "subtract", 2, "-"),
+        Operation("mul", "multiply", 2, "*"),
+        Operation("truediv", "true_divide", 2, "/"),
+        Operation("floordiv", "floor_divide", 2, "//"),
+        Operation("mod", "remainder", 2, "%"),
+        Operation("pow", "power", 2, "**"),
+        Operation("neg", "negative", 1, "-"),
+        Operation("abs", "absolute", 1),
+        Operation("min", "minimum", 2),
+        Operation("max", "maximum", 2),
+        Operation("lt", "less", 2, "<"),
+        Operation("le", "less_equal", 2, "<="),
+        Operation("gt", "greater", 2, ">"),
+        Operation("ge", "greater_equal", 2, ">="),
+        Operation("eq", "equal", 2, "=="),
+        Operation("ne", "not_equal", 2, "!="),
+        Operation("and", "bitwise_and", 2, "&"),
+        Operation("or", "bitwise_or", 2, "|"),
+        Operation("xor", "bitwise_xor", 2, "^"),
+        Operation("not", "invert", 1, "~"),
+        Operation("shl", "left_shift", 2, "<<"),
+        Operation("shr", "right_shift", 2, ">>"),
+        Operation("sqrt", "sqrt", 1),
+        Operation("floor", "floor", 1),
+        Operation("ceil", "ceil", 1),
+        Operation("trunc", "trunc", 1),
+        Operation("isnan", "isnan", 1),
+        Operation("exp", "exp", 1),
+        Operation("log", "log", 1),
+        Operation("sin", "sin", 1),
+        Operation("cos", "cos", 1),
+        Operation("tanh", "tanh", 1),
+    )
+}
+_UINT64 = DTYPES["uint64"]
+COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
+TRANSCENDENTAL = frozenset({"exp", "log", "sin", "cos", "tanh", "pow"})
+# Operations that no ufunc stands for; `apply` does not make them:
+#   select(condition, a, b)   both sides of one type; the condition guards what each side reads
+#   checked(x, low, high)     x, which must satisfy low <= x < high at run time
+#   fma(a, b, c)              a * b + c rounded once (two operations where the target has no fma)
+
+
+def as_expr(value: Any) -> Expr:
+    """`value` as an expression: Python's numbers become weak literals, NumPy's scalars keep their type."""
+    if isinstance(value, Expr):
+        return value
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, np.generic) and value.dtype.name in DTYPES:
+        return Const(value.item(), DTYPES[value.dtype.name])
+    if isinstance(value, bool):
+        return Const(value, BOOL)
+    if isinstance(value, int):
+        if not INDEX.lowest <= value <= DTYPES["uint64"].highest:
+            raise DefinitionError(f"the integer {str(value)[:40]} does not fit into 64 bits")
+        return Const(value, INDEX, weak=True)
+    if isinstance(value, float):
+        return Const(value, FLOAT64, weak=True)
+    raise DefinitionError(f"an expression cannot hold {_described(value)}")
+
+
+def _described(value: Any) -> str:
+    """What `value` is, and what to write in its place."""
+    match type(value).__name__:
+        case "Tensor":
+            return "a whole Tensor; index it to get an element, as in A[i, j]"
+        case "NoneType":
+            return "None; does the function return its value?"
+        case "ndarray":
+            return "an array of NumPy; declare a ps.placeholder for it and pass the array to the kernel"
+        case "complex" | "complex64" | "complex128" as name:
+            return f"a {name}; compute with its real and imaginary parts"
+        case name:
+            return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Expr:
+    """What NumPy's `ufunc` means on expressions, which NumPy hands over to them."""
+    named = next((row.name for row in OPERATIONS.values() if getattr(np, row.ufunc) is ufunc), None)
+    if named is None or method != "__call__" or options:
+        call = f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else "")
+        raise DefinitionError(
+            f"{call} is not defined on expressions; the functions of elements are ps.sqrt, ps.exp, ps.select, ..."
+        )
+    return apply(named, *inputs)
+
+
+def apply(name: str, *operands: Any) -> Expr:
+    """The operation on operands converted to the types at which NumPy would run it."""
+    operation = OPERATIONS[name]
+    exprs = tuple(as_expr(operand) for operand in operands)
+    if name == "pow" and (power := _integer_power(*exprs)) is not None:
+        return power
+    weak = all(e.weak for e in exprs)
+    types = resolve(operation.ufunc, promotion_keys(exprs, exact=name in COMPARISONS))
+    if types is None:
+        kinds = " and ".join(e.dtype.name for e in exprs)
+        raise DefinitionError(
+            f"{operation.symbol or name} is not defined on {kinds} (NumPy refuses it too); convert with ps.cast, as in "
+            f'ps.cast("int64", x)'
+        )
+    converted = tuple(convert(e, t) for e, t in zip(exprs, types, strict=False))
+    return Op(name, converted, types[-1], weak and types[-1] != BOOL)
+
+
+def promotion_keys(operands: tuple[Expr, ...], *, exact: bool = False) -> tuple[DType | type, ...]:
+    """What NumPy is to see for each operand: a Python number for a weak one beside others.
+
+    The value of an axis or a size is not known, so beside a narrower integer it counts as an int64 and never wraps.
+    `exact` says that integers are compared by their values, as NumPy does with Python's: a literal that the other
+    type does not have, and an axis beside a uint64, keep their own type.
+    """
+    strong = [e.dtype for e in operands if not e.weak]
+    return tuple(_promotion_key(e, strong, exact) if strong or _is_big(e) else e.dtype for e in operands)
+
+
+def _promotion_key(expr: Expr, strong: list[DType], exact: bool) -> DType | type:
+    if not expr.weak:
+        return expr.dtype
+    if expr.dtype.is_float:
+        return float
+    integers = all(t.is_int for t in strong)
+    if isinstance(expr, Const):
+        fits = all(t.lowest <= expr.value <= t.highest for t in strong)
+        return int if fits or not (integers and exact) else _UINT64 if _is_big(expr) else INDEX
+    return INDEX if integers and (exact or all(t.bits < INDEX.bits for t in strong)) else int
+
+
+def _is_big(expr: Expr) -> bool:
+    """Whether it is a literal that is no int64."""
+    return isinstance(expr, Const) and expr.dtype == INDEX and expr.value > INDEX.highest
+
+
+def convert(expr: Expr, to: DType) -> Expr:
+    """`expr` at type `to`; a literal is converted now, and must fit if it is weak."""
+    if expr.dtype == to and not _is_big(expr):
+        return expr
+    if not isinstance(expr, Const):
+        return Cast(expr, to)
+    if to.is_int and isinstance(expr.value, int) and not to.lowest <= expr.value <= to.highest:
+        if expr.weak:
+            raise DefinitionError(f"the integer {expr.value} does not fit into {to.name} (NumPy raises OverflowError)")
+        return Cast(expr, to)
+    if to.is_float:
+        return Const(float(np.dtype(to.name).type(expr.value)), to)
+    if to.is_int and isinstance(expr.value, float):
+        return Cast(expr, to)
+    return Const(bool(expr.value) if to == BOOL else int(expr.value), to)
+
+
+def _integer_power(base: Expr, exponent: Expr) -> Expr | None:
+    """base ** literal by repeated squaring where the base is an integer or the literal is 2 (NumPy squares there).
+
+    None where a general power is meant. An integer power with another exponent has no exact meaning for all values
+    (NumPy raises on negative ones) and is refused.
+    """
+    literal = exponent.value if isinstance(exponent, Const) and exponent.weak else None
+    if base.dtype.is_float and literal == 2:
+        return apply("mul", base, base)
+    if base.dtype.is_float or exponent.dtype.is_float:
+        return None
+    if not isinstance(literal, int) or not 0 <= literal <= 63:
+        raise DefinitionError(
+            f"an integer to the power {exponent} is not defined: the exponent must be a literal from 0 to 63; "
+            "cast the base to a float for a general power"
+        )
+    if base.dtype == BOOL:
+        base = convert(base, INDEX)
+    result: Expr | None = None
+    square = base
+    for bit in bin(literal)[:1:-1]:
+        if bit == "1":
+            result = square if result is None else apply("mul", result, square)
+        square = apply("mul", square, square) if literal > 1 else square
+        literal >>= 1
+    return result if result is not None else convert(as_expr(1), base.dtype)

@@ -1,0 +1,230 @@
+"""Index expressions in normal form: a sum of products with literal coefficients, equal exactly where they print alike.
+
+Works on int64 expressions of every stage (axes, sizes, loop variables) and is exact over the integers: index arithmetic
+does not overflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from .dtypes import BOOL, INDEX
+from .expr import Axis, Const, Expr, Op, Read, Size, rebuild
+
+Terms = dict[Hashable, tuple[Expr, int]]
+
+
+def simplify(expr: Expr) -> Expr:
+    """The same value with constants folded and like terms of index arithmetic collected."""
+    if isinstance(expr, Op) and expr.simple:
+        return expr
+    operands = expr.children
+    if not operands:
+        return expr
+    result = _node(rebuild(expr, tuple(simplify(operand) for operand in operands)))
+    if isinstance(result, Op):
+        object.__setattr__(result, "simple", True)
+    return result
+
+
+def linear(expr: Expr) -> tuple[Terms, int]:
+    """An int64 expression as {key: (atom, coefficient)} and a constant; what is not linear is an atom."""
+    match expr:
+        case Const(value):
+            return {}, int(value)
+        case Op("add" | "sub" | "neg" | "mul" as name, operands) if expr.dtype == INDEX:
+            sides = [linear(operand) for operand in operands]
+            if name == "neg":
+                return _scaled(sides[0], -1)
+            if name == "mul":
+                return _multiplied(*sides)
+            return _summed(sides[0], _scaled(sides[1], -1 if name == "sub" else 1))
+        case _:
+            return {key(expr): (expr, 1)}, 0
+
+
+def key(expr: Expr) -> Hashable:
+    """Equal for expressions of the same structure over the same objects; never shown and never ordered by."""
+    match expr:
+        case Const(value, to):
+            return to.name, repr(value)
+        case Size(name):
+            return "size", name
+        case Op(name, operands):
+            parts = [key(operand) for operand in operands]
+            return name, expr.dtype.name, *(frozenset(parts) if name == "mul" and len(set(parts)) > 1 else parts)
+        case Read(tensor, indices):
+            return "read", tensor.uid, *map(key, indices)
+        case _ if expr.children:
+            return type(expr).__name__, expr.dtype.name, *map(key, expr.children)
+        case _:
+            return id(expr)
+
+
+def from_linear(terms: Terms, constant: int) -> Expr:
+    """The expression of a linear form, positive terms first."""
+    result: Expr | None = None
+    ordered = sorted(terms.values(), key=lambda term: term[1] < 0)
+    for atom, coefficient in ordered:
+        size = abs(coefficient)
+        part = atom if size == 1 else Op("mul", (Const(size, INDEX), atom), INDEX)
+        if result is None:
+            result = part if coefficient > 0 else Op("neg", (part,), INDEX)
+        else:
+            result = Op("add" if coefficient > 0 else "sub", (result, part), INDEX)
+    if result is None:
+        return Const(constant, INDEX)
+    if constant:
+        result = Op("add" if constant > 0 else "sub", (result, Const(abs(constant), INDEX)), INDEX)
+    return result
+
+
+def difference(a: Expr, b: Expr) -> int | None:
+    """a - b where it is the same integer for all values."""
+    terms, constant = _summed(linear(simplify(a)), _scaled(linear(simplify(b)), -1))
+    return None if terms else constant
+
+
+def constant_value(expr: Expr) -> int | None:
+    """The integer that an index expression always is, or None."""
+    simple = simplify(expr)
+    return int(simple.value) if isinstance(simple, Const) and simple.dtype == INDEX else None
+
+
+def upper_bound(expr: Expr) -> Expr:
+    """An expression of sizes that is at least `expr` for all values of its axes within their bounds."""
+    return simplify(_bound(simplify(expr), upper=True))
+
+
+def lower_bound(expr: Expr) -> Expr:
+    """An expression of sizes that is at most `expr` for all values of its axes within their bounds."""
+    return simplify(_bound(simplify(expr), upper=False))
+
+
+def _bound(expr: Expr, *, upper: bool) -> Expr:
+    match expr:
+        case Axis():
+            return _bound(expr.upper - 1 if upper else expr.lower, upper=upper)
+        case Op("add" | "min" | "max", (a, b)):
+            return rebuild(expr, (_bound(a, upper=upper), _bound(b, upper=upper)))
+        case Op("sub", (a, b)):
+            return rebuild(expr, (_bound(a, upper=upper), _bound(b, upper=not upper)))
+        case Op("neg", (a,)):
+            return rebuild(expr, (_bound(a, upper=not upper),))
+        case Op("mul", (Const(factor), a)):
+            return rebuild(expr, (expr.children[0], _bound(a, upper=upper == (factor > 0))))
+        case Op("floordiv", (a, Const(divisor))) if divisor > 0:
+            return rebuild(expr, (_bound(a, upper=upper), expr.children[1]))
+        case Op("mod", (_, Const(divisor))) if divisor > 0:
+            return Const(divisor - 1 if upper else 0, INDEX)
+        case _:
+            return expr
+
+
+def _scaled(form: tuple[Terms, int], factor: int) -> tuple[Terms, int]:
+    terms, constant = form
+    return ({k: (atom, c * factor) for k, (atom, c) in terms.items()} if factor else {}), constant * factor
+
+
+def _summed(a: tuple[Terms, int], b: tuple[Terms, int]) -> tuple[Terms, int]:
+    terms = dict(a[0])
+    for k, (atom, coefficient) in b[0].items():
+        total = coefficient + (terms[k][1] if k in terms else 0)
+        if total:
+            terms[k] = (atom, total)
+        else:
+            terms.pop(k, None)
+    return terms, a[1] + b[1]
+
+
+def _multiplied(a: tuple[Terms, int], b: tuple[Terms, int]) -> tuple[Terms, int]:
+    """The product, distributed over the sums on both sides."""
+    result: tuple[Terms, int] = _summed(_scaled(a, b[1]), _scaled(b, a[1]))
+    result = result[0], a[1] * b[1]
+    for left, x in a[0].values():
+        for right, y in b[0].values():
+            product = Op("mul", (left, right), INDEX)
+            result = _summed(result, ({key(product): (product, x * y)}, 0))
+    return result
+
+
+def _node(expr: Expr) -> Expr:
+    """One node whose operands are already simple."""
+    if not isinstance(expr, Op):
+        return expr
+    if expr.dtype == BOOL:
+        return _condition(expr)
+    if expr.dtype != INDEX:
+        return expr
+    match expr.name, expr.operands:
+        case (("add" | "sub" | "mul" | "neg"), _):
+            return _collected(expr)
+        case (("floordiv" | "mod"), (a, Const(divisor))) if divisor > 0:
+            return _divided(expr, a, int(divisor))
+        case (("min" | "max"), (a, b)):
+            apart = difference(a, b) if expr.operands else None
+            if apart is not None:
+                return a if (apart <= 0) == (expr.name == "min") else b
+        case "select", (Const(value), yes, no):
+            return yes if value else no
+    return expr
+
+
+def _collected(expr: Op) -> Expr:
+    terms, constant = linear(expr)
+    for k, (atom, coefficient) in list(terms.items()):
+        if k in terms and isinstance(atom, Op) and atom.name == "mod":
+            terms, constant = _rejoined((terms, constant), atom, coefficient)
+    return from_linear(terms, constant)
+
+
+def _rejoined(form: tuple[Terms, int], remainder: Op, coefficient: int) -> tuple[Terms, int]:
+    """(x // m) * m + x % m is x."""
+    x, m = remainder.operands
+    quotient = Op("floordiv", (x, m), INDEX)
+    whole = linear(Op("mul", (quotient, m), INDEX))
+    wanted = _scaled(whole, coefficient)
+    if all(k in form[0] and form[0][k][1] == c for k, (_, c) in wanted[0].items()):
+        without = _summed(form, _scaled(wanted, -1))
+        without = _summed(without, _scaled(linear(remainder), -coefficient))
+        return _summed(without, _scaled(linear(x), coefficient))
+    return form
+
+
+def _divided(expr: Op, a: Expr, divisor: int) -> Expr:
+    """Multiples of the divisor leave the quotient, and vanish from the remainder."""
+    terms, constant = linear(a)
+    whole = {k: (atom, c // divisor) for k, (atom, c) in terms.items() if c % divisor == 0}
+    rest = {k: term for k, term in terms.items() if k not in whole}
+    quotient, remainder = divmod(constant, divisor)
+    if not rest:
+        return from_linear(whole, quotient) if expr.name == "floordiv" else Const(remainder, INDEX)
+    if not whole and not quotient:
+        return expr
+    inner = Op(expr.name, (from_linear(rest, remainder), Const(divisor, INDEX)), INDEX)
+    if expr.name == "mod":
+        return inner
+    return from_linear(*_summed((whole, quotient), linear(inner)))
+
+
+def _condition(expr: Op) -> Expr:
+    match expr.name, expr.operands:
+        case (("lt" | "le" | "gt" | "ge" | "eq" | "ne"), (a, b)) if a.dtype == INDEX:
+            apart = difference(a, b)
+            if apart is not None:
+                outcome = {"lt": apart < 0, "le": apart <= 0, "gt": apart > 0, "ge": apart >= 0, "eq": not apart}
+                return Const(outcome.get(expr.name, apart != 0), BOOL)
+        case "and", (a, b):
+            return _absorbing(expr, a, b, False)
+        case "or", (a, b):
+            return _absorbing(expr, a, b, True)
+        case "not", (Const(value),):
+            return Const(not value, BOOL)
+    return expr
+
+
+def _absorbing(expr: Op, a: Expr, b: Expr, absorbing: bool) -> Expr:
+    for this, other in ((a, b), (b, a)):
+        if isinstance(this, Const):
+            return this if this.value == absorbing else other
+    return expr

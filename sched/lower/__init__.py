@@ -1,0 +1,1 @@
+"""HOW: isl's loops become loop IR, passes rewrite it, and `llvm` emits it."""

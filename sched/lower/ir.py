@@ -1,0 +1,286 @@
+"""Loop IR: what runs, in order, on buffers. Values are `compute` expressions over the nodes added here.
+
+An expression has lanes: 1, or those of the vectors in it (`lanes`); an operation on operands of different lanes
+repeats the scalar ones. All index arithmetic is int64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from ..compute.dtypes import INDEX, DType
+from ..compute.expr import Expr, Op
+
+LoopKind = Literal["serial", "parallel", "vectorize", "unroll"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buffer:
+    """Storage for elements of one type, addressed by one index a dimension.
+
+    scope   "argument": passed in; "heap": allocated for the call, 64-byte aligned; "register": of constant size,
+            private to its `Allocate`, kept in registers when its indices are constants.
+    strides in elements, one a dimension, or None for row-major.
+    """
+
+    name: str
+    dtype: DType
+    shape: tuple[Expr, ...]
+    scope: Literal["argument", "heap", "register"]
+    strides: tuple[Expr, ...] | None = None
+    uid: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Var(Expr):
+    """A loop variable or a name bound by `Let`. Identity is the object; the name is for reading."""
+
+    name: str
+    dtype: DType = INDEX
+    weak: bool = False
+
+    def shown(self, text: Callable[[Expr], str]) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Ramp(Expr):
+    """The vector base, base + 1, ..., base + lanes - 1 of indices."""
+
+    base: Expr
+    lanes: int
+    dtype: DType = INDEX
+    weak: bool = False
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        return (self.base,)
+
+    def with_children(self, operands: tuple[Expr, ...]) -> Expr:
+        return replace(self, base=operands[0])
+
+    def shown(self, text: Callable[[Expr], str]) -> str:
+        return f"ramp({text(self.base)}, {self.lanes})"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Load(Expr):
+    """An element, or one an index lane, of a buffer; lanes whose `mask` is false are not read and give 0.
+
+    The lanes of a load are those of its indices (a mask may be a vector only where they are).
+    """
+
+    buffer: Buffer
+    indices: tuple[Expr, ...]
+    mask: Expr | None = None
+    weak: bool = False
+
+    @property
+    def dtype(self) -> DType:  # type: ignore[override]  # its buffer's
+        return self.buffer.dtype
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        return self.indices if self.mask is None else (*self.indices, self.mask)
+
+    def with_children(self, operands: tuple[Expr, ...]) -> Expr:
+        rank = len(self.indices)
+        return replace(self, indices=operands[:rank], mask=operands[rank] if self.mask is not None else None)
+
+    def shown(self, text: Callable[[Expr], str]) -> str:
+        where = "" if self.mask is None else f" if {text(self.mask)}"
+        return f"{self.buffer.name}[{', '.join(map(text, self.indices))}{where}]"
+
+
+# Operations that combine the lanes of their one operand into a scalar. `lanes_add` and `lanes_mul` do it in lane order
+# for floats; `min` and `max` propagate NaN.
+HORIZONTAL = frozenset({"lanes_add", "lanes_mul", "lanes_min", "lanes_max", "lanes_and", "lanes_or"})
+
+
+def lanes(expr: Expr) -> int:
+    """How many values `expr` has: 1 for a scalar."""
+    if isinstance(expr, Ramp):
+        return expr.lanes
+    if isinstance(expr, Op) and expr.name in HORIZONTAL:
+        return 1
+    return max(map(lanes, expr.children), default=1)
+
+
+class Stmt:
+    """A statement."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block(Stmt):
+    """Statements in order."""
+
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class For(Stmt):
+    """`body` for var = begin, begin + 1, ..., end - 1.
+
+    vectorize   the body is written for one lane; all lanes run it statement by statement (until `vectorize` is run)
+    parallel    iterations run in any order, at the same time
+    """
+
+    var: Var
+    begin: Expr
+    end: Expr
+    body: Stmt
+    kind: LoopKind = "serial"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class If(Stmt):
+    """`then` if the (scalar) condition holds, `otherwise` if not."""
+
+    condition: Expr
+    then: Stmt
+    otherwise: Stmt | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Let(Stmt):
+    """`body` with var bound to value."""
+
+    var: Var
+    value: Expr
+    body: Stmt
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Store(Stmt):
+    """buffer[indices] = value, in the lanes whose mask is true."""
+
+    buffer: Buffer
+    indices: tuple[Expr, ...]
+    value: Expr
+    mask: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Check(Stmt):
+    """Report index check `check` as failed with `value`, if low <= value < high does not hold in an unmasked lane."""
+
+    check: int
+    value: Expr
+    low: Expr
+    high: Expr
+    mask: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Allocate(Stmt):
+    """`body` with a buffer of its own."""
+
+    buffer: Buffer
+    body: Stmt
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comment(Stmt):
+    """Words for the reader of the printed IR."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeCheck:
+    """What a failed `Check` is reported as."""
+
+    tensor: str
+    dimension: int
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopProgram:
+    """A kernel in loop IR: the buffers of the arguments in ABI order, the body, and its run-time checks."""
+
+    buffers: tuple[Buffer, ...]
+    body: Stmt
+    checks: tuple[RuntimeCheck, ...] = field(default=())
+
+
+def map_statements(stmt: Stmt, function: Callable[[Stmt], Stmt]) -> Stmt:
+    """The statement with `function` applied to its direct sub-statements; itself where nothing changed."""
+    match stmt:
+        case Block(body):
+            new = tuple(function(s) for s in body)
+            return stmt if all(a is b for a, b in zip(new, body, strict=True)) else Block(new)
+        case For() | Let() | Allocate():
+            inner = function(stmt.body)
+            return stmt if inner is stmt.body else replace(stmt, body=inner)
+        case If(condition, then, otherwise):
+            yes, no = function(then), None if otherwise is None else function(otherwise)
+            return stmt if yes is then and no is otherwise else If(condition, yes, no)
+        case _:
+            return stmt
+
+
+def map_values(stmt: Stmt, function: Callable[[Expr], Expr]) -> Stmt:
+    """The statement with `function` applied to its own expressions, not to those of its sub-statements."""
+
+    def all_of(exprs: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        return tuple(function(e) for e in exprs)
+
+    def maybe(expr: Expr | None) -> Expr | None:
+        return None if expr is None else function(expr)
+
+    match stmt:
+        case For():
+            return replace(stmt, begin=function(stmt.begin), end=function(stmt.end))
+        case If():
+            return replace(stmt, condition=function(stmt.condition))
+        case Let():
+            return replace(stmt, value=function(stmt.value))
+        case Store():
+            return replace(stmt, indices=all_of(stmt.indices), value=function(stmt.value), mask=maybe(stmt.mask))
+        case Check():
+            value, low, high = all_of((stmt.value, stmt.low, stmt.high))
+            return replace(stmt, value=value, low=low, high=high, mask=maybe(stmt.mask))
+        case _:
+            return stmt
+
+
+def values(stmt: Stmt) -> tuple[Expr, ...]:
+    """The statement's own expressions."""
+    match stmt:
+        case For():
+            return (stmt.begin, stmt.end)
+        case If():
+            return (stmt.condition,)
+        case Let():
+            return (stmt.value,)
+        case Store():
+            return (*stmt.indices, stmt.value, *((stmt.mask,) if stmt.mask is not None else ()))
+        case Check():
+            return (stmt.value, stmt.low, stmt.high, *((stmt.mask,) if stmt.mask is not None else ()))
+        case _:
+            return ()
+
+
+def sub_statements(stmt: Stmt) -> tuple[Stmt, ...]:
+    """The direct sub-statements, in order."""
+    match stmt:
+        case Block(body):
+            return body
+        case For() | Let() | Allocate():
+            return (stmt.body,)
+        case If(_, then, otherwise):
+            return (then,) if otherwise is None else (then, otherwise)
+        case _:
+            return ()
+
+
+def statements(stmt: Stmt) -> Iterator[Stmt]:
+    """The statement and everything in it, outermost first."""
+    yield stmt
+    for inner in sub_statements(stmt):
+        yield from statements(inner)

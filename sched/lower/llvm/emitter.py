@@ -1,0 +1,185 @@
+"""What the emission of one function knows: its text, what names are bound to, and the function around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from ...compute.dtypes import BOOL
+from ..ir import Buffer, Var
+from . import lane_index
+from .lane_index import LaneIndex
+from .module import Function, Module
+from .storage import Storage
+from .values import Value, mangled, vector
+
+NoteKind = Literal["call", "gather", "scatter", "division"]
+
+
+class Machine(Protocol):
+    """What the code generator asks of a target."""
+
+    @property
+    def triple(self) -> str: ...
+    @property
+    def has_fma(self) -> bool: ...
+    @property
+    def has_f16c(self) -> bool: ...
+    @property
+    def vector_bits(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An operation on vectors that is done lane by lane.
+
+    call      `subject` is the library function that is called for each lane
+    gather    `subject` is the buffer that is read with a step other than 1 and -1, or at indices from data
+    scatter   `subject` is the buffer that is written so
+    division  `subject` is the type of integers divided by no constant (some types have no vector form)
+    """
+
+    kind: NoteKind
+    subject: str
+    lanes: int
+
+
+@dataclass(frozen=True, slots=True)
+class EmittedKernel:
+    """`text` is a module that defines @kernel; `notes` are in the order of emission, each once."""
+
+    text: str
+    notes: tuple[Note, ...]
+
+
+class Emitter:
+    """The state of emitting one function.
+
+    A function outlined from another (`parent`) takes what it uses of it as parameters: `imports` maps the operand in
+    the parent to the parameter, in the order of the parameters.
+    """
+
+    __slots__ = (
+        "buffers", "failure", "fn", "imports", "indices", "machine", "memo", "module", "notes", "on_failure",
+        "parameters", "parent", "variables",
+    )  # fmt: skip
+
+    def __init__(self, module: Module, machine: Machine, parent: Emitter | None = None) -> None:
+        self.module, self.machine, self.parent = module, machine, parent
+        self.fn = Function()
+        self.notes: dict[Note, None] = parent.notes if parent else {}
+        self.variables: dict[Var, Value | LaneIndex] = {}
+        self.parameters: dict[tuple[str, str], Value] = {}
+        self.buffers: dict[Buffer, Storage] = {}
+        self.imports: dict[str, tuple[str, str]] = {}
+        self.memo: dict[int, Value] = {}
+        self.indices: dict[int, LaneIndex] = {}
+        self.failure: str | None = None
+        self.on_failure: str | None = None
+
+    @property
+    def native_half(self) -> bool:
+        """Whether conversions between float and half are instructions."""
+        return self.machine.has_f16c or self.is_arm
+
+    @property
+    def is_arm(self) -> bool:
+        """Whether this is 64-bit Arm, whose conversions from float saturate by themselves."""
+        return self.machine.triple.startswith(("aarch64", "arm64"))
+
+    def note(self, kind: NoteKind, subject: str, count: int) -> None:
+        if count > 1:
+            self.notes[Note(kind, subject, count)] = None
+
+    def variable(self, var: Var) -> Value | LaneIndex:
+        """What a loop variable or a `Let` is bound to."""
+        if var not in self.variables:
+            assert self.parent is not None, f"{var.name} is not bound"
+            self.variables[var] = self._imported(self.parent.variable(var))
+        return self.variables[var]
+
+    def parameter(self, kind: str, name: str) -> Value:
+        """A size, a scalar or a stride of the kernel."""
+        if (kind, name) not in self.parameters:
+            assert self.parent is not None, f"the kernel has no {kind} {name}"
+            value = self.parent.parameter(kind, name)
+            self.parameters[kind, name] = replace(value, text=self._import(value.text, value.type))
+        return self.parameters[kind, name]
+
+    def storage(self, buffer: Buffer) -> Storage:
+        """Where a buffer is."""
+        if buffer not in self.buffers:
+            assert self.parent is not None, f"{buffer.name} is not allocated"
+            outer = self.parent.storage(buffer)
+            pointer = self._import(outer.pointer, f"ptr {outer.attributes}")
+            strides = tuple(s if isinstance(s, int) else self._import(s, "i64") for s in outer.strides)
+            self.buffers[buffer] = replace(outer, pointer=pointer, strides=strides, slots=None)
+        return self.buffers[buffer]
+
+    def kernel_operand(self, name: str, type_: str) -> str:
+        """A parameter of the kernel function that is no value of the program: %parallel, %threads, %status."""
+        return name if self.parent is None else self._import(self.parent.kernel_operand(name, type_), type_)
+
+    def failure_flag(self) -> str:
+        """Where the kernel's result is kept, an i32."""
+        if self.failure is None:
+            if self.parent is None:
+                self.failure = self.fn.alloca("i32", 4)
+                self.fn.initially(f"store i32 0, ptr {self.failure}, align 4")
+            else:
+                self.failure = self._import(self.parent.failure_flag(), "ptr")
+        return self.failure
+
+    def _imported(self, binding: Value | LaneIndex) -> Value | LaneIndex:
+        if isinstance(binding, Value):
+            return replace(binding, text=self._import(binding.text, binding.type))
+        symbol, constant, step, count, spread = binding
+        return LaneIndex(
+            None if symbol is None else self._import(symbol, "i64"),
+            constant,
+            step if isinstance(step, int) else self._import(step, "i64"),
+            count,
+            None if spread is None else self._import(spread, vector("i64", count)),
+        )
+
+    def _import(self, operand: str, type_: str) -> str:
+        if not operand.startswith("%"):
+            return operand
+        if operand not in self.imports:
+            self.imports[operand] = (f"%p{len(self.imports)}", type_)
+        return self.imports[operand][0]
+
+    def broadcast(self, value: Value, count: int) -> Value:
+        """`value` in `count` lanes."""
+        if value.lanes == count:
+            return value
+        assert value.lanes == 1, f"{value.lanes} lanes where {count} are expected"
+        return Value(lane_index.broadcast(self.fn, value.element, value.text, count), value.dtype, count)
+
+    def level(self, *values: Value) -> tuple[Value, ...]:
+        """The values in as many lanes as the widest has."""
+        count = max(v.lanes for v in values)
+        return tuple(v if v.lanes == count else self.broadcast(v, count) for v in values)
+
+    def binary(self, opcode: str, a: Value, b: Value) -> Value:
+        """An instruction on two operands of one type that gives that type."""
+        return Value(self.fn.pure(f"{opcode} {a.type} {a.text}, {b.text}"), a.dtype, a.lanes)
+
+    def intrinsic(self, name: str, *operands: Value, extra: str = "") -> Value:
+        """A pure LLVM intrinsic on operands of one type that gives that type."""
+        first = operands[0]
+        arguments = ", ".join(f"{first.type} {o.text}" for o in operands)
+        suffix = mangled(first.element, first.lanes)
+        text = self.fn.pure(f"call {first.type} @llvm.{name}.{suffix}({arguments}{extra})")
+        return Value(text, first.dtype, first.lanes)
+
+    def choose(self, condition: Value, yes: Value, no: Value) -> Value:
+        """`yes` in the lanes where the condition holds, `no` in the others."""
+        test = f"{condition.type} {condition.text}"
+        chosen = self.fn.pure(f"select {test}, {yes.type} {yes.text}, {yes.type} {no.text}")
+        return Value(chosen, yes.dtype, yes.lanes)
+
+    def test(self, predicate: str, a: Value, b: str) -> Value:
+        """A comparison with an operand of the same type."""
+        opcode = "fcmp" if a.dtype.is_float and a.dtype.bits > 16 else "icmp"
+        return Value(self.fn.pure(f"{opcode} {predicate} {a.type} {a.text}, {b}"), BOOL, a.lanes)

@@ -1,0 +1,89 @@
+"""A loop program to the text of the module that runs it."""
+
+from __future__ import annotations
+
+from ...compute.dtypes import INDEX
+from ..abi import OK, OUT_OF_MEMORY, ArrayParameter, Signature
+from ..ir import Buffer, LoopProgram, Var
+from .allocation import bind
+from .emitter import EmittedKernel, Emitter, Machine
+from .expressions import operand_of
+from .lane_index import Operand, of_operand
+from .module import Module
+from .statements import emit
+from .storage import Storage
+from .values import FLOAT16, Value, memory_element, truth
+
+
+def emit_kernel(program: LoopProgram, signature: Signature, target: Machine) -> EmittedKernel:
+    """The module that defines `@kernel` as `abi` says. The same program gives the same text in every process."""
+    bits = target.vector_bits
+    module = Module(
+        target.triple, f'nounwind mustprogress "prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}"'
+    )
+    e = Emitter(module, target)
+    parameters = _bind_parameters(e, program, signature)
+    emit(e, program.body)
+    result = str(OK)
+    if e.failure is not None:
+        result = e.fn.result(f"load atomic i32, ptr {e.failure} monotonic, align 4")
+    e.fn.do(f"ret i32 {result}")
+    if e.on_failure is not None:
+        e.fn.start(e.on_failure)
+        e.fn.do(f"ret i32 {OUT_OF_MEMORY}")
+    module.define(f"i32 @kernel({', '.join(parameters)})", e.fn)
+    return EmittedKernel(module.text(), tuple(e.notes))
+
+
+def _bind_parameters(e: Emitter, program: LoopProgram, signature: Signature) -> list[str]:
+    """The kernel's parameters; what they are called in the program is bound to them."""
+    parameters: list[str] = []
+    arrays = list(zip(signature.arrays, program.buffers, strict=True))
+    for number, (array, _) in enumerate(arrays):
+        parameters.append(f"ptr {_array_attributes(array)} %a{number}")
+    for number, size in enumerate(signature.sizes):
+        parameters.append(f"i64 %s{number}")
+        e.parameters["size", size.name] = Value(f"%s{number}", INDEX)
+    given: dict[Buffer, tuple[Operand, ...]] = {}
+    for number, (array, buffer) in enumerate(arrays):
+        if array.strides == "any":
+            given[buffer] = tuple(f"%t{number}_{dimension}" for dimension in range(len(array.shape)))
+            parameters.extend(f"i64 {stride}" for stride in given[buffer])
+    for number, scalar in enumerate(signature.scalars):
+        parameters.append(_bind_scalar(e, scalar.name, Value(f"%c{number}", scalar.dtype)))
+    for number, (array, buffer) in enumerate(arrays):
+        assert array.dtype == buffer.dtype, f"{array.name} is {array.dtype}, and its buffer {buffer.dtype}"
+        e.buffers[buffer] = _storage(e, buffer, f"%a{number}", _array_attributes(array), given.get(buffer))
+    return [*parameters, "ptr %parallel", "i32 %threads", "ptr noalias align 8 %status"]
+
+
+def _array_attributes(array: ArrayParameter) -> str:
+    readonly = "" if array.output else "readonly "
+    return f"noalias {readonly}align {array.dtype.bytes}"
+
+
+def _bind_scalar(e: Emitter, name: str, value: Value) -> str:
+    """The scalar's parameter."""
+    if value.dtype == FLOAT16:
+        parameter, bits = f"half {value.text}", e.fn.pure(f"bitcast half {value.text} to i16")
+        e.parameters["scalar", name] = Value(bits, FLOAT16)
+    elif value.dtype.kind == "bool":
+        parameter = f"i8 {value.text}"
+        e.parameters["scalar", name] = truth(e.fn.pure(f"icmp ne i8 {value.text}, 0"))
+    else:
+        parameter = f"{memory_element(value.dtype)} {value.text}"
+        e.parameters["scalar", name] = value
+    return parameter
+
+
+def _storage(e: Emitter, buffer: Buffer, pointer: str, attributes: str, given: tuple[Operand, ...] | None) -> Storage:
+    """An argument's storage. The strides that are passed are what the variables in `buffer.strides` stand for."""
+    if given is None:
+        shape = tuple(operand_of(e, extent) for extent in buffer.shape)
+        return bind(e, buffer, shape, pointer, attributes)
+    if buffer.strides is None:
+        return Storage(buffer.name, pointer, buffer.dtype, given, attributes, packed=False)
+    for stride, operand in zip(buffer.strides, given, strict=True):
+        if isinstance(stride, Var):
+            e.variables[stride] = of_operand(operand)
+    return bind(e, buffer, (), pointer, attributes)

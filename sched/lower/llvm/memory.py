@@ -1,0 +1,218 @@
+"""Loads and stores, by how the lanes lie in memory: all in one place, side by side, backwards, in steps, anywhere.
+
+Lanes that a mask leaves out are neither read nor written. Nothing is read beyond the lanes of an access, except between
+the elements of packed storage.
+"""
+
+from __future__ import annotations
+
+from ...compute.dtypes import BOOL
+from . import horizontal, lane_index
+from .emitter import Emitter
+from .lane_index import LaneIndex
+from .storage import Storage
+from .values import Value, mangled, memory_element, shuffle_mask, splat, vector
+
+_SHUFFLED_STEPS = (2, 3, 4)
+
+
+def load(e: Emitter, storage: Storage, index: LaneIndex, mask: Value | None) -> Value:
+    """The elements at `index`, 0 where the mask does not hold."""
+    access = _Access(e, storage, max(index.lanes, mask.lanes if mask else 1))
+    if index.uniform:
+        bits = _load_one(access, index, mask)
+    elif index.vector is None and index.step in (1, -1):
+        bits = _load_side_by_side(access, index, mask)
+    elif _in_steps(storage, index, mask):
+        bits = _load_in_steps(access, index)
+    else:
+        bits = _gather(access, index, mask)
+    return access.value(bits)
+
+
+def store(e: Emitter, storage: Storage, index: LaneIndex, value: Value, mask: Value | None) -> None:
+    """Write `value` at `index` where the mask holds; of lanes in one place the last one stays."""
+    lanes = max(index.lanes, value.lanes, mask.lanes if mask else 1)
+    access = _Access(e, storage, lanes)
+    bits = access.bits(e.broadcast(value, lanes))
+    if lanes == 1:
+        _store_one(access, index, bits, mask)
+    elif index.vector is None and index.step in (1, -1):
+        _store_side_by_side(access, index, bits, mask)
+    else:
+        _scatter(access, index._replace(lanes=lanes), bits, mask)
+
+
+class _Access:
+    """What the forms of one access share: `type` is what is in memory, `align` what LLVM may rely on."""
+
+    __slots__ = ("align", "e", "element", "fn", "lanes", "storage", "type")
+
+    def __init__(self, e: Emitter, storage: Storage, lanes: int) -> None:
+        self.e, self.fn, self.storage, self.lanes = e, e.fn, storage, lanes
+        self.element = memory_element(storage.dtype)
+        self.type = vector(self.element, lanes)
+        self.align = f"align {storage.dtype.bytes}"
+
+    def pointer(self, symbol: str | None, constant: int) -> str:
+        """The address of an element."""
+        place = self.storage.pointer
+        if symbol is not None:
+            place = self.fn.pure(f"getelementptr {self.element}, ptr {place}, i64 {symbol}")
+        return self.fn.pure(f"getelementptr {self.element}, ptr {place}, i64 {constant}") if constant else place
+
+    def value(self, bits: str) -> Value:
+        """What is in memory as a value: any byte but 0 is true."""
+        if self.storage.dtype == BOOL:
+            bits = self.fn.pure(f"icmp ne {self.type} {bits}, {splat('i8', '0', self.lanes)}")
+        return Value(bits, self.storage.dtype, self.lanes)
+
+    def bits(self, value: Value) -> str:
+        """A value as it is in memory."""
+        if value.dtype == BOOL:
+            return self.fn.pure(f"zext {value.type} {value.text} to {self.type}")
+        return value.text
+
+    def load(self, instruction: str) -> str:
+        return self.fn.load(self.storage.pointer, instruction)
+
+    def store(self, instruction: str) -> None:
+        self.fn.store(self.storage.pointer, instruction)
+
+    def owned(self, index: LaneIndex) -> bool:
+        """Whether all lanes are in a register buffer, which may then be read and written under any mask."""
+        slots = self.storage.slots
+        if slots is None or index.symbol is not None or index.vector is not None or isinstance(index.step, str):
+            return False
+        ends = (index.constant, index.constant + index.step * (index.lanes - 1))
+        return min(ends) >= 0 and max(ends) < slots
+
+    def kept(self, mask: Value, yes: str, no: str) -> str:
+        return self.fn.pure(f"select {mask.type} {mask.text}, {self.type} {yes}, {self.type} {no}")
+
+    def reversed(self, type_: str, operand: str) -> str:
+        places = shuffle_mask(self.lanes, self.lanes - 1, -1)
+        return self.fn.pure(f"shufflevector {type_} {operand}, {type_} poison, {places}")
+
+    def mask(self, mask: Value | None, backwards: bool = False) -> str:
+        """The operand of a masked access."""
+        type_ = vector("i1", self.lanes)
+        if mask is None:
+            return f"{type_} {splat('i1', 'true', self.lanes)}"
+        whole = self.e.broadcast(mask, self.lanes).text
+        return f"{type_} {self.reversed(type_, whole) if backwards and mask.lanes > 1 else whole}"
+
+    def addresses(self, index: LaneIndex) -> str:
+        """The address of each lane's element."""
+        spread = lane_index.offsets(self.fn, index) or splat("i64", "0", self.lanes)
+        place = self.pointer(index.symbol, index.constant)
+        return self.fn.pure(f"getelementptr {self.element}, ptr {place}, <{self.lanes} x i64> {spread}")
+
+
+def _load_one(access: _Access, index: LaneIndex, mask: Value | None) -> str:
+    """One element for all lanes; where it is masked out, a zero is read in its place."""
+    fn = access.fn
+    place = access.pointer(index.symbol, index.constant)
+    owned = access.owned(index)
+    if mask is not None and not owned:
+        zero = access.e.module.constant("zero", "i64 0, align 8")
+        place = fn.pure(f"select i1 {horizontal.any_lane(access.e, mask)}, ptr {place}, ptr {zero}")
+    scalar = access.load(f"load {access.element}, ptr {place}, {access.align}")
+    spread = lane_index.broadcast(fn, access.element, scalar, access.lanes)
+    if mask is not None and (owned or mask.lanes > 1):
+        spread = access.kept(mask, spread, "zeroinitializer")
+    return spread
+
+
+def _load_side_by_side(access: _Access, index: LaneIndex, mask: Value | None) -> str:
+    backwards = index.step == -1
+    first = index.constant - (access.lanes - 1 if backwards else 0)
+    place = access.pointer(index.symbol, first)
+    owned = access.owned(index)
+    if mask is None or owned:
+        bits = access.load(f"load {access.type}, ptr {place}, {access.align}")
+    else:
+        suffix = mangled(access.element, access.lanes)
+        operands = f"ptr {access.align} {place}, {access.mask(mask, backwards)}, {access.type} zeroinitializer"
+        bits = access.load(f"call {access.type} @llvm.masked.load.{suffix}.p0({operands})")
+    if backwards:
+        bits = access.reversed(access.type, bits)
+    return access.kept(mask, bits, "zeroinitializer") if mask is not None and owned else bits
+
+
+def _in_steps(storage: Storage, index: LaneIndex, mask: Value | None) -> bool:
+    return mask is None and storage.packed and index.vector is None and index.step in _SHUFFLED_STEPS
+
+
+def _load_in_steps(access: _Access, index: LaneIndex) -> str:
+    """`step` loads side by side that end with the last lane's element, and a shuffle for each but the first."""
+    fn, count, step = access.fn, access.lanes, int(index.step)
+    last_start = (step - 1) * (count - 1)
+    starts = [min(part * count, last_start) for part in range(step)]
+    parts = [
+        access.load(f"load {access.type}, ptr {access.pointer(index.symbol, index.constant + start)}, {access.align}")
+        for start in starts
+    ]
+    collected = parts[0]
+    for number, part in enumerate(parts[1:], 1):
+        places = []
+        for lane in range(count):
+            home = step * lane // count
+            kept = lane if number > 1 else step * lane
+            place = count + step * lane - starts[number] if home == number else kept
+            places.append(f"i32 {place}" if home <= number else "i32 poison")
+        chosen = f"<{count} x i32> <{', '.join(places)}>"
+        collected = fn.pure(f"shufflevector {access.type} {collected}, {access.type} {part}, {chosen}")
+    return collected
+
+
+def _gather(access: _Access, index: LaneIndex, mask: Value | None) -> str:
+    access.e.note("gather", access.storage.name, access.lanes)
+    suffix = f"{mangled(access.element, access.lanes)}.{mangled('ptr', access.lanes)}"
+    places = f"<{access.lanes} x ptr> {access.align} {access.addresses(index)}"
+    operands = f"{places}, {access.mask(mask)}, {access.type} zeroinitializer"
+    return access.load(f"call {access.type} @llvm.masked.gather.{suffix}({operands})")
+
+
+def _store_one(access: _Access, index: LaneIndex, bits: str, mask: Value | None) -> None:
+    fn = access.fn
+    place = access.pointer(index.symbol, index.constant)
+    if mask is not None and access.owned(index):
+        old = access.load(f"load {access.type}, ptr {place}, {access.align}")
+        bits, mask = access.kept(mask, bits, old), None
+    writing = f"store {access.type} {bits}, ptr {place}, {access.align}"
+    if mask is None:
+        access.store(writing)
+        return
+    inside, after = fn.label(), fn.label()
+    fn.branch(mask.text, inside, after)
+    fn.start(inside)
+    access.store(writing)
+    fn.jump(after)
+    fn.start(after)
+
+
+def _store_side_by_side(access: _Access, index: LaneIndex, bits: str, mask: Value | None) -> None:
+    fn, backwards = access.fn, index.step == -1
+    first = index.constant - (access.lanes - 1 if backwards else 0)
+    place = access.pointer(index.symbol, first)
+    if backwards:
+        bits = access.reversed(access.type, bits)
+    chosen = "" if mask is None else access.mask(mask, backwards)
+    if mask is not None and not access.owned(index):
+        suffix = mangled(access.element, access.lanes)
+        operands = f"{access.type} {bits}, ptr {access.align} {place}, {chosen}"
+        access.store(f"call void @llvm.masked.store.{suffix}.p0({operands})")
+        return
+    if mask is not None:
+        old = access.load(f"load {access.type}, ptr {place}, {access.align}")
+        bits = fn.pure(f"select {chosen}, {access.type} {bits}, {access.type} {old}")
+    access.store(f"store {access.type} {bits}, ptr {place}, {access.align}")
+
+
+def _scatter(access: _Access, index: LaneIndex, bits: str, mask: Value | None) -> None:
+    access.e.note("scatter", access.storage.name, access.lanes)
+    suffix = f"{mangled(access.element, access.lanes)}.{mangled('ptr', access.lanes)}"
+    places = f"<{access.lanes} x ptr> {access.align} {access.addresses(index)}"
+    operands = f"{access.type} {bits}, {places}, {access.mask(mask)}"
+    access.store(f"call void @llvm.masked.scatter.{suffix}({operands})")

@@ -1,0 +1,38 @@
+"""Where a buffer's elements are: a pointer, and a stride a dimension."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...compute.dtypes import DType
+from . import lane_index
+from .lane_index import LaneIndex, Operand
+from .module import Function
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Storage:
+    """`packed` storage owns all elements between any two of its elements; `slots` is the number of elements of a
+    register buffer."""
+
+    name: str
+    pointer: str
+    dtype: DType
+    strides: tuple[Operand, ...]
+    attributes: str
+    packed: bool
+    slots: int | None = None
+
+    def offset(self, fn: Function, indices: tuple[LaneIndex, ...]) -> LaneIndex:
+        """The number of elements from the pointer on."""
+        return lane_index.linear(fn, indices, self.strides)
+
+
+def row_major(fn: Function, shape: tuple[Operand, ...]) -> tuple[Operand, ...]:
+    """The strides of elements that lie side by side, the last dimension's first."""
+    strides: list[Operand] = []
+    step: Operand = 1
+    for extent in reversed(shape):
+        strides.append(step)
+        step = lane_index.times(fn, step, extent)
+    return tuple(reversed(strides))

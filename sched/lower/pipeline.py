@@ -1,0 +1,99 @@
+"""How a schedule becomes LLVM IR: the table of contents of this room."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..polyhedral.program import Program
+from ..polyhedral.schedule_tree import Nest, make_nest
+from ..polyhedral.tree import Tree
+from ..target.machine import Target
+from .abi import ArrayParameter, ScalarParameter, Signature
+from .ir import Allocate, LoopProgram, Stmt
+from .llvm import EmittedKernel, emit_kernel
+from .loops import LoopBuilder
+from .promote_accumulators import promote_accumulators
+from .rewrite import simplified
+from .separate_full_tiles import separate_full_tiles
+from .split_vectors import split_vectors
+from .statements import StatementLowering, argument_tensors, intermediate_tensors
+from .unroll import unroll
+from .vectorize import vectorize
+
+Pass = Callable[[Stmt], Stmt]
+
+
+@dataclass(slots=True)
+class Lowered:
+    """Every stage of one kernel; `timings` are milliseconds."""
+
+    nest: Nest
+    program: LoopProgram
+    signature: Signature
+    stages: dict[str, Stmt]
+    emitted: EmittedKernel
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
+    """The passes over loop IR, in order."""
+    return (
+        ("promote_accumulators", promote_accumulators),
+        ("separate_full_tiles", separate_full_tiles),
+        ("vectorize", vectorize),
+        ("split_vectors", lambda stmt: split_vectors(stmt, target.vector_bits)),
+        ("unroll", unroll),
+        ("simplify", simplified),
+    )
+
+
+def lower(program: Program, tree: Tree, target: Target) -> Lowered:
+    """Derive the loops of `tree` and take them through all passes to LLVM IR."""
+    timings: dict[str, float] = {}
+    clock = time.perf_counter()
+
+    def lap(stage: str) -> None:
+        nonlocal clock
+        now = time.perf_counter()
+        timings[stage] = (now - clock) * 1e3
+        clock = now
+
+    nest = make_nest(program, tree)
+    lap("isl")
+    statements = StatementLowering(program)
+    stmt = LoopBuilder(nest, tree, statements).build()
+    stages = {"loops": stmt}
+    lap("loops")
+    for name, function in passes(target):
+        stmt = stages[name] = function(stmt)
+        lap(name)
+    for buffer in reversed(statements.heap):
+        stmt = Allocate(buffer, stmt)
+    signature = make_signature(program, statements)
+    loop_program = LoopProgram(statements.arguments, stmt, tuple(statements.checks))
+    emitted = emit_kernel(loop_program, signature, target)
+    lap("emit")
+    return Lowered(nest, loop_program, signature, stages, emitted, timings)
+
+
+def make_signature(program: Program, statements: StatementLowering) -> Signature:
+    """What a kernel of the Program takes and gives."""
+    arrays = {
+        tensor.uid: ArrayParameter(
+            tensor.name, tensor.dtype, tensor.shape, any(tensor is output for output in program.outputs), tensor.strides
+        )
+        for tensor in argument_tensors(program)
+    }
+    positional = tuple(
+        ScalarParameter(argument.name, argument.dtype) if argument.uid not in arrays else arrays[argument.uid]
+        for argument in program.arguments
+    )
+    return Signature(
+        positional,
+        tuple(arrays[output.uid] for output in program.outputs),
+        program.sizes,
+        tuple((tensor.name, tensor.shape) for tensor in intermediate_tensors(program)),
+        tuple(statements.checks),
+    )

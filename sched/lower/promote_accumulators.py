@@ -1,0 +1,219 @@
+"""Keep what a loop accumulates in registers.
+
+Where all accesses to a buffer inside a scope go to one tile of elements that the loops in the scope do not move, the
+tile gets a register buffer of its own for that scope: it is initialised by the scope's own init, or loaded first, and
+stored once at the end. After unrolling and vectorizing, its indices are literals and LLVM sees only values.
+
+    for j_o:                                     for j_o:
+        vectorized for j_i: C[.., j_i] = 0           vectorized for j_i: acc[j_i] = 0
+        for r:                              ->       for r:
+            vectorized for j_i:                          vectorized for j_i:
+                C[.., j_i] += ...                            acc[j_i] += ...
+                                                     vectorized for j_i: C[.., j_i] = acc[j_i]
+
+Runs on loops that still have their kinds.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import prod
+
+from ..compute.dtypes import INDEX
+from ..compute.expr import Const, Expr, Op, transform
+from ..compute.simplify import key, simplify
+from .ir import (
+    Allocate,
+    Buffer,
+    For,
+    If,
+    Let,
+    Load,
+    Stmt,
+    Store,
+    Var,
+    map_statements,
+    map_values,
+    sub_statements,
+    values,
+)
+from .rewrite import block, loads, replaced, stored_buffers, variables, with_variables
+from .tiles import is_tile, most_iterations
+
+MAX_BYTES = 16384
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Access:
+    """One load or store: its indices, what encloses it inside the scope, and whether it is the store of a pure init."""
+
+    indices: tuple[Expr, ...]
+    around: tuple[Stmt, ...]
+    statement: Stmt
+    is_store: bool
+
+    @property
+    def tile_loops(self) -> tuple[For, ...]:
+        """The enclosing tile loops that the indices follow."""
+        used = set().union(*(variables(index) for index in self.indices)) if self.indices else set()
+        return tuple(s for s in self.around if isinstance(s, For) and is_tile(s) and s.var in used)
+
+
+def promote_accumulators(stmt: Stmt) -> Stmt:
+    """The statement with accumulators of loops in register buffers, at the outermost scope where that is possible."""
+    return _promote(stmt, itertools.count())
+
+
+def _promote(stmt: Stmt, numbers: Iterator[int]) -> Stmt:
+    if isinstance(stmt, For) and is_tile(stmt):
+        return stmt
+    if not isinstance(stmt, (Let, Store)):
+        for buffer in stored_buffers(stmt):
+            if buffer.scope != "register":
+                stmt = _promoted(stmt, buffer, numbers)
+    return map_statements(stmt, lambda inner: _promote(inner, numbers))
+
+
+def _promoted(scope: Stmt, buffer: Buffer, numbers: Iterator[int]) -> Stmt:
+    """The scope with the accesses to one buffer in registers, or the scope as it is."""
+    accesses = list(_accesses(scope, buffer, ()))
+    first = accesses[0]
+    if not _gains(accesses) or not _one_tile(accesses):
+        return scope
+    initialised = first.is_store and not any(load.buffer is buffer for load in loads(first.statement))
+    template = first if initialised else _without_serial_loops(first)
+    if template is None or not _covers(template, accesses):
+        return scope
+    extents = [most_iterations(loop) for loop in template.tile_loops]
+    if any(extent is None for extent in extents):
+        return scope
+    shape = [extent for extent in extents if extent is not None]
+    if prod(shape) * buffer.dtype.bytes > MAX_BYTES:
+        return scope
+    name = f"{buffer.name}_tile{next(numbers)}"
+    tile = Buffer(name, buffer.dtype, tuple(Const(extent, INDEX) for extent in shape), "register")
+    body = _redirected(scope, buffer, tile, ())
+    parts = [body, _transfer(template, buffer, tile, into_tile=False)]
+    if not initialised:
+        parts.insert(0, _transfer(template, buffer, tile, into_tile=True))
+    return Allocate(tile, block(*parts))
+
+
+def _accesses(stmt: Stmt, buffer: Buffer, around: tuple[Stmt, ...]) -> Iterator[_Access]:
+    for load in loads(stmt):
+        if load.buffer is buffer:
+            yield _Access(load.indices, around, stmt, is_store=False)
+    if isinstance(stmt, Store) and stmt.buffer is buffer:
+        yield _Access(stmt.indices, around, stmt, is_store=True)
+    for inner in sub_statements(stmt):
+        yield from _accesses(inner, buffer, (*around, stmt))
+
+
+def _gains(accesses: list[_Access]) -> bool:
+    """Whether a loop that is not written out repeats a store to the tile."""
+    return any(a.is_store and any(isinstance(s, For) and not is_tile(s) for s in a.around) for a in accesses)
+
+
+def _one_tile(accesses: list[_Access]) -> bool:
+    """Whether all accesses go to the same elements, counted by their tile loops in the same way, in every iteration
+    of the loops in the scope; loops over threads share no registers."""
+    if any(isinstance(s, For) and s.kind == "parallel" for a in accesses for s in a.around):
+        return False
+    seen = set()
+    for access in accesses:
+        loops = access.tile_loops
+        inside = {s.var for s in access.around if isinstance(s, (For, Let))} - {loop.var for loop in loops}
+        if any(variables(index) & inside for index in access.indices):
+            return False
+        counters: dict[Var, Expr] = {loop.var: _PLACEHOLDERS[k] for k, loop in enumerate(loops[: len(_PLACEHOLDERS)])}
+        renamed = [replaced(index, counters) for index in access.indices]
+        extents = tuple((most_iterations(loop), key(simplify(loop.begin))) for loop in loops)
+        seen.add((tuple(key(simplify(index)) for index in renamed), extents, len(loops)))
+    return len(seen) == 1
+
+
+_PLACEHOLDERS = tuple(Var(f"tile{k}") for k in range(8))
+
+
+def _without_serial_loops(access: _Access) -> _Access | None:
+    """The access as it stands in the tile alone; None where a condition inside the scope decides on it."""
+    kept = tuple(s for s in access.around if isinstance(s, For) and is_tile(s))
+    if any(isinstance(s, (If, Let)) for s in access.around):
+        return None
+    return replace(access, around=kept)
+
+
+def _covers(template: _Access, accesses: list[_Access]) -> bool:
+    """Whether the loops around the template depend on nothing inside the scope but each other, so that they can be
+    run before and after it. (All accesses go to one tile, and nothing is read there before it is initialised or loaded,
+    so the template's loops cover what the others reach.)"""
+    bound: set[Var] = set()
+    for stmt in template.around:
+        if isinstance(stmt, For) and not is_tile(stmt):
+            return False
+        outer = set().union(*(variables(value) for value in values(stmt))) if values(stmt) else set()
+        inside = {s.var for a in accesses for s in a.around if isinstance(s, (For, Let))}
+        if outer & (inside - bound):
+            return False
+        if isinstance(stmt, (For, Let)):
+            bound.add(stmt.var)
+    return True
+
+
+def _redirected(stmt: Stmt, buffer: Buffer, tile: Buffer, loops: tuple[For, ...]) -> Stmt:
+    """The statement with the buffer's accesses going to the tile."""
+    inner = (*loops, stmt) if isinstance(stmt, For) and is_tile(stmt) else loops
+
+    def place(indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        used = set().union(*(variables(index) for index in indices)) if indices else set()
+        return tuple(simplify(loop.var - loop.begin) for loop in loops if loop.var in used)
+
+    def redirect(node: Expr) -> Expr:
+        return Load(tile, place(node.indices)) if isinstance(node, Load) and node.buffer is buffer else node
+
+    if isinstance(stmt, Store) and stmt.buffer is buffer:
+        return Store(tile, place(stmt.indices), transform(stmt.value, redirect), stmt.mask)
+    own = map_values(stmt, lambda expr: transform(expr, redirect))
+    return map_statements(own, lambda child: _redirected(child, buffer, tile, inner))
+
+
+def _transfer(template: _Access, buffer: Buffer, tile: Buffer, *, into_tile: bool) -> Stmt:
+    """Copy between the tile and its elements, in loops like those around the template."""
+    place = tuple(simplify(loop.var - loop.begin) for loop in template.tile_loops)
+    copy: Stmt
+    if into_tile:
+        copy = Store(tile, place, Load(buffer, template.indices))
+    else:
+        copy = Store(buffer, template.indices, Load(tile, place))
+    fresh: dict[Var, Expr] = {}
+    for around in reversed(template.around):
+        match around:
+            case For() | Let():
+                fresh[around.var] = Var(around.var.name)
+                copy = replace(around, body=copy)
+            case If(condition, then, _):
+                copy = If(condition, copy) if _contains(then, template.statement) else If(_negated(condition), copy)
+    return _renamed(copy, fresh)
+
+
+def _contains(stmt: Stmt, wanted: Stmt) -> bool:
+    return stmt is wanted or any(_contains(inner, wanted) for inner in sub_statements(stmt))
+
+
+def _negated(condition: Expr) -> Expr:
+    return Op("not", (condition,), condition.dtype)
+
+
+def _renamed(stmt: Stmt, fresh: dict[Var, Expr]) -> Stmt:
+    """The statement with loop variables of its own: no variable is bound twice."""
+
+    def rename(inner: Stmt) -> Stmt:
+        if isinstance(inner, (For, Let)):
+            new = fresh[inner.var]
+            assert isinstance(new, Var)
+            inner = replace(inner, var=new)
+        return map_statements(inner, rename)
+
+    return rename(with_variables(stmt, fresh))

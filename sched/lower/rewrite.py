@@ -1,0 +1,73 @@
+"""What passes share: substitution, free variables, and simplification of whole statements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..compute.expr import Const, Expr, transform, walk
+from ..compute.simplify import constant_value, simplify
+from .ir import Block, Buffer, For, If, Let, Load, Stmt, Store, Var, map_statements, map_values, statements, values
+
+
+def replaced(expr: Expr, bindings: Mapping[Var, Expr]) -> Expr:
+    """The expression with variables replaced."""
+    return transform(expr, lambda node: bindings.get(node, node) if isinstance(node, Var) else node)
+
+
+def with_variables(stmt: Stmt, bindings: Mapping[Var, Expr]) -> Stmt:
+    """The statement with variables replaced everywhere, and simplified."""
+    own = map_values(stmt, lambda expr: simplify(replaced(expr, bindings)))
+    return map_statements(own, lambda inner: with_variables(inner, bindings))
+
+
+def variables(expr: Expr) -> set[Var]:
+    """The variables in an expression."""
+    return {node for node in walk(expr) if isinstance(node, Var)}
+
+
+def loads(stmt: Stmt) -> list[Load]:
+    """The loads of a statement itself, in order."""
+    return [node for value in values(stmt) for node in walk(value) if isinstance(node, Load)]
+
+
+def stored_buffers(stmt: Stmt) -> list[Buffer]:
+    """The buffers that are stored to in a statement or below, each once, in order."""
+    found: dict[Buffer, None] = {}
+    for inner in statements(stmt):
+        if isinstance(inner, Store):
+            found[inner.buffer] = None
+    return list(found)
+
+
+def block(*parts: Stmt) -> Stmt:
+    """Statements in order, without blocks in blocks."""
+    flat: list[Stmt] = []
+    for part in parts:
+        flat += part.body if isinstance(part, Block) else (part,)
+    return flat[0] if len(flat) == 1 else Block(tuple(flat))
+
+
+def simplified(stmt: Stmt) -> Stmt:
+    """The statement with simple expressions and without loops, branches and blocks that do nothing."""
+    stmt = map_statements(map_values(stmt, simplify), simplified)
+    match stmt:
+        case Block(body):
+            return block(*(inner for inner in body if not is_empty(inner))) if body else stmt
+        case If(Const(value), then, otherwise):
+            return then if value else otherwise if otherwise is not None else EMPTY
+        case If(_, then, None) if is_empty(then):
+            return EMPTY
+        case For() | Let() if is_empty(stmt.body):
+            return EMPTY
+        case For(_, begin, end, _, _) if (trips := constant_value(end - begin)) is not None and trips <= 0:
+            return EMPTY
+        case _:
+            return stmt
+
+
+EMPTY = Block(())
+
+
+def is_empty(stmt: Stmt) -> bool:
+    """Whether a statement does nothing."""
+    return isinstance(stmt, Block) and all(is_empty(inner) for inner in stmt.body)

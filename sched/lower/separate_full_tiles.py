@@ -1,0 +1,154 @@
+"""Run full tiles in code of their own, without bounds inside.
+
+A tile loop that ends at min(64, m - 64 * j_o) is full where m - 64 * j_o >= 64. As soon as the loops around it decide
+that, the code below is written twice: with the literal bound, and as it is. In a loop that runs in order, the full
+iterations are a range, and the loop is cut in two; elsewhere a branch chooses.
+
+    for j_o in 0..e:                             for j_o in 0..min(e, m // 64):
+        vectorized for j_i in                ->      vectorized for j_i in 0..64: ...
+                0..min(64, m - 64 * j_o): ...    for j_o in max(0, m // 64)..e:
+                                                     vectorized for j_i in 0..min(64, m - 64 * j_o): ...
+
+What is below a partial tile is separated once more, along loops further in, and then no further: tiles that are partial
+in one direction run as fast as they can, and many tiled loops do not give many more versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+
+from ..compute.dtypes import BOOL, INDEX
+from ..compute.expr import Const, Expr, Op
+from ..compute.simplify import key, linear, simplify
+from .ir import For, If, Let, Stmt, Var, map_statements, map_values, statements
+from .rewrite import block, variables, with_variables
+from .tiles import is_tile, most_iterations, partial_bounds
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is decided on the way in.
+
+    variables  of the loops around
+    partial    slacks (by key) of tiles that are not full here
+    more       how many times what is below a partial tile may still be separated
+    """
+
+    variables: frozenset[Var] = frozenset()
+    partial: frozenset[Hashable] = frozenset()
+    more: int = 1
+
+    def inside(self, var: Var) -> _Known:
+        return replace(self, variables=self.variables | {var})
+
+    def not_full(self, slacks: list[Expr]) -> _Known:
+        return replace(self, partial=self.partial | {key(slack) for slack in slacks}, more=self.more - 1)
+
+
+def separate_full_tiles(stmt: Stmt) -> Stmt:
+    """The statement with full tiles separated from partial ones."""
+    return _branched(stmt, _Known())
+
+
+def _separated(stmt: Stmt, known: _Known) -> Stmt:
+    if known.more < 0:
+        return stmt
+    if isinstance(stmt, For) and not is_tile(stmt):
+        return _loop(stmt, known.inside(stmt.var))
+    if isinstance(stmt, Let):
+        return replace(stmt, body=_branched(stmt.body, known.inside(stmt.var)))
+    return map_statements(stmt, lambda inner: _separated(inner, known))
+
+
+def _branched(body: Stmt, known: _Known) -> Stmt:
+    """`body` in two versions, where what is known decides whether tiles in it are full."""
+    slacks = _slacks(body, known)
+    if not slacks:
+        return _separated(body, known)
+    condition: Expr | None = None
+    for slack in slacks:
+        full = Op("ge", (slack, Const(0, INDEX)), BOOL)
+        condition = full if condition is None else Op("and", (condition, full), BOOL)
+    assert condition is not None
+    partial = _fresh(_separated(body, known.not_full(slacks)))
+    return If(condition, _separated(_full(body, known), known), partial)
+
+
+def _loop(loop: For, known: _Known) -> Stmt:
+    slacks = _slacks(loop.body, known)
+    limits = [_limit(slack, loop.var) for slack in slacks]
+    if not slacks:
+        return replace(loop, body=_separated(loop.body, known))
+    if loop.kind == "parallel" or any(limit is None for limit in limits):
+        return replace(loop, body=_branched(loop.body, known))
+    middle = loop.end
+    for limit in limits:
+        assert limit is not None
+        middle = Op("min", (middle, limit), INDEX)
+    full = replace(loop, end=simplify(middle), body=_separated(_full(loop.body, known), known))
+    first = simplify(Op("max", (loop.begin, middle), INDEX))
+    return block(full, _fresh(replace(loop, begin=first, body=_separated(loop.body, known.not_full(slacks)))))
+
+
+def _slacks(body: Stmt, known: _Known) -> list[Expr]:
+    """For each tile loop that is decided here: by how much what is left exceeds a full tile."""
+    found: dict[Hashable, Expr] = {}
+    for inner in statements(body):
+        if not isinstance(inner, For) or not is_tile(inner):
+            continue
+        most = most_iterations(inner)
+        for bound in partial_bounds(inner):
+            if most is not None and variables(bound) | variables(inner.begin) <= known.variables:
+                slack = simplify(bound - inner.begin - most)
+                found[key(slack)] = slack
+    return [slack for k, slack in found.items() if k not in known.partial]
+
+
+def _limit(slack: Expr, var: Var) -> Expr | None:
+    """The first value of `var` at which slack = rest - a * var, with a > 0, is negative; None for another form."""
+    terms, constant = linear(slack)
+    if key(var) not in terms:
+        return None
+    rest = {k: term for k, term in terms.items() if k != key(var)}
+    coefficient = terms[key(var)][1]
+    if coefficient >= 0 or any(var in variables(atom) for atom, _ in rest.values()):
+        return None
+    total: Expr = Const(constant, INDEX)
+    for atom, factor in rest.values():
+        total = total + atom * Const(factor, INDEX)
+    return simplify(total // Const(-coefficient, INDEX) + 1)
+
+
+def _full(body: Stmt, known: _Known) -> Stmt:
+    """`body` with the bounds that are decided here taken as full."""
+
+    def is_open(loop: For, bound: Expr, most: int) -> bool:
+        decided = variables(bound) | variables(loop.begin) <= known.variables
+        return not decided or key(simplify(bound - loop.begin - most)) in known.partial
+
+    def fill(stmt: Stmt) -> Stmt:
+        if isinstance(stmt, For) and is_tile(stmt) and (most := most_iterations(stmt)) is not None:
+            end: Expr = simplify(stmt.begin + most)
+            for bound in partial_bounds(stmt):
+                if is_open(stmt, bound, most):
+                    end = Op("min", (end, bound), INDEX)
+            stmt = replace(stmt, end=end)
+        return map_statements(stmt, fill)
+
+    return fill(body)
+
+
+def _fresh(stmt: Stmt) -> Stmt:
+    """A copy whose variables are its own: no variable is bound twice."""
+    bindings: dict[Var, Expr] = {}
+
+    def rename(inner: Stmt) -> Stmt:
+        if isinstance(inner, (For, Let)):
+            new = Var(inner.var.name)
+            bindings[inner.var] = new
+            inner = replace(inner, var=new)
+        return map_statements(inner, rename)
+
+    renamed = rename(stmt)
+    return with_variables(renamed, bindings) if bindings else map_values(renamed, lambda expr: expr)

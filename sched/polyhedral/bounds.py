@@ -1,0 +1,148 @@
+"""Promise 4: every access is proven inside its tensor, for all sizes, when it is defined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..compute.define import provers, sizes_of, tensors_read
+from ..compute.expr import Axis, Expr, Op, Read, walk
+from ..compute.tensor import Equation, Tensor
+from ..errors import BoundsError, DefinitionError
+from .affine import affine, condition_sets, possible_values
+from .isl import Frame, Map, Set, World
+
+
+def size_context(world: World, tensors: tuple[Tensor, ...]) -> Set:
+    """What is known of the sizes: their promises, and that no extent of a tensor is negative."""
+    frame = world.parameter_frame()
+    context = frame.universe()
+    for size in list(world.sizes.values()):
+        value = frame.size(size)
+        context = context.intersect(value.ge_set(frame.const(size.min)))
+        if size.multiple_of > 1:
+            multiple = value.mod_val(world.val(size.multiple_of)).eq_set(frame.const(0))
+            context = context.intersect(multiple)
+    for tensor in tensors:
+        for extent in tensor.shape:
+            known = affine(extent, frame)
+            if known is not None:
+                context = context.intersect(known.ge_set(frame.const(0)))
+    return context
+
+
+def iteration_domain(frame: Frame, axes: tuple[Axis, ...], context: Set) -> Set:
+    """The instances of an equation: lower <= axis < upper for every axis."""
+    domain = frame.universe().intersect_params(context)
+    for axis in axes:
+        value, lower, upper = frame.axis(axis), affine(axis.lower, frame), affine(axis.upper, frame)
+        if value is None or lower is None or upper is None:
+            bad = axis.lower if lower is None else axis.upper
+            raise DefinitionError(
+                f"the bound {bad} of axis {axis.name} is not affine: bounds are sums of sizes and outer axes times "
+                "integers, with // and % by integers",
+                location=axis.location,
+            )
+        domain = domain.intersect(value.ge_set(lower)).intersect(value.lt_set(upper))
+    return domain
+
+
+def guarded_reads(expr: Expr, frame: Frame, domain: Set) -> Iterator[tuple[Read, Set]]:
+    """Every read in `expr` with the instances that need its value: the conditions of enclosing selects narrow them."""
+    if isinstance(expr, Read):
+        yield expr, domain
+    if isinstance(expr, Op) and expr.name == "select":
+        condition, yes, no = expr.operands
+        may_hold, may_fail = condition_sets(condition, frame)
+        yield from guarded_reads(condition, frame, domain)
+        yield from guarded_reads(yes, frame, domain.intersect(may_hold))
+        yield from guarded_reads(no, frame, domain.intersect(may_fail))
+        return
+    for child in expr.children:
+        yield from guarded_reads(child, frame, domain)
+
+
+def access_relation(read: Read, frame: Frame, domain: Set) -> Map:
+    """From an instance to every element that it may read."""
+    relation: Map | None = None
+    for index in read.indices:
+        values = possible_values(index, frame, domain)
+        relation = values if relation is None else relation.flat_range_product(values)
+    return relation if relation is not None else frame.map_to(()).intersect_domain(domain)
+
+
+def outside(read: Read, dimension: int, frame: Frame, domain: Set) -> Set:
+    """The instances of `domain` at which an index of `read` may leave its tensor."""
+    values = possible_values(read.indices[dimension], frame, domain)
+    extent = affine(read.tensor.shape[dimension], frame)
+    negative = values.intersect_range(frame.world.from_text("{ [a] -> [b] : a < 0 }").domain())
+    bad = negative.domain()
+    if extent is None:
+        return values.domain()
+    limit = Map.from_pw_aff(extent).apply_range(frame.world.from_text("{ [a] -> [b] : b >= a }"))
+    return bad.union(values.intersect(limit).domain())
+
+
+def prove_in_bounds(stage: Tensor) -> None:
+    """Raise `BoundsError` unless every read of `stage` is inside its tensor at every instance that needs it."""
+    tensors = (stage, *tensors_read(stage))
+    world = World(sizes_of(tensors))
+    with world.budgeted(f"the bounds of {stage.name}"):
+        context = size_context(world, tensors)
+        for tensor in tensors:
+            _check_shape(tensor, world.parameter_frame())
+        for equation in stage.equations:
+            _prove_equation(stage, equation, world, context)
+
+
+def _check_shape(tensor: Tensor, frame: Frame) -> None:
+    for extent in tensor.shape:
+        if affine(extent, frame) is None:
+            raise DefinitionError(
+                f"the extent {extent} of {tensor.name} is not affine: extents are sums of sizes times integers, "
+                "with // and % by integers",
+                location=tensor.location,
+            )
+
+
+def _prove_equation(stage: Tensor, equation: Equation, world: World, context: Set) -> None:
+    frame = world.frame(equation.loops, "S")
+    domain = iteration_domain(frame, equation.loops, context)
+    for read, needed in guarded_reads(equation.value, frame, domain):
+        for dimension in range(len(read.indices)):
+            bad = outside(read, dimension, frame, needed)
+            if not bad.is_empty():
+                _refuse(stage, equation, read, dimension, bad, world)
+
+
+def _refuse(stage: Tensor, equation: Equation, read: Read, dimension: int, bad: Set, world: World) -> None:
+    index, tensor = read.indices[dimension], read.tensor
+    if any(isinstance(node, Read) for node in walk(index)):
+        raise BoundsError(
+            f"{stage.name} reads {read}, and the index {index} of dimension {dimension} comes from data: limit it with "
+            f"ps.clamp({index}, 0, {tensor.shape[dimension]} - 1), or have it checked at run time with "
+            f"ps.checked({index})",
+            location=read.location,
+        )
+    point = world.smallest(bad)
+    assert point is not None
+    at = ", ".join(f"{axis.name}={v}" for axis, v in zip(equation.loops, point.coordinates, strict=True))
+    sizes = ", ".join(f"{name}={value}" for name, value in point.sizes.items())
+    if not _is_affine(index, equation, world):
+        raise BoundsError(
+            f"{stage.name} reads {read}, and the index {index} is not affine in axes and sizes, so it cannot be proven "
+            f"to stay inside dimension {dimension} of {tensor}; limit it with ps.clamp or ps.checked",
+            location=read.location,
+        )
+    raise BoundsError(
+        f"{stage.name} reads {read} outside {tensor}: {f'at {sizes}, ' if sizes else ''}the instance "
+        f"{stage.name}[{at}] has the index {index} in dimension {dimension} of extent {tensor.shape[dimension]}; "
+        "guard it with ps.select(condition, ..., ...), limit it with ps.clamp, or change the shape",
+        location=read.location,
+    )
+
+
+def _is_affine(index: Expr, equation: Equation, world: World) -> bool:
+    return affine(index, world.frame(equation.loops, "S")) is not None
+
+
+provers.append(prove_in_bounds)

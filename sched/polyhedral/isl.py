@@ -1,0 +1,304 @@
+"""The one gate to isl: named spaces, budgets, and errors in our own words. No other file imports islpy.
+
+Names that users give never reach isl: sizes, statements and loops enter it under names made here (a number and what
+is harmless of the user's name, for the reader of a dump). All objects of a Program live in one Context; isl does not
+notice a mix.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import islpy
+from islpy import (
+    AstBuild,
+    AstExpr,
+    AstNode,
+    Map,
+    MultiPwAff,
+    PwAff,
+    Set,
+    UnionSet,
+    ast_expr_op_type,
+    ast_expr_type,
+    ast_node_type,
+    dim_type,
+)
+from islpy import Schedule as IslSchedule
+
+from ..compute.expr import Axis, Size
+from ..errors import BudgetError
+
+__all__ = [
+    "AstExpr", "AstNode", "Frame", "IslSchedule", "Map", "MultiPwAff", "Point", "PwAff", "Set", "TreeBuilder", "World",
+    "generate_ast", "identifier_of", "inert", "integer_of", "mark_of", "node_kind", "operands_of", "operation_of",
+]  # fmt: skip
+
+DEFAULT_BUDGET = 20_000_000
+_HARMLESS = re.compile(r"[^A-Za-z0-9_]")
+
+
+def inert(prefix: str, number: int, name: str) -> str:
+    """A name for isl: unique by its number, no keyword, no syntax."""
+    return f"{prefix}{number}_{_HARMLESS.sub('_', name[:24])}"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The smallest sizes, and then the first instance or pair of instances, of a set or relation."""
+
+    sizes: dict[str, int]
+    coordinates: tuple[int, ...]
+
+    @property
+    def order(self) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+        """Smaller is a better witness: small sizes, then early instances."""
+        sizes = tuple(self.sizes.values())
+        return sum(sizes), sizes, self.coordinates
+
+
+class World:
+    """A Context, and the sizes that are its parameters."""
+
+    def __init__(self, sizes: Sequence[Size], budget: int = DEFAULT_BUDGET) -> None:
+        self.context = islpy.Context()
+        self.budget = budget
+        self.sizes: dict[str, Size] = {}
+        self._parameters: dict[str, str] = {}
+        for size in sizes:
+            self.add_size(size)
+
+    def add_size(self, size: Size) -> None:
+        """Make `size` a parameter; sizes are told apart by their names."""
+        if size.name not in self._parameters:
+            self._parameters[size.name] = inert("p", len(self._parameters), size.name)
+            self.sizes[size.name] = size
+
+    def val(self, value: int) -> islpy.Val:
+        return islpy.Val.read_from_str(self.context, str(value))
+
+    def identifier(self, name: str) -> islpy.Id:
+        return islpy.Id.read_from_str(self.context, name)
+
+    def space(self, rank: int, name: str | None = None) -> islpy.Space:
+        """The space of sets of `rank` dimensions over all sizes."""
+        space = islpy.Space.set_alloc(self.context, len(self._parameters), rank)
+        for position, parameter in enumerate(self._parameters.values()):
+            space = space.set_dim_name(dim_type.param, position, parameter)
+        return space if name is None else space.set_tuple_name(dim_type.set, name)
+
+    def frame(self, axes: Sequence[Axis], name: str) -> Frame:
+        return Frame(self, tuple(axes), name)
+
+    def parameter_frame(self) -> Frame:
+        """The frame of expressions of sizes alone."""
+        return Frame(self, (), None)
+
+    def size_of_parameter(self, parameter: str) -> Size | None:
+        """The size behind a parameter's name."""
+        for name, known in self._parameters.items():
+            if known == parameter:
+                return self.sizes[name]
+        return None
+
+    def parameter(self, size: Size) -> str:
+        self.add_size(size)
+        return self._parameters[size.name]
+
+    def from_text(self, text: str) -> Map:
+        """A relation from isl's notation; only ever called with literals of our own."""
+        return Map.read_from_str(self.context, text)
+
+    @contextmanager
+    def budgeted(self, step: str) -> Iterator[None]:
+        """Bound the isl operations of a proof; the count is the same on every machine."""
+        self.context.reset_operations()
+        self.context.set_max_operations(self.budget)
+        try:
+            yield
+        except islpy.Error as error:
+            if "maximal number of operations" not in str(error):
+                raise
+            raise BudgetError(
+                f"{step}: undecided within {self.budget} isl operations, so it is refused; raise the budget with "
+                "Schedule(..., budget=) or simplify the step, for example by splitting fewer loops or fixing sizes"
+            ) from None
+        finally:
+            self.context.set_max_operations(0)
+            self.context.reset_operations()
+
+    def smallest(self, bad: Set | Map) -> Point | None:
+        """The smallest point of `bad`, sizes first, or None if it is empty.
+
+        Every size must be bounded below in `bad`, or there is no smallest.
+        """
+        points = bad.wrap().flatten() if isinstance(bad, Map) else bad.flatten()
+        if points.is_empty():
+            return None
+        count = points.dim(dim_type.param)
+        names = [points.get_dim_name(dim_type.param, k) for k in range(count)]
+        rank = points.dim(dim_type.set)
+        flat = points.reset_tuple_id() if points.has_tuple_id() else points
+        flat = flat.move_dims(dim_type.set, 0, dim_type.param, 0, count)
+        point = flat.lexmin().sample_point()
+        numbers = [point.get_coordinate_val(dim_type.set, k).to_python() for k in range(count + rank)]
+        sizes = {}
+        for name, value in zip(names, numbers, strict=False):
+            size = self.size_of_parameter(name or "")
+            if size is not None and not size.name.startswith("|"):
+                sizes[size.name] = value
+        return Point(sizes, tuple(numbers[count:]))
+
+
+class Frame:
+    """The iteration space of a statement: its axes are the dimensions, by name."""
+
+    __slots__ = ("_local", "axes", "name", "space", "world")
+
+    def __init__(self, world: World, axes: tuple[Axis, ...], name: str | None) -> None:
+        self.world, self.axes, self.name = world, axes, name
+        self.space = world.space(len(axes), name) if name is not None else world.space(0).params()
+        self._local = islpy.LocalSpace.from_space(self.space)
+
+    def universe(self) -> Set:
+        return Set.universe(self.space)
+
+    def widened(self, domain: Set, extra: int) -> Set:
+        """A set of a frame with `extra` fewer axes, unconstrained in the further ones, in this frame."""
+        return domain.add_dims(dim_type.set, extra).set_tuple_name(self.name or "")
+
+    def empty(self) -> Set:
+        return Set.empty(self.space)
+
+    def axis(self, axis: Axis) -> PwAff | None:
+        """The coordinate of an axis, or None for an axis of another frame."""
+        for position, own in enumerate(self.axes):
+            if own is axis:
+                return PwAff.from_aff(islpy.Aff.var_on_domain(self._local, dim_type.set, position))
+        return None
+
+    def size(self, size: Size) -> PwAff:
+        parameter = self.world.parameter(size)
+        position = self.space.find_dim_by_name(dim_type.param, parameter)
+        if position < 0:  # the size became known after this frame was made
+            self.space = self.space.add_dims(dim_type.param, 1)
+            position = self.space.dim(dim_type.param) - 1
+            self.space = self.space.set_dim_name(dim_type.param, position, parameter)
+            self._local = islpy.LocalSpace.from_space(self.space)
+        return PwAff.from_aff(islpy.Aff.var_on_domain(self._local, dim_type.param, position))
+
+    def const(self, value: int) -> PwAff:
+        return PwAff.from_aff(islpy.Aff.val_on_domain(self._local, self.world.val(value)))
+
+    def map_to(self, values: Sequence[PwAff], name: str | None = None) -> Map:
+        """The relation from an instance to the tuple of `values`."""
+        parts = islpy.PwAffList.alloc(self.world.context, len(values))
+        for value in values:
+            parts = parts.add(value)
+        space = self.space.from_domain().add_dims(dim_type.out, len(values))
+        if name is not None:
+            space = space.set_tuple_name(dim_type.out, name)
+        return Map.from_multi_pw_aff(MultiPwAff.from_pw_aff_list(space, parts))
+
+    def tuple_of(self, values: Sequence[PwAff]) -> MultiPwAff:
+        """The values as one multi-dimensional function."""
+        parts = islpy.PwAffList.alloc(self.world.context, len(values))
+        for value in values:
+            parts = parts.add(value)
+        return MultiPwAff.from_pw_aff_list(self.space.from_domain().add_dims(dim_type.out, len(values)), parts)
+
+
+class TreeBuilder:
+    """Builds an isl schedule tree from the top: one marked, single-member band a loop."""
+
+    def __init__(self, world: World, domain: Sequence[Set]) -> None:
+        self.world = world
+        union = UnionSet.empty(world.space(0).params())
+        for part in domain:
+            union = union.union(UnionSet.from_set(part))
+        self.node = IslSchedule.from_domain(union).get_root().child(0)
+
+    def loop(self, mark: str, values: Sequence[PwAff], body: Callable[[], None]) -> None:
+        """A loop over `values`, one function a statement below; isl makes exactly one `for` of it."""
+        union = None
+        for value in values:
+            part = islpy.UnionPwAff.from_pw_aff(value)
+            union = part if union is None else union.union_add(part)
+        assert union is not None
+        node = self.node.insert_partial_schedule(islpy.MultiUnionPwAff.from_union_pw_aff(union))
+        node = node.band_member_set_ast_loop_type(0, islpy.ast_loop_type.atomic)
+        self.node = node.insert_mark(self.world.identifier(mark)).child(0).child(0)
+        body()
+        self.node = self.node.parent().parent()
+
+    def sequence(self, filters: Sequence[Sequence[Set]], bodies: Sequence[Callable[[], None]]) -> None:
+        """Statements of filters[0] run first; a single part needs no node."""
+        if len(filters) == 1:
+            bodies[0]()
+            return
+        parts = islpy.UnionSetList.alloc(self.world.context, len(filters))
+        for sets in filters:
+            union = UnionSet.empty(self.world.space(0).params())
+            for part in sets:
+                union = union.union(UnionSet.from_set(Set.universe(part.get_space())))
+            parts = parts.add(union)
+        self.node = self.node.insert_sequence(parts)
+        for position, body in enumerate(bodies):
+            self.node = self.node.child(position).child(0)
+            body()
+            self.node = self.node.parent().parent()
+
+    def schedule(self) -> IslSchedule:
+        return self.node.get_schedule()
+
+
+NodeKind = Literal["for", "if", "block", "mark", "user"]
+_NODE_KINDS: dict[object, NodeKind] = {
+    ast_node_type["for_"]: "for",
+    ast_node_type["if_"]: "if",
+    ast_node_type.block: "block",
+    ast_node_type.mark: "mark",
+    ast_node_type.user: "user",
+}
+_OPERATION_NAMES: dict[object, str] = {operation: operation.name.rstrip("_") for operation in ast_expr_op_type}
+
+
+def node_kind(node: AstNode) -> NodeKind:
+    """What kind of AST node this is."""
+    return _NODE_KINDS[node.get_type()]
+
+
+def operation_of(expr: AstExpr) -> str:
+    """isl's name of an operation: add, fdiv_q, le, ..."""
+    return _OPERATION_NAMES[expr.get_op_type()]
+
+
+def integer_of(expr: AstExpr) -> int | None:
+    """The value of a literal, or None."""
+    kind: object = expr.get_type()
+    return int(expr.int_get_val().to_python()) if kind == ast_expr_type.int else None
+
+
+def identifier_of(expr: AstExpr) -> str | None:
+    """The name that an expression is, or None."""
+    kind: object = expr.get_type()
+    return str(expr.get_id().name) if kind == ast_expr_type.id else None
+
+
+def mark_of(node: AstNode) -> str:
+    """The name of a mark."""
+    return str(node.mark_get_id().name)
+
+
+def operands_of(expr: AstExpr) -> list[AstExpr]:
+    """The operands of an operation; of a call, what is called first."""
+    return [expr.get_op_arg(k) for k in range(expr.get_op_n_arg())]
+
+
+def generate_ast(schedule: IslSchedule, context: Set) -> AstNode:
+    """isl's loops for a schedule tree, given what is known of the sizes."""
+    return AstBuild.from_context(context.params() if not context.is_params() else context).node_from_schedule(schedule)

@@ -1,0 +1,63 @@
+"""What every schedule must respect: pairs of instances, exact and for all sizes.
+
+Definitions say which value each read sees, so the pairs follow from accesses alone, and they are memory-based: every
+update of an element is after its init and before its readers, not only the first and the last one. That is what makes
+it sound to free the order among the updates of a re-associable reduction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from .bounds import access_relation, guarded_reads
+from .isl import Map
+from .program import Program, Statement
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Requirement:
+    """Every pair of `relation` must run source first; with `exclusive`, in any order but not at the same time.
+
+    flow        the source writes the element that the sink reads
+    init        the source initialises what the sink accumulates into
+    accumulate  both update one element
+    """
+
+    kind: Literal["flow", "init", "accumulate"]
+    source: Statement
+    sink: Statement
+    relation: Map
+    exclusive: bool = False
+
+
+def requirements(program: Program) -> tuple[Requirement, ...]:
+    """All pairs that a schedule of the Program must keep in order."""
+    found: list[Requirement] = []
+    for statement in program.statements:
+        if statement.kind == "update":
+            found += _within_reduction(program, statement)
+        found += _flows(program, statement)
+    return tuple(r for r in found if not r.relation.is_empty())
+
+
+def _within_reduction(program: Program, update: Statement) -> Iterator[Requirement]:
+    (init,) = (s for s in program.of_stage(update.stage) if s.kind == "init")
+    writes = update.writes()
+    yield Requirement("init", init, update, init.writes().apply_range(writes.reverse()))
+    reduce = update.reduce
+    assert reduce is not None
+    order = [update.frame.axis(axis) for axis in reduce.axes]
+    counters = update.frame.tuple_of([value for value in order if value is not None])
+    later = counters.lex_lt_map(counters).intersect(writes.apply_range(writes.reverse()))
+    yield Requirement("accumulate", update, update, later, exclusive=reduce.reassociate)
+
+
+def _flows(program: Program, sink: Statement) -> Iterator[Requirement]:
+    for read, needed in guarded_reads(sink.value, sink.frame, sink.domain):
+        if read.tensor is sink.stage:
+            continue
+        elements = access_relation(read, sink.frame, needed)
+        for source in program.of_stage(read.tensor):
+            yield Requirement("flow", source, sink, source.writes().apply_range(elements.reverse()))

@@ -1,0 +1,121 @@
+"""The loop tree: what a schedule is to the proof and to code generation.
+
+A loop has, for each statement below it, the value of its counter as a function of the statement's axes. Fused loops
+have a counter of their own, a virtual axis: the position in the box of their components, whose extents may be symbolic,
+so that the position is no affine function. Below the innermost loop that is made of a virtual axis stand a loop over
+the position itself (of kind "position") and one over each of its components (of kind "component"): there, they all have
+one value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..compute.expr import Axis, Expr
+from ..compute.simplify import simplify
+from .program import Statement
+
+LoopKind = Literal["serial", "parallel", "vectorize", "unroll", "position", "component"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fused:
+    """A virtual axis: the row-major position of `components`, counted from `begins`, in a box of `extents`.
+
+    `count` is the number of positions: a literal, or a size that stands for the product.
+    """
+
+    axis: Axis
+    components: tuple[Expr, ...]
+    begins: tuple[Expr, ...]
+    extents: tuple[Expr, ...]
+    count: Expr
+
+    @property
+    def product(self) -> Expr:
+        """The count as an expression of the extents."""
+        product = self.extents[0]
+        for extent in self.extents[1:]:
+            product = product * extent
+        return simplify(product)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoopNode:
+    """One loop. `values` maps the number of each statement below to its counter; `uid` tells loops apart.
+
+    `of` is the virtual axis of a position or component loop, `component` which one of its components.
+    """
+
+    uid: int
+    name: str
+    kind: LoopKind
+    values: Mapping[int, Expr]
+    body: Node
+    of: Axis | None = None
+    component: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sequence:
+    """Children that run one after the other."""
+
+    children: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leaf:
+    """A statement."""
+
+    statement: Statement
+
+
+Node = LoopNode | Sequence | Leaf
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tree:
+    """The loops of a whole Program, with the virtual axes that they use."""
+
+    root: Node
+    fused: Mapping[Axis, Fused] = field(default_factory=dict)
+
+
+def statements_below(node: Node) -> tuple[Statement, ...]:
+    """The statements of a subtree, in order."""
+    match node:
+        case Leaf(statement):
+            return (statement,)
+        case Sequence(children):
+            return tuple(s for child in children for s in statements_below(child))
+        case LoopNode():
+            return statements_below(node.body)
+
+
+def path_to(node: Node, statement: Statement) -> list[tuple[Node, int]]:
+    """The loops and sequences above a statement, outermost first, with the position taken in each sequence."""
+    match node:
+        case Leaf():
+            return []
+        case LoopNode():
+            return [(node, 0), *path_to(node.body, statement)]
+        case Sequence(children):
+            for position, child in enumerate(children):
+                if any(s is statement for s in statements_below(child)):
+                    return [(node, position), *path_to(child, statement)]
+    raise AssertionError("every statement of the Program has a leaf")
+
+
+def loops_of(node: Node) -> Iterator[LoopNode]:
+    """All loops of a subtree, outermost first."""
+    match node:
+        case LoopNode():
+            yield node
+            yield from loops_of(node.body)
+        case Sequence(children):
+            for child in children:
+                yield from loops_of(child)
+        case Leaf():
+            return

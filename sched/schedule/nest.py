@@ -1,0 +1,202 @@
+"""The loops of one stage, as order commands rewrite them, and the loop tree they stand for."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from ..compute.expr import Axis, Expr, Size, transform, walk
+from ..compute.printing import text
+from ..compute.simplify import constant_value, simplify, upper_bound
+from ..compute.tensor import Tensor
+from ..errors import ScheduleError
+from ..polyhedral.program import Program, Statement
+from ..polyhedral.tree import Fused, Leaf, LoopKind, LoopNode, Node, Sequence, Tree
+from .suggestion import listed, meant
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loop:
+    """A loop of a stage: its counter as an expression of the stage's axes and virtual axes.
+
+    The counter runs over begin, begin + 1, ..., begin + extent - 1 where all of the loop is inside the domain; tails
+    are what isl leaves out. `begin` and `extent` may depend on outer axes (triangles). `reversed` says, for the reader,
+    that the counter runs against what the name stands for.
+    """
+
+    name: str
+    value: Expr
+    begin: Expr
+    extent: Expr
+    kind: LoopKind = "serial"
+    reversed: bool = False
+
+    @property
+    def end(self) -> Expr:
+        return simplify(self.begin + self.extent)
+
+    @property
+    def most(self) -> int | None:
+        """The largest number of iterations, where it is a literal."""
+        return constant_value(upper_bound(self.extent))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StageNest:
+    """The loops of a stage, outermost first. `parts` are the names of the loops that a virtual axis was made of."""
+
+    stage: Tensor
+    loops: tuple[Loop, ...]
+    fused: Mapping[Axis, Fused] = field(default_factory=dict)
+    parts: Mapping[Axis, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(loop.name for loop in self.loops)
+
+    def position(self, name: object) -> int:
+        """Where the loop `name` stands; an error that lists the loops there are."""
+        names = self.names
+        if name not in names:
+            loops = f"its loops are {listed(names)}" if names else "it is a single element and has none"
+            raise ScheduleError(f"{self.stage.name} has no loop {name!r}; {loops}{meant(name, names)}")
+        return names.index(str(name))
+
+    def loop(self, name: object) -> Loop:
+        return self.loops[self.position(name)]
+
+    def replaced(self, position: int, *loops: Loop, count: int = 1) -> StageNest:
+        """The nest with `count` loops from `position` replaced; new names must be new."""
+        rest = (*self.loops[:position], *self.loops[position + count :])
+        taken = {loop.name for loop in rest}
+        for loop in loops:
+            if loop.name in taken:
+                raise ScheduleError(
+                    f"{self.stage.name} has a loop {loop.name} already; its loops are {listed(self.names)}: choose "
+                    "another name for the new one"
+                )
+            taken.add(loop.name)
+        return replace(self, loops=(*self.loops[:position], *loops, *self.loops[position + count :]))
+
+    def axes_of(self, value: Expr) -> set[Axis]:
+        """The stage's own axes that a counter is made of."""
+        found: set[Axis] = set()
+        for node in walk(value):
+            if isinstance(node, Axis) and node in self.fused:
+                for component in self.fused[node].components:
+                    found |= self.axes_of(component)
+            elif isinstance(node, Axis):
+                found.add(node)
+        return found
+
+    def shown(self, expr: Expr) -> str:
+        """The expression as text, with the counts of fused loops as products."""
+        products = {fused.count.name: fused.product for fused in self.fused.values() if isinstance(fused.count, Size)}
+
+        def visible(node: Expr) -> Expr:
+            return visible_product(node.name) if isinstance(node, Size) and node.name in products else node
+
+        def visible_product(name: str) -> Expr:
+            return transform(products[name], visible)
+
+        return text(simplify(transform(expr, visible)))
+
+    def init_loops(self, first: int, axes: tuple[Axis, ...]) -> tuple[Loop, ...]:
+        """The loops of an init, with these axes, that stand in for loops[first:], of which the first is a reduction's:
+        those without reduction axes, and the init's own axes for what mixed loops leave open."""
+        inner = self.loops[first:]
+        pure = tuple(loop for loop in inner if not self.is_reduction(loop))
+        mixed = {axis for loop in inner if self.is_reduction(loop) for axis in self.axes_of(loop.value)}
+        return (*pure, *(axis_loop(axis) for axis in axes if axis in mixed))
+
+    def is_reduction(self, loop: Loop) -> bool:
+        """Whether the loop is made of reduction axes, alone or with others."""
+        return any(axis.reduction for axis in self.axes_of(loop.value))
+
+
+def axis_loop(axis: Axis) -> Loop:
+    """The loop over an axis as it was defined."""
+    return Loop(axis.name, axis, axis.lower, simplify(axis.upper - axis.lower))
+
+
+def default_nest(stage: Tensor) -> StageNest:
+    """One loop an axis, in the order of the definition."""
+    (equation,) = stage.equations
+    return StageNest(stage, tuple(map(axis_loop, equation.loops)))
+
+
+def make_tree(program: Program, nests: Mapping[int, StageNest]) -> Tree:
+    """The loop tree of all stages that have loops, one nest after the other."""
+    uids = itertools.count()
+    children: list[Node] = []
+    fused: dict[Axis, Fused] = {}
+    for stage in program.live_stages():
+        nest = nests[stage.uid]
+        fused |= nest.fused
+        children.append(_stage_tree(nest, program.of_stage(stage), uids))
+    return Tree(Sequence(tuple(children)), fused)
+
+
+def _stage_tree(nest: StageNest, statements: tuple[Statement, ...], uids: Iterator[int]) -> Node:
+    if len(statements) == 1:
+        return _chain(nest, nest.loops, 0, statements, Leaf(statements[0]), uids)
+    init, update = statements
+    first = next(k for k, loop in enumerate(nest.loops) if nest.is_reduction(loop))
+    outer, inner = nest.loops[:first], nest.loops[first:]
+    remaining = nest.init_loops(first, init.axes)
+    body = Sequence(
+        (
+            _chain(nest, (*outer, *remaining), first, (init,), Leaf(init), uids),
+            _chain(nest, nest.loops, first, (update,), Leaf(update), uids),
+        )
+    )
+    return _chain(nest, outer, 0, statements, body, uids, rest=inner)
+
+
+def _chain(
+    nest: StageNest,
+    loops: tuple[Loop, ...],
+    first: int,
+    statements: tuple[Statement, ...],
+    body: Node,
+    uids: Iterator[int],
+    rest: tuple[Loop, ...] = (),
+) -> Node:
+    """loops[first:] around `body`; virtual axes are resolved below the last loop made of them, unless that is in
+    `rest`, the loops further in."""
+    made: list[LoopNode] = []
+    numbers = tuple(statement.number for statement in statements)
+
+    def add(name: str, kind: LoopKind, value: Expr, of: Axis | None = None, component: int = 0) -> None:
+        values = dict.fromkeys(numbers, value)
+        made.append(LoopNode(next(uids), name, kind, values, body, of, component))
+
+    last = {axis: k for k, loop in enumerate((*loops, *rest)) for axis in _virtual(nest, loop.value)}
+    for k, loop in enumerate(loops[first:], first):
+        add(loop.name, loop.kind, loop.value)
+        for axis in _virtual(nest, loop.value):
+            if last[axis] == k:
+                add(axis.name, "position", axis, axis)
+                for number, component in enumerate(nest.fused[axis].components):
+                    add(_component_name(nest, axis, number), "component", component, axis, number)
+    for node in reversed(made):
+        body = replace(node, body=body)
+    return body
+
+
+def _component_name(nest: StageNest, axis: Axis, number: int) -> str:
+    """What a loop was called before it was fused, unless a loop that is there now has that name."""
+    name = nest.parts[axis][number] if axis in nest.parts else ""
+    return name if name and name not in nest.names else f"{axis.name}.{number}"
+
+
+def _virtual(nest: StageNest, value: Expr) -> list[Axis]:
+    """The virtual axes that a counter is made of, each before those that its components are made of."""
+    found: dict[Axis, None] = {}
+    for node in walk(value):
+        if isinstance(node, Axis) and node in nest.fused:
+            found[node] = None
+            for component in nest.fused[node].components:
+                found |= dict.fromkeys(_virtual(nest, component))
+    return list(found)

@@ -1,0 +1,51 @@
+"""What unroll, vectorize and parallel share: marking one loop, once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...errors import ScheduleError
+from ...polyhedral.tree import LoopKind
+from ..nest import Loop, StageNest
+from ..suggestion import listed
+
+_MARKED = {"parallel": "parallel", "vectorize": "vectorized", "unroll": "unrolled"}
+
+
+def unmarked(nest: StageNest, loop: Loop, word: str, then: str) -> None:
+    """Refuse `word` for a loop that is marked: what a mark means would be lost."""
+    if loop.kind != "serial":
+        raise ScheduleError(
+            f"{word} takes loops that are not marked yet, and {loop.name} of {nest.stage.name} is "
+            f"{_MARKED[loop.kind]}; {word} first, and then {then}"
+        )
+
+
+def marked(nest: StageNest, name: str, kind: LoopKind) -> StageNest:
+    """The nest with a serial loop marked."""
+    position = nest.position(name)
+    loop = nest.loops[position]
+    if loop.kind != "serial":
+        free = listed(other.name for other in nest.loops if other.kind == "serial")
+        raise ScheduleError(
+            f"loop {name} of {nest.stage.name} is {_MARKED[loop.kind]} already, and a loop is marked once; loops "
+            f"that are not marked are {free}"
+        )
+    return nest.replaced(position, replace(loop, kind=kind))
+
+
+def constant_extent(nest: StageNest, name: str, word: str, limit: int) -> int:
+    """The literal number of iterations that a loop has at most."""
+    loop = nest.loop(name)
+    most = loop.most
+    if most is None:
+        raise ScheduleError(
+            f"{word} needs a loop with a literal number of iterations, and {name} of {nest.stage.name} has "
+            f'{nest.shown(loop.extent)}; split it first, as in split("{name}", 16), and {word} the inner loop'
+        )
+    if most > limit:
+        raise ScheduleError(
+            f"{word} writes out at most {limit} iterations, and {name} of {nest.stage.name} has {most}; split it "
+            f'first, as in split("{name}", 16), and {word} the inner loop'
+        )
+    return most

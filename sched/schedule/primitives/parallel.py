@@ -1,0 +1,45 @@
+"""parallel: a loop's iterations on several threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...errors import ScheduleError
+from ..nest import StageNest
+from .base import Primitive, primitive
+from .fuse import fused
+from .mark import marked
+
+
+@primitive
+@dataclass(frozen=True, slots=True)
+class Parallel(Primitive):
+    """Run the iterations of a loop on the threads of the target; several adjacent loops are fused first.
+
+    Before::
+
+        for i_o in 0..n:
+            for j_o in 0..m:
+
+    After ``parallel("i_o", "j_o")``::
+
+        parallel for i_o_j_o in 0..n * m:
+
+    Legal when: no dependence is between two iterations.
+    Also called: parallel (Halide, TVM), parallel for collapse (OpenMP).
+    """
+
+    loops: tuple[str, ...]
+    name: str
+    word: ClassVar[str] = "parallel"
+
+    def rewrite(self, nest: StageNest) -> StageNest:
+        if len(self.loops) == 1:
+            if self.name != self.loops[0]:
+                raise ScheduleError(
+                    f"parallel over the one loop {self.loops[0]} keeps its name; name= is for the loop that several "
+                    "are fused into"
+                )
+            return marked(nest, self.loops[0], "parallel")
+        return marked(fused(nest, self.loops, self.name), self.name, "parallel")

@@ -1,0 +1,246 @@
+"""Schedule: a log of commands, each proven legal when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..compute.expr import Scalar
+from ..compute.tensor import MAX_NAME, Tensor
+from ..errors import DefinitionError, Location, ScheduleError, user_location
+from ..polyhedral.isl import DEFAULT_BUDGET
+from ..polyhedral.legality import first_violation, refusal
+from ..polyhedral.program import Program, make_program
+from ..polyhedral.tree import Tree
+from .nest import make_tree
+from .primitives import Primitive, State
+from .printing import nest_text
+from .stage import Stage
+from .suggestion import listed, meant
+from .text import parse_schedule, schedule_text
+
+if TYPE_CHECKING:
+    from ..target.kernel import Kernel
+
+Command = tuple[str, Primitive]
+
+
+class Schedule:
+    """How the stages of one or several outputs are computed; it never changes the definitions.
+
+    outputs  a tensor or a sequence of tensors
+    args     the kernel's positional arguments, outputs among them if they are to be passed; by default the
+             placeholders and scalars in the order of their creation
+    budget   isl operations that the proof of one command may take, the same on every machine
+
+    The state is the log replayed, so schedules compare, hash, copy and save as their commands.
+
+    >>> import polysched as ps
+    >>> n = ps.size_var("n")
+    >>> A = ps.placeholder((n,), "float32", name="A")
+    >>> B = ps.compute((n,), lambda i: A[i] + 1, name="B")
+    >>> s = ps.Schedule(B)
+    >>> i_o, i_i = s[B].split("i", 8)
+    >>> s[B].vectorize(i_i)
+    >>> s.commands
+    ('B.split("i", 8, outer="i_o", inner="i_i")', 'B.vectorize("i_i")')
+    """
+
+    def __init__(
+        self,
+        outputs: Tensor | Sequence[Tensor],
+        args: Sequence[Tensor | Scalar] | None = None,
+        *,
+        budget: int = DEFAULT_BUDGET,
+    ) -> None:
+        self.outputs = _outputs(outputs)
+        arguments = None if args is None else _arguments(args)
+        if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
+            raise ScheduleError(f"budget= is a number of isl operations, an integer >= 1, not {budget!r}")
+        program = make_program(self.outputs, arguments, budget)
+        _check_names(program.stages)
+        self._log: list[Command] = []
+        self._states: list[State] = [State.initial(program)]
+
+    @property
+    def state(self) -> State:
+        """The Program and the loops after the last command."""
+        return self._states[-1]
+
+    @property
+    def program(self) -> Program:
+        return self.state.program
+
+    @property
+    def stages(self) -> tuple[Tensor, ...]:
+        """All stages, producers first, inlined ones among them."""
+        return self.program.stages
+
+    def tree(self) -> Tree:
+        """The loop tree of all stages."""
+        return make_tree(self.program, self.state.nests)
+
+    def __getitem__(self, stage: Tensor | str) -> Stage:
+        for known in self.stages:
+            if known is stage or (isinstance(stage, str) and known.name == stage):
+                return Stage(self, known)
+        names = [s.name for s in self.stages]
+        shown, kind = (stage.name, "") if isinstance(stage, Tensor) else (repr(stage)[:MAX_NAME], "")
+        if isinstance(stage, Tensor) and not stage.equations:
+            kind = ": it is a placeholder"
+        elif isinstance(stage, Tensor) and stage.name in names:
+            kind = f": it is another tensor than the {stage.name} that is computed here"
+        near = "" if kind else meant(stage, names)
+        raise ScheduleError(f"{shown} is no stage of this schedule{kind}; its stages are {listed(names)}{near}")
+
+    def apply(self, stage: Tensor, command: Primitive) -> None:
+        """Carry a command out, or raise and leave everything as it was."""
+        state = command.apply(self.state, stage)
+        if command.reorders:
+            self._prove(state, stage, f"{stage.name}.{command}")
+        self._log.append((stage.name, command))
+        self._states.append(state)
+
+    def _prove(self, state: State, stage: Tensor, step: str) -> None:
+        if state.program is self.program:
+            pairs = tuple(p for p in state.pairs if stage in (p.source.stage, p.sink.stage))
+        else:
+            pairs = state.pairs
+        tree = make_tree(state.program, state.nests)
+        violation = first_violation(tree, pairs, state.program.world, step)
+        if violation is not None:
+            raise refusal(step, violation)
+
+    def why_not(self, word: str, loop: str, *args: Any, **options: Any) -> ScheduleError | None:
+        """Why a command on `loop` would be refused, or None; for the one stage that has such a loop.
+
+        See `Stage.why_not`, which names the stage.
+        """
+        having = [stage for stage in self.program.live_stages() if loop in self[stage].loops]
+        if len(having) != 1:
+            stages = ", ".join(stage.name for stage in having or self.program.live_stages())
+            found = "no stage has" if not having else "several stages have"
+            raise ScheduleError(f"{found} a loop {loop!r}: ask the stage, as in s[stage].why_not(...), of {stages}")
+        return self[having[0]].why_not(word, loop, *args, **options)
+
+    def parallel_loops(self) -> dict[str, tuple[str, ...]]:
+        """For each stage that has loops: those whose iterations may run at the same time."""
+        return {stage.name: self[stage].parallel_loops() for stage in self.program.live_stages()}
+
+    @property
+    def log(self) -> tuple[Command, ...]:
+        """The commands so far, each with the name of its stage."""
+        return tuple(self._log)
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The commands so far, as they are written in text form."""
+        return tuple(f"{stage}.{command}" for stage, command in self._log)
+
+    def undo(self) -> str:
+        """Take the last command back and return it in text form."""
+        if not self._log:
+            raise ScheduleError("there is no command to undo")
+        stage, command = self._log.pop()
+        self._states.pop()
+        return f"{stage}.{command}"
+
+    def copy(self) -> Schedule:
+        """A schedule of the same definition with the same commands, independent of this one."""
+        other = object.__new__(Schedule)
+        other.outputs, other._log, other._states = self.outputs, list(self._log), list(self._states)
+        return other
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Schedule):
+            return NotImplemented
+        alike = len(self.outputs) == len(other.outputs) and all(map(_is, self.outputs, other.outputs))
+        arguments = self.program.arguments, other.program.arguments
+        alike = alike and len(arguments[0]) == len(arguments[1]) and all(map(_is, *arguments))
+        return alike and self._log == other._log
+
+    def __hash__(self) -> int:
+        return hash((tuple(id(output) for output in self.outputs), tuple(self._log)))
+
+    def to_text(self) -> str:
+        """The commands as text, one a line, that `from_text` loads on this or another computation."""
+        return schedule_text(self.log)
+
+    @staticmethod
+    def from_text(
+        outputs: Tensor | Sequence[Tensor],
+        text: str,
+        args: Sequence[Tensor | Scalar] | None = None,
+        *,
+        budget: int = DEFAULT_BUDGET,
+    ) -> Schedule:
+        """The schedule of `outputs` that `text` describes. Nothing in the text is executed.
+
+        Raises `ScheduleError` with the line that is not well-formed, or the first step that does not hold for this
+        computation; `LegalityError` for a step that is illegal here.
+        """
+        schedule = Schedule(outputs, args, budget=budget)
+        location = user_location()
+        for line, stage, command in parse_schedule(text):
+            try:
+                schedule.apply(schedule[stage].tensor, command)
+            except ScheduleError as error:
+                error.reason = f"line {line}, {stage}.{command}: {error.reason}"
+                error.args = (f"{error.reason}{_at(location)}",)
+                raise
+        return schedule
+
+    def __str__(self) -> str:
+        return nest_text(self.state)
+
+    def __repr__(self) -> str:
+        return f"<Schedule of {', '.join(o.name for o in self.outputs)}, {len(self._log)} commands>"
+
+    def build(self, target: Any = "native", **options: Any) -> Kernel:
+        """Compile; see `polysched.build`."""
+        from ..target.build import build  # noqa: PLC0415 - the target room stands above this one
+
+        return build(self, target, **options)
+
+
+def _is(a: object, b: object) -> bool:
+    return a is b
+
+
+def _at(location: Location | None) -> str:
+    return f" ({location})" if location else ""
+
+
+def _outputs(outputs: Any) -> tuple[Tensor, ...]:
+    listed = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs) if isinstance(outputs, (list, tuple)) else ()
+    if not listed or not all(isinstance(output, Tensor) for output in listed):
+        raise DefinitionError("a Schedule is made for a tensor, or a list of tensors, that ps.compute has defined")
+    for output in listed:
+        if not output.equations:
+            raise DefinitionError(
+                f"{output.name} is a placeholder; a Schedule computes tensors that ps.compute has defined"
+            )
+    if len({id(output) for output in listed}) != len(listed):
+        raise DefinitionError("an output is listed twice")
+    return listed
+
+
+def _check_names(stages: Sequence[Tensor]) -> None:
+    """Commands, text forms and logs name stages, so a name must mean one."""
+    seen: dict[str, Tensor] = {}
+    for stage in stages:
+        if seen.setdefault(stage.name, stage) is not stage:
+            raise DefinitionError(
+                f"two stages are called {stage.name}, and a schedule tells stages apart by their names: give one of "
+                "them another name",
+                location=stage.location,
+            )
+
+
+def _arguments(args: Any) -> tuple[Tensor | Scalar, ...]:
+    listed = tuple(args)
+    if not all(isinstance(arg, (Tensor, Scalar)) for arg in listed):
+        raise DefinitionError("args= lists placeholders, outputs and scalars, in the order in which they are passed")
+    if len({id(arg) for arg in listed}) != len(listed):
+        raise DefinitionError("args= lists an argument twice")
+    return listed

@@ -1,0 +1,187 @@
+"""A stage as the user schedules it: one thin method a primitive."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..compute.tensor import Tensor, validated_name
+from ..errors import DefinitionError, ScheduleError
+from .primitives import (
+    REGISTRY,
+    ComputeRoot,
+    Fuse,
+    Inline,
+    Parallel,
+    Primitive,
+    Reorder,
+    Reverse,
+    Split,
+    Tile,
+    Unroll,
+    Vectorize,
+)
+from .suggestion import listed
+
+if TYPE_CHECKING:
+    from .schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage of a schedule. Loops are given by name; commands return the names of the loops that they make.
+
+    Every command is carried out when it is called, or raises a `ScheduleError` and changes nothing.
+    """
+
+    schedule: Schedule
+    tensor: Tensor
+
+    @property
+    def loops(self) -> tuple[str, ...]:
+        """The names of the loops, outermost first."""
+        return tuple(loop.name for loop in self.schedule.state.nest(self.tensor).loops)
+
+    def split(self, loop: str, factor: int, *, outer: str | None = None, inner: str | None = None) -> tuple[str, str]:
+        """Cut a loop into pieces of `factor` iterations; returns the outer and the inner loop. See `Split`."""
+        loop = _name(loop)
+        names = _new(outer, f"{loop}_o", "outer"), _new(inner, f"{loop}_i", "inner")
+        self._apply(Split(loop, _factor(factor), *names))
+        return names
+
+    def tile(
+        self,
+        loop: str,
+        other: str,
+        factor: int,
+        other_factor: int,
+        *,
+        outers: tuple[str, str] | None = None,
+        inners: tuple[str, str] | None = None,
+    ) -> tuple[str, str, str, str]:
+        """Cut two loops into tiles; returns the two loops over tiles and the two within one. See `Tile`."""
+        loop, other = _name(loop), _name(other)
+        o, i = _pair(outers, f"{loop}_o", f"{other}_o", "outers"), _pair(inners, f"{loop}_i", f"{other}_i", "inners")
+        self._apply(Tile(loop, other, _factor(factor), _factor(other_factor), o, i))
+        return (*o, *i)
+
+    def reorder(self, *loops: str) -> None:
+        """Put loops into this order, outermost first, in the places they have. See `Reorder`."""
+        self._apply(Reorder(tuple(map(_name, loops))))
+
+    def fuse(self, *loops: str, name: str | None = None) -> str:
+        """Make one loop of adjacent ones, outermost first, and return it. See `Fuse`."""
+        loops = tuple(map(_name, loops))
+        if len(loops) < 2:
+            raise ScheduleError(
+                f"fuse takes two or more loops that stand directly inside each other, outermost first; the loops of "
+                f"{self.tensor.name} are {listed(self.loops)}"
+            )
+        fused = _new(name, "_".join(loops), "name")
+        self._apply(Fuse(loops, fused))
+        return fused
+
+    def unroll(self, loop: str) -> None:
+        """Write a loop's iterations out. See `Unroll`."""
+        self._apply(Unroll(_name(loop)))
+
+    def vectorize(self, loop: str) -> None:
+        """Run a loop's iterations as the lanes of vectors. See `Vectorize`."""
+        self._apply(Vectorize(_name(loop)))
+
+    def parallel(self, *loops: str, name: str | None = None) -> str:
+        """Run a loop on several threads, or several adjacent ones as one; returns the loop. See `Parallel`."""
+        if not loops:
+            raise ScheduleError(
+                f"parallel takes a loop, or several that stand directly inside each other; the loops of "
+                f"{self.tensor.name} are {listed(self.loops)}"
+            )
+        loops = tuple(map(_name, loops))
+        made = _new(name, "_".join(loops), "name")
+        self._apply(Parallel(loops, made))
+        return made
+
+    def reverse(self, loop: str) -> None:
+        """Run a loop from its end. See `Reverse`."""
+        self._apply(Reverse(_name(loop)))
+
+    def inline(self) -> None:
+        """Compute this stage wherever it is read. See `Inline`."""
+        self._apply(Inline())
+
+    def compute_root(self) -> None:
+        """Compute this stage as a whole, before its readers: the default. See `ComputeRoot`."""
+        self._apply(ComputeRoot())
+
+    def why_not(self, word: str, *args: Any, **options: Any) -> ScheduleError | None:
+        """Why a command would be refused here, or None if it would be accepted; nothing is changed.
+
+        >>> import polysched as ps
+        >>> r = ps.reduce_axis((0, 9), name="r")
+        >>> A = ps.placeholder((4, 9), "float32", name="A")
+        >>> B = ps.compute((4,), lambda i: ps.sum(A[i, r], axis=r), name="B")
+        >>> s = ps.Schedule(B)
+        >>> s[B].why_not("parallel", "i") is None
+        True
+        >>> s[B].why_not("parallel", "r").cell
+        ('B', (0,))
+        """
+        if word not in REGISTRY:
+            raise ScheduleError(f"{word!r} is no command; commands are {', '.join(sorted(REGISTRY))}")
+        trial = self.schedule.copy()[self.tensor]
+        try:
+            getattr(trial, word)(*args, **options)
+        except ScheduleError as refusal:
+            return refusal
+        return None
+
+    def parallel_loops(self) -> tuple[str, ...]:
+        """The loops, outermost first, whose iterations may run at the same time."""
+        nest = self.schedule.state.nest(self.tensor)
+        serial = (loop.name for loop in nest.loops if loop.kind == "serial")
+        allowed = {name for name in serial if self.why_not("parallel", name) is None}
+        return tuple(loop.name for loop in nest.loops if loop.kind == "parallel" or loop.name in allowed)
+
+    def _apply(self, command: Primitive) -> None:
+        self.schedule.apply(self.tensor, command)
+
+
+def _name(loop: object) -> str:
+    if not isinstance(loop, str):
+        raise ScheduleError(
+            f"a loop is given by its name, or by what the command that made it returned, not by {_shown(loop)}"
+        )
+    return str(loop)
+
+
+def _factor(factor: object) -> int:
+    """An integer of any type, NumPy's too, as Python's; what is none is left to the primitive to refuse."""
+    if isinstance(factor, bool):
+        raise ScheduleError(f"a factor is an integer, not {factor}")
+    try:
+        return operator.index(factor)  # type: ignore[arg-type]  # asking is the test
+    except TypeError:
+        raise ScheduleError(f"a factor is an integer, not {_shown(factor)}") from None
+
+
+def _new(name: object, default: str, option: str) -> str:
+    try:
+        return str(validated_name(default if name is None else name, "loop"))
+    except DefinitionError as error:
+        raise ScheduleError(f"{error.reason}; choose one with {option}=") from None
+
+
+def _pair(names: object, first: str, second: str, option: str) -> tuple[str, str]:
+    """Two new names."""
+    if names is None:
+        return _new(None, first, option), _new(None, second, option)
+    if not isinstance(names, (tuple, list)) or len(names) != 2:
+        raise ScheduleError(f"{option}= takes the names of two loops, not {_shown(names)}")
+    return _new(names[0], "", option), _new(names[1], "", option)
+
+
+def _shown(value: object) -> str:
+    """What was given instead, within reason."""
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 40 else f'{text[:40]}...'}"

@@ -1,0 +1,85 @@
+"""`build`: from a schedule to a kernel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import TargetError
+from ..lower.llvm.emitter import Note
+from ..lower.pipeline import Lowered, lower
+from ..lower.printing import program_text
+from ..polyhedral.program import Program
+from ..schedule.schedule import Schedule
+from .kernel import Kernel
+from .machine import Target
+
+
+def build(schedule: Schedule, target: Any = "native", *, name: str | None = None, check: bool = False) -> Kernel:
+    """Compile a schedule.
+
+    target  a `Target`, or what makes one: "native", a level such as "x86-64-v3", an LLVM triple
+    name    what the kernel is called in messages; the names of its outputs by default
+    check   verify the Program, the loop tree and the loop IR after every pass; also with POLYSCHED_CHECK=1 in the
+            environment. A broken rule is an AssertionError, and a fault of polysched
+
+    >>> import numpy as np, polysched as ps
+    >>> n = ps.size_var("n")
+    >>> A = ps.placeholder((n,), "int32", name="A")
+    >>> B = ps.compute((n,), lambda i: A[i] + 1, name="B")
+    >>> kernel = ps.build(ps.Schedule(B))
+    >>> kernel(np.arange(3, dtype=np.int32))
+    array([1, 2, 3], dtype=int32)
+    """
+    if not isinstance(schedule, Schedule):
+        raise TargetError(f"build takes a Schedule, not a {type(schedule).__name__}; make one with ps.Schedule(output)")
+    machine = target if isinstance(target, Target) else Target(target)
+    lowered = lower(schedule.program, schedule.tree(), machine)
+    return Kernel(
+        name or "_".join(output.name for output in schedule.outputs),
+        lowered.signature,
+        lowered.emitted.text,
+        machine,
+        sources=_sources(lowered, schedule),
+        timings=lowered.timings,
+        warnings=tuple(_warnings(lowered)),
+        rounding=rounding(schedule.program),
+    )
+
+
+def _sources(lowered: Lowered, schedule: Schedule) -> dict[str, Any]:
+    return {
+        "nest": str(schedule),
+        "isl": lambda: f"{lowered.nest.schedule.to_str()}\n\n{lowered.nest.ast.to_C_str()}",
+        "loops": lambda: program_text(lowered.program.body),
+        **{f"loops-{stage}": (lambda s=stmt: program_text(s)) for stage, stmt in lowered.stages.items()},
+    }
+
+
+def rounding(program: Program) -> str:
+    """What a kernel promises about the order of accumulation, for the whole Program."""
+    free = [
+        s.stage.name
+        for s in program.statements
+        if s.kind == "update" and s.reduce is not None and s.reduce.reassociate and s.reduce.operand.dtype.is_float
+        and s.reduce.name in ("sum", "prod")
+    ]  # fmt: skip
+    if free:
+        return f"re-associable: {', '.join(free)} may be accumulated in any order; all else is exact in order"
+    return "exact order: the same bits under every schedule"
+
+
+def _warnings(lowered: Lowered) -> list[str]:
+    """What a user would otherwise find out by measuring, numbered by kind."""
+    return [_note(note) for note in lowered.emitted.notes]
+
+
+def _note(note: Note) -> str:
+    match note.kind:
+        case "call":
+            return f"P001: {note.subject} has no vector form and is called once a lane, {note.lanes} lanes at a time"
+        case "gather":
+            return f"P002: {note.subject} is read with a stride in a vector loop: {note.lanes} elements one by one"
+        case "scatter":
+            return f"P003: {note.subject} is written with a stride in a vector loop: {note.lanes} elements one by one"
+        case _:
+            return f"P004: {note.subject} division has no vector form and is done once a lane"

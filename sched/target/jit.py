@@ -1,0 +1,172 @@
+"""From LLVM IR text to machine code: optimised IR, assembly, object code, and code to call in this process.
+
+LLVM must not second-guess the schedule: it does not vectorise, unroll or interleave loops. What it is for is the
+clean-up of each function (registers for memory, common subexpressions, loop-invariant code, dead code) and the code
+generation proper.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+
+import llvmlite.binding as llvm
+
+from ..errors import TargetError
+from .machine import Target
+from .processors import target_machine
+
+# llvmlite locks each of its calls. This lock spans whole builds, for the sake of fork alone: a child that is made
+# while another thread is inside LLVM would wait for LLVM's lock for ever. So modules and code must also be disposed of
+# while it is held.
+_building = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_building.acquire, after_in_parent=_building.release, after_in_child=_building.release)
+
+_LIBRARY = "kernel"
+
+
+def optimized_ir(text: str, target: Target) -> str:
+    """The IR that code is generated from."""
+    with _optimized(text, target, {}) as (module, _):
+        return str(module)
+
+
+def assembly(text: str, target: Target) -> str:
+    """The machine code in the target's assembly language."""
+    with _optimized(text, target, {}) as (module, machine):
+        return machine.emit_assembly(module)
+
+
+def object_code(text: str, target: Target) -> bytes:
+    """A relocatable object file of the target's format."""
+    with _optimized(text, target, {}) as (module, machine):
+        return machine.emit_object(module)
+
+
+class NativeCode:
+    """The code of an LLVM module in this process; its addresses are good for as long as this object lives.
+
+    exports  the functions whose addresses will be asked for
+    symbols  addresses for names that the module declares; other names are looked up in the process
+
+    `timings` are the milliseconds of each stage. Raises TargetError if the code calls a function that is nowhere to be
+    found.
+    """
+
+    __slots__ = ("_jit", "_library", "timings")
+
+    def __init__(self, text: str, target: Target, exports: Sequence[str], symbols: Mapping[str, int]) -> None:
+        self.timings: dict[str, float] = {}
+        with _optimized(text, target, self.timings) as (module, machine):
+            with _timed(self.timings, "codegen"):
+                code = machine.emit_object(module)
+            with _timed(self.timings, "link"):
+                # One linker a kernel: LLVM gives back all of a linker's memory when it goes, but not a library's.
+                self._jit = llvm.create_lljit_compiler(machine, use_jit_link=os.name != "nt", suppress_errors=True)
+                builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+                for name, address in symbols.items():
+                    builder.import_symbol(name, address)
+                for name in exports:
+                    builder.export_symbol(name)
+                try:
+                    self._library = builder.link(self._jit, _LIBRARY)
+                except RuntimeError as error:
+                    missing = ", ".join(_undefined(module, symbols)) or str(error)
+                    raise TargetError(
+                        f"machine code needs functions that this process does not have: {missing}"
+                    ) from None
+
+    def __del__(self, _building: threading.RLock = _building) -> None:
+        with _building:
+            for part in ("_library", "_jit"):
+                if hasattr(self, part):
+                    getattr(self, part).close()
+
+    def address(self, name: str) -> int:
+        """The address of an exported function."""
+        return self._library[name]
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    timings[stage] = (time.perf_counter() - start) * 1e3
+
+
+@contextmanager
+def _optimized(
+    text: str, target: Target, timings: dict[str, float]
+) -> Iterator[tuple[llvm.ModuleRef, llvm.TargetMachine]]:
+    """The module of the text after all passes over IR, and the code generator for it."""
+    with (
+        _building,
+        closing(llvm.create_context()) as context,  # LLVM's global one keeps every constant it has ever seen
+    ):
+        compiler = _compiler(target.triple, target.cpu, target.features)
+        with _timed(timings, "parse"), _at_fault():
+            module = llvm.parse_assembly(text, context)
+        with closing(module):  # always before its context
+            with _timed(timings, "verify"), _at_fault():
+                module.verify()
+            module.triple, module.data_layout = target.triple, str(compiler.machine.target_data)
+            with _timed(timings, "optimize"):
+                compiler.optimize(module)
+            yield module, compiler.machine
+
+
+@contextmanager
+def _at_fault() -> Iterator[None]:
+    """What LLVM says of invalid IR, with the line, as the failed assertion that it is."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise AssertionError(f"polysched wrote LLVM IR that is not valid, which is its fault: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    """LLVM for one target."""
+
+    machine: llvm.TargetMachine
+    options: llvm.PipelineTuningOptions
+    inlining: llvm.ModulePassManager
+    simplification: llvm.FunctionPassManager
+
+    def optimize(self, module: llvm.ModuleRef) -> None:
+        """Run all passes over IR."""
+        self.inlining.run(module, self.builder())
+        for function in module.functions:
+            if not function.is_declaration:
+                self.simplification.run(function, self.builder())
+
+    def builder(self) -> llvm.PassBuilder:
+        """What a run of passes asks for analyses. Each run needs a new one: llvmlite leaves pointers into the stack of
+        a run in its builder, which the next run with it would follow."""
+        return llvm.create_pass_builder(self.machine, self.options)
+
+
+# Kept, because llvmlite never gives back the memory of a pass manager.
+@lru_cache(maxsize=64)
+def _compiler(triple: str, cpu: str, features: str) -> _Compiler:
+    machine = target_machine(triple, cpu, features)
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = options.slp_vectorization = False
+    options.loop_interleaving = options.loop_unrolling = False
+    inlining = llvm.create_new_module_pass_manager()
+    inlining.add_always_inliner_pass()
+    inlining.add_global_dead_code_eliminate_pass()
+    simplification = llvm.create_pass_builder(machine, options).getFunctionPassManager()
+    return _Compiler(machine, options, inlining, simplification)
+
+
+def _undefined(module: llvm.ModuleRef, symbols: Mapping[str, int]) -> list[str]:
+    """The functions that are declared and nowhere to be found; the linker's own error names none."""
+    declared = (f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm."))
+    return [name for name in declared if name not in symbols and llvm.address_of_symbol(name) is None]
