@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 .NOTPARALLEL:
 
 help:
-	@echo "make demo       schedule a photograph's blur step by step"
+	@echo "make demo       a matrix product and a photograph's blur under several schedules, timed and compared"
 	@echo "make test       all tests; ARGS='-k name' for some of them"
 	@echo "make fuzz       random definitions under random schedules, far more than 'make test' runs"
 	@echo "make bench      against NumPy, Numba and others"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import polysched as ps
 from harness import Claim, Report, interleaved, table
+
+import polysched as ps
 
 SHAPE = (4096, 1024)
 

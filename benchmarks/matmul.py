@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import polysched as ps
 from harness import Claim, Report, interleaved, table
+
+import polysched as ps
 
 
 def definition(n: object, m: object, k: object) -> ps.Tensor:

@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 import numpy as np
-import polysched as ps
 from harness import Claim, Report, interleaved, table
 from matmul import definition, tiled
+
+import polysched as ps
 
 _STAGES = {
     "isl": ("isl",),

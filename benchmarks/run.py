@@ -1,4 +1,4 @@
-"""Run all benchmarks: `make bench`. Prints tables and claims; writes results/latest.json in Google Benchmark's format."""
+"""Run all benchmarks (`make bench`): tables, claims, and results/latest.json in Google Benchmark's format."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ import elementwise
 import matmul
 import numpy as np
 import overhead
-import polysched as ps
 from harness import Report
+
+import polysched as ps
 
 BENCHMARKS = {"matmul": matmul.run, "elementwise": elementwise.run, "overhead": overhead.run}
 

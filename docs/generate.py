@@ -1,11 +1,13 @@
-"""Writes what is generated of these pages: schedule.md from the registry of primitives, the messages in errors.md.
+"""Writes what is generated: schedule.md from the registry, the messages in errors.md, the output in README.md.
 
 `python docs/generate.py` writes the files; tests/tutorials/test_documents.py checks that they are up to date.
 """
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import io
 import re
 import sys
 import textwrap
@@ -125,10 +127,31 @@ def _raised(setup: str, code: str) -> str:
     raise AssertionError(f"this example raises nothing:\n{code}")
 
 
+_PRINTING = re.compile(r"```python\n(?P<code>.*?)```\n(?P<output>\n```text\n.*?```\n)?", re.DOTALL)
+
+
+def readme_page(page: str) -> str:
+    """The page with what its examples print, each of which continues the one before."""
+    scope: dict[str, Any] = {}
+
+    def refreshed(match: re.Match[str]) -> str:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(match["code"], "README.md", "exec"), scope)
+        output = f"\n```text\n{printed.getvalue()}```\n" if match["output"] else ""
+        return f"```python\n{match['code']}```\n{output}"
+
+    return _PRINTING.sub(refreshed, page)
+
+
 def pages() -> dict[Path, str]:
-    """The generated pages and what they should hold."""
-    errors = HERE / "errors.md"
-    return {HERE / "schedule.md": schedule_page(), errors: errors_page(errors.read_text(encoding="utf-8"))}
+    """The pages with generated parts, and what they should hold."""
+    errors, readme = HERE / "errors.md", HERE.parent / "README.md"
+    return {
+        HERE / "schedule.md": schedule_page(),
+        errors: errors_page(errors.read_text(encoding="utf-8")),
+        readme: readme_page(readme.read_text(encoding="utf-8")),
+    }
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,19 @@ def user_location() -> Location | None:
     frame = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith(_PACKAGE) and not file.startswith("<frozen"):
+        if not _is_ours_or_pythons(file):
             return Location(file, frame.f_lineno)
         if frame.f_back is None:
             return None
         frame = frame.f_back
     return None
+
+
+def _is_ours_or_pythons(file: str) -> bool:
+    """Whether a frame is of polysched or of the standard library (contextlib stands between our frames)."""
+    if file.startswith((_PACKAGE, "<frozen")):
+        return True
+    return file.startswith(_STANDARD_LIBRARY) and "-packages" + os.sep not in file
 
 
 class PolyschedError(Exception):

@@ -9,9 +9,11 @@ from typing import Any
 from ..errors import DefinitionError, user_location
 from .dtypes import INDEX
 from .dtypes import dtype as as_dtype
-from .expr import Axis, Cast, Const, Expr, Op, Read, Reduce, Size, walk
+from .expr import Axis, Cast, Const, Expr, Op, Read, Reduce, Size, depth, walk
 from .operations import as_expr, convert
-from .tensor import Equation, Tensor, new_uid, validated_name, validated_shape
+from .tensor import Equation, Tensor, counted, new_uid, validated_name, validated_shape
+
+MAX_DEPTH = 250
 
 # Each is called with every new stage before the user gets it, and raises if the stage is not provably in bounds. The
 # proof lives in `polyhedral`, which this room does not know.
@@ -22,7 +24,8 @@ def compute(shape: Any, function: Callable[..., Any], *, name: str, dtype: Any =
     """The tensor whose element at (i, j, ...) is function(i, j, ...), as in TVM's te.compute.
 
     shape     extents: integers and size variables; () for a single element
-    function  called once with one axis a dimension; its parameters name the loops. Its value is an element-wise
+    function  called once with one axis a dimension; its parameters name the loops, and further ones that have
+              defaults keep them. Its value is an element-wise
               expression, or one reduction of one
     dtype     the type of the elements; that of the expression by default
 
@@ -43,6 +46,7 @@ def compute(shape: Any, function: Callable[..., Any], *, name: str, dtype: Any =
         for axis, extent in zip(_axis_names(function, len(extents), name), extents, strict=True)
     )
     body = _body(function(*axes), dtype, name)
+    _check_depth(name, body)
     _check_scopes(name, axes, body)
     stage = Tensor(name, extents, body.dtype, new_uid(), (Equation(axes, axes, body),), location=location)
     for prove in provers:
@@ -52,14 +56,22 @@ def compute(shape: Any, function: Callable[..., Any], *, name: str, dtype: Any =
 
 def _axis_names(function: Callable[..., Any], rank: int, name: str) -> tuple[str, ...]:
     if not callable(function):
-        raise DefinitionError(f"{name} is defined by a function of its {rank} axes, not by a {type(function).__name__}")
-    parameters = inspect.signature(function).parameters.values()
-    names = tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+        raise DefinitionError(f"{name} is defined by a function of its axes, not by a {type(function).__name__}")
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        raise DefinitionError(
+            f"the parameters of {function!r} are not known, so the loops of {name} have no names; wrap it in a lambda"
+        ) from None
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    # What is left over is bound already, as c is in `lambda i, c=c: ...`.
+    names = tuple(p.name for p in positional if p in positional[:rank] or p.default is p.empty)
     rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
     if rest is not None:
         names += tuple(f"{rest}{k}" for k in range(len(names), rank))
     if len(names) != rank:
-        raise DefinitionError(f"{name} has {rank} dimensions, and its function takes {len(names)}: {', '.join(names)}")
+        taken = f"{len(names)}: {', '.join(names)}" if names else "none"
+        raise DefinitionError(f"{name} has {counted(rank)}, and its function takes {taken}")
     return tuple(validated_name(axis, "loop") for axis in names)
 
 
@@ -75,8 +87,17 @@ def _body(value: Any, dtype: Any, name: str) -> Expr:
     if dtype is not None:
         body = convert(body, as_dtype(dtype))
     if isinstance(body, Const):
-        return Const(body.value, body.dtype)
+        body = convert(body, body.dtype)
+        return Const(body.value, body.dtype) if isinstance(body, Const) else body
     return Cast(body, body.dtype) if body.weak else body
+
+
+def _check_depth(name: str, body: Expr) -> None:
+    if (levels := depth(body)) > MAX_DEPTH:
+        raise DefinitionError(
+            f"the expression of {name} is {levels} operations deep, and at most {MAX_DEPTH} are accepted; "
+            "write a long sum as ps.sum over a reduce_axis, and declare parts as a ps.compute of their own"
+        )
 
 
 def _check_scopes(name: str, axes: tuple[Axis, ...], body: Expr) -> None:
@@ -108,7 +129,8 @@ def _check_axes(name: str, expr: Expr, scope: list[Axis], where: str) -> None:
     for node in walk(expr):
         if isinstance(node, Axis) and not any(node is axis for axis in scope):
             known = ", ".join(axis.name for axis in scope) or "none"
-            raise DefinitionError(f"{where} of {name} uses the axis {node.name}, which is not in scope there ({known})")
+            hint = "; axis= lists a reduction's axes, outer ones first, as in axis=(r, s)" if node.reduction else ""
+            raise DefinitionError(f"the axis {node.name} is not in scope in {where} of {name} ({known}){hint}")
 
 
 def _check_positions(name: str, reduce: Reduce) -> None:

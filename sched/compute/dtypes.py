@@ -80,12 +80,14 @@ def dtype(spec: Any) -> DType:
     if isinstance(spec, DType):
         return spec
     try:
-        name = np.dtype(spec).name
-    except TypeError:
-        name = str(spec)
-    if name not in DTYPES:
-        raise DefinitionError(f"dtype {str(spec)[:80]!r} is not supported; supported are {', '.join(DTYPES)}")
-    return DTYPES[name]
+        known = None if spec is None else np.dtype(spec)
+    except (TypeError, ValueError, SyntaxError):
+        known = None
+    if known is None or not known.isnative or known.name not in DTYPES:
+        shown = spec.__name__ if isinstance(spec, type) else str(spec)
+        order = "" if known is None or known.isnative else " in this byte order"
+        raise DefinitionError(f"dtype {shown[:80]!r} is not supported{order}; supported are {', '.join(DTYPES)}")
+    return DTYPES[known.name]
 
 
 @lru_cache(maxsize=4096)

@@ -6,6 +6,7 @@ grid of its axes; the first axis is cut into slabs so that a slab's grid stays s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,11 @@ import numpy as np
 from ..errors import ArgumentError, BoundsError, DefinitionError
 from .define import sizes_of, stages_of, tensors_read
 from .dtypes import BOOL, INDEX, DType
-from .expr import Axis, Cast, Const, Expr, Op, Read, Reduce, Scalar, Size
+from .expr import Axis, Cast, Const, Expr, Op, Read, Reduce, Scalar, Size, walk
 from .operations import OPERATIONS
 from .reductions import REDUCTIONS
 from .sizes import evaluate_extent, solve_plan
-from .tensor import Equation, Tensor
+from .tensor import Equation, Tensor, counted
 
 Array = np.ndarray[Any, Any]
 _SLAB_ELEMENTS = 1 << 21
@@ -61,7 +62,7 @@ class _Known:
             if isinstance(key, Tensor):
                 self.arrays[key.uid] = _array(key, value)
             elif isinstance(key, Scalar):
-                self.scalars[key.uid] = key.dtype.numpy.type(value)
+                self.scalars[key.uid] = _scalar(key, value)
             elif isinstance(key, Size):
                 given[key.name] = int(value)
             else:
@@ -78,12 +79,19 @@ class _Known:
         return tuple(evaluate_extent(extent, self.sizes) for extent in shape)
 
 
+def _scalar(scalar: Scalar, value: Any) -> Any:
+    try:
+        return scalar.dtype.numpy.type(value)
+    except (OverflowError, TypeError, ValueError):
+        raise ArgumentError(f"{scalar.name} is {scalar.dtype}, and cannot be {value!r:.60}") from None
+
+
 def _array(tensor: Tensor, value: Any) -> Array:
     array = np.asarray(value)
     if array.dtype != tensor.dtype.numpy:
         raise ArgumentError(f"{tensor.name} is {tensor.dtype}, and its array is {array.dtype}")
     if array.ndim != tensor.ndim:
-        raise ArgumentError(f"{tensor.name} has {tensor.ndim} dimensions, and its array has {array.ndim}")
+        raise ArgumentError(f"{tensor.name} has {counted(tensor.ndim)}, and its array has {array.ndim}")
     return array
 
 
@@ -120,11 +128,14 @@ def _interval(expr: Expr, boxes: dict[Axis, tuple[int, int]], known: _Known) -> 
     match expr:
         case Axis():
             return boxes[expr]
+        case Op("select", (_, *operands)):
+            sides = [_interval(operand, boxes, known) for operand in operands]
+            return min(low for low, _ in sides), max(high for _, high in sides)
         case Op(name, operands):
             sides = [_interval(operand, boxes, known) for operand in operands]
             corners = [int(_integer(name, a, b)) for a in sides[0] for b in (sides[1] if len(sides) > 1 else (0,))]
             if name == "mod":
-                corners = [0, max(0, sides[1][1] - 1)]
+                corners = [min(0, sides[1][0] + 1), max(0, sides[1][1] - 1)]
             return min(corners), max(corners)
         case _:
             value = evaluate_extent(expr, known.sizes)
@@ -159,11 +170,19 @@ class _Active:
     mask: Any
 
 
+def _shared(expr: Expr) -> frozenset[int]:
+    """The nodes with operands that are operands more than once."""
+    uses = Counter(id(child) for node in walk(expr) for child in node.children if child.children)
+    return frozenset(node for node, count in uses.items() if count > 1)
+
+
 class _Grid:
     """One slab of an equation: axes as index arrays that broadcast against each other."""
 
     def __init__(self, equation: Equation, known: _Known, shape: tuple[int, ...], slab: slice) -> None:
         self.equation, self.known = equation, known
+        self.shared = _shared(equation.value)
+        self.kept: dict[tuple[int, int], tuple[_Active, Any]] = {}
         self.axes: dict[Axis, Array] = {}
         self.rank = len(equation.loops)
         for position, axis in enumerate(equation.axes):
@@ -173,8 +192,9 @@ class _Grid:
         self.mask: Any = np.True_
         for position, axis in enumerate(equation.loops[len(equation.axes) :], len(equation.axes)):
             lower, upper = (np.asarray(self.value(bound, _Active(np.True_))) for bound in (axis.lower, axis.upper))
-            stop = max(int(upper.max()), int(lower.min()))
-            self._place(axis, position, np.arange(int(lower.min()), stop))
+            # An axis inside an empty one has no bounds, and no values.
+            first, stop = (int(lower.min()), int(upper.max())) if lower.size and upper.size else (0, 0)
+            self._place(axis, position, np.arange(first, max(first, stop)))
             self.mask = self.mask & (self.axes[axis] >= lower) & (self.axes[axis] < upper)
 
     def _place(self, axis: Axis, position: int, indices: Array) -> None:
@@ -210,6 +230,15 @@ class _Grid:
         return np.where(flat.any(axis=-1), position, -1)
 
     def value(self, expr: Expr, active: _Active) -> Any:
+        """The value of `expr`; that of a node which is used twice is kept for the slab."""
+        if id(expr) not in self.shared:
+            return self._computed(expr, active)
+        where = id(expr), id(active)
+        if where not in self.kept:
+            self.kept[where] = active, self._computed(expr, active)
+        return self.kept[where][1]
+
+    def _computed(self, expr: Expr, active: _Active) -> Any:
         match expr:
             case Const(value, to):
                 return to.numpy.type(value)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import DefinitionError, Location
-from .dtypes import BOOL, INDEX, DType
+from .dtypes import INDEX, DType
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -27,6 +27,14 @@ def _ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, 
     from .operations import apply_ufunc  # noqa: PLC0415 - as above
 
     return apply_ufunc(ufunc, method, inputs, options)
+
+
+Method = Callable[["Expr", Any], "Expr"]
+
+
+def _operator(name: str) -> tuple[Method, Method]:
+    """The methods of a binary operator for an expression on its left and on its right."""
+    return lambda self, other: _apply(name, self, other), lambda self, other: _apply(name, other, self)
 
 
 class Expr:
@@ -55,77 +63,18 @@ class Expr:
         """How a node that a later room adds is printed, given how its operands are."""
         return f"{type(self).__name__}({', '.join(map(text, self.children))})"
 
-    def __add__(self, other: Any) -> Expr:
-        return _apply("add", self, other)
-
-    def __radd__(self, other: Any) -> Expr:
-        return _apply("add", other, self)
-
-    def __sub__(self, other: Any) -> Expr:
-        return _apply("sub", self, other)
-
-    def __rsub__(self, other: Any) -> Expr:
-        return _apply("sub", other, self)
-
-    def __mul__(self, other: Any) -> Expr:
-        return _apply("mul", self, other)
-
-    def __rmul__(self, other: Any) -> Expr:
-        return _apply("mul", other, self)
-
-    def __truediv__(self, other: Any) -> Expr:
-        return _apply("truediv", self, other)
-
-    def __rtruediv__(self, other: Any) -> Expr:
-        return _apply("truediv", other, self)
-
-    def __floordiv__(self, other: Any) -> Expr:
-        return _apply("floordiv", self, other)
-
-    def __rfloordiv__(self, other: Any) -> Expr:
-        return _apply("floordiv", other, self)
-
-    def __mod__(self, other: Any) -> Expr:
-        return _apply("mod", self, other)
-
-    def __rmod__(self, other: Any) -> Expr:
-        return _apply("mod", other, self)
-
-    def __pow__(self, other: Any) -> Expr:
-        return _apply("pow", self, other)
-
-    def __rpow__(self, other: Any) -> Expr:
-        return _apply("pow", other, self)
-
-    def __and__(self, other: Any) -> Expr:
-        return _apply("and", self, other)
-
-    def __rand__(self, other: Any) -> Expr:
-        return _apply("and", other, self)
-
-    def __or__(self, other: Any) -> Expr:
-        return _apply("or", self, other)
-
-    def __ror__(self, other: Any) -> Expr:
-        return _apply("or", other, self)
-
-    def __xor__(self, other: Any) -> Expr:
-        return _apply("xor", self, other)
-
-    def __rxor__(self, other: Any) -> Expr:
-        return _apply("xor", other, self)
-
-    def __lshift__(self, other: Any) -> Expr:
-        return _apply("shl", self, other)
-
-    def __rlshift__(self, other: Any) -> Expr:
-        return _apply("shl", other, self)
-
-    def __rshift__(self, other: Any) -> Expr:
-        return _apply("shr", self, other)
-
-    def __rrshift__(self, other: Any) -> Expr:
-        return _apply("shr", other, self)
+    __add__, __radd__ = _operator("add")
+    __sub__, __rsub__ = _operator("sub")
+    __mul__, __rmul__ = _operator("mul")
+    __truediv__, __rtruediv__ = _operator("truediv")
+    __floordiv__, __rfloordiv__ = _operator("floordiv")
+    __mod__, __rmod__ = _operator("mod")
+    __pow__, __rpow__ = _operator("pow")
+    __and__, __rand__ = _operator("and")
+    __or__, __ror__ = _operator("or")
+    __xor__, __rxor__ = _operator("xor")
+    __lshift__, __rlshift__ = _operator("shl")
+    __rshift__, __rrshift__ = _operator("shr")
 
     def __neg__(self) -> Expr:
         return _apply("neg", self)
@@ -139,17 +88,10 @@ class Expr:
     def __abs__(self) -> Expr:
         return _apply("abs", self)
 
-    def __lt__(self, other: Any) -> Expr:
-        return _apply("lt", self, other)
-
-    def __le__(self, other: Any) -> Expr:
-        return _apply("le", self, other)
-
-    def __gt__(self, other: Any) -> Expr:
-        return _apply("gt", self, other)
-
-    def __ge__(self, other: Any) -> Expr:
-        return _apply("ge", self, other)
+    __lt__ = _operator("lt")[0]
+    __le__ = _operator("le")[0]
+    __gt__ = _operator("gt")[0]
+    __ge__ = _operator("ge")[0]
 
     def __eq__(self, other: object) -> Expr:  # type: ignore[override]  # builds a node, as NumPy's arrays do
         return _apply("eq", self, other)
@@ -338,19 +280,19 @@ def transform(expr: Expr, function: Callable[[Expr], Expr], leave: Callable[[Exp
     Nodes for which `leave` holds stay as they are, with all below them.
     """
     done: dict[int, Expr] = {}
-    pending = [expr]
-    while pending:
-        node = pending[-1]
-        operands = node.children
-        if id(node) in done:
-            pending.pop()
-        elif leave is not None and leave(node):
-            done[id(node)] = node
-        elif all(id(operand) in done for operand in operands):
-            done[id(node)] = function(rebuild(node, tuple(done[id(operand)] for operand in operands)))
-        else:
-            pending += reversed(operands)
-    return done[id(expr)]
+
+    def visit(node: Expr) -> Expr:
+        found = done.get(id(node))
+        if found is None:
+            operands = node.children
+            if leave is not None and leave(node):
+                found = node
+            else:
+                found = function(rebuild(node, tuple(map(visit, operands))) if operands else node)
+            done[id(node)] = found
+        return found
+
+    return visit(expr)
 
 
 def walk(expr: Expr) -> Iterator[Expr]:
@@ -363,6 +305,18 @@ def walk(expr: Expr) -> Iterator[Expr]:
             seen.add(id(node))
             yield node
             pending += reversed(node.children)
+
+
+def depth(expr: Expr) -> int:
+    """How many nodes stand inside each other."""
+    levels: dict[int, int] = {}
+
+    def measured(node: Expr) -> Expr:
+        levels[id(node)] = 1 + max((levels[id(operand)] for operand in node.children), default=0)
+        return node
+
+    transform(expr, measured)
+    return levels[id(expr)]
 
 
 def substitute(expr: Expr, values: dict[Axis, Expr]) -> Expr:
@@ -399,6 +353,3 @@ def _is(a: object, b: object) -> bool:
 def const(value: bool | int | float, dtype: DType = INDEX) -> Const:
     """A literal of the given type; an index where no type is given."""
     return Const(value, dtype)
-
-
-TRUE = Const(True, BOOL)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DefinitionError
-from .dtypes import BOOL, dtype, resolve
-from .expr import Cast, Expr, Op
-from .operations import apply, as_expr, convert
+from .dtypes import BOOL, INDEX, dtype, resolve
+from .expr import Cast, Const, Expr, Op
+from .operations import apply, as_expr, convert, promotion_keys
 
 
 def select(condition: Any, if_true: Any, if_false: Any) -> Expr:
@@ -24,13 +24,9 @@ def select(condition: Any, if_true: Any, if_false: Any) -> Expr:
     guard, a, b = as_expr(condition), as_expr(if_true), as_expr(if_false)
     if guard.dtype != BOOL:
         raise DefinitionError(
-            f"the condition of ps.select is a {guard.dtype.name}; a condition is a bool, as in x != 0"
+            f"the condition `{guard}` of ps.select is a {guard.dtype.name}; a condition is a bool, as in x != 0"
         )
-    if a.weak and b.weak:
-        to = resolve("add", (a.dtype, b.dtype))
-    else:
-        keys = tuple((float if e.dtype.is_float else int) if e.weak else e.dtype for e in (a, b))
-        to = (BOOL,) if a.dtype == b.dtype == BOOL else resolve("maximum", keys)
+    to = resolve("maximum", promotion_keys((a, b)))
     if to is None:
         raise DefinitionError(f"ps.select cannot choose between a {a.dtype} and a {b.dtype}; convert with ps.cast")
     return Op("select", (guard, convert(a, to[-1]), convert(b, to[-1])), to[-1], a.weak and b.weak)
@@ -52,14 +48,22 @@ def cast(to: Any, value: Any) -> Expr:
 def clamp(value: Any, low: Any, high: Any) -> Expr:
     """`value` limited to low..high, both included: min(max(value, low), high).
 
-    As an index it makes every access provable, also one read from data.
+    As an index it makes every access provable, also one read from data. Between axes and sizes it is an int64, which
+    a uint64 is limited to first.
 
     >>> import polysched as ps
     >>> n = ps.size_var("n", min=1)
     >>> A = ps.placeholder((n,), "float32", name="A")
     >>> edge = ps.compute((n,), lambda i: A[ps.clamp(i - 1, 0, n - 1)], name="edge")
     """
-    return apply("min", apply("max", value, low), high)
+    expr, bounds = as_expr(value), (as_expr(low), as_expr(high))
+    if expr.dtype.name == "uint64" and all(b.weak and b.dtype == INDEX for b in bounds) and not _are_literals(bounds):
+        expr = cast(INDEX, apply("min", expr, INDEX.highest))
+    return apply("min", apply("max", expr, bounds[0]), bounds[1])
+
+
+def _are_literals(exprs: tuple[Expr, ...]) -> bool:
+    return all(isinstance(expr, Const) for expr in exprs)
 
 
 def checked(index: Any) -> Expr:

@@ -64,13 +64,14 @@ OPERATIONS: dict[str, Operation] = {
         Operation("tanh", "tanh", 1),
     )
 }
-_UINT64 = DTYPES["uint64"]
 COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
 TRANSCENDENTAL = frozenset({"exp", "log", "sin", "cos", "tanh", "pow"})
 # Operations that no ufunc stands for; `apply` does not make them:
 #   select(condition, a, b)   both sides of one type; the condition guards what each side reads
 #   checked(x, low, high)     x, which must satisfy low <= x < high at run time
 #   fma(a, b, c)              a * b + c rounded once (two operations where the target has no fma)
+
+_UINT64 = DTYPES["uint64"]
 
 
 def as_expr(value: Any) -> Expr:
@@ -90,6 +91,12 @@ def as_expr(value: Any) -> Expr:
     if isinstance(value, float):
         return Const(value, FLOAT64, weak=True)
     raise DefinitionError(f"an expression cannot hold {_described(value)}")
+
+
+def as_index(value: Any) -> Expr:
+    """`value` as an expression; an integer of any of NumPy's types is one of Python's."""
+    expr = as_expr(value)
+    return as_expr(int(expr.value)) if isinstance(expr, Const) and expr.dtype.is_int else expr
 
 
 def _described(value: Any) -> str:

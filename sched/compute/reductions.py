@@ -12,7 +12,7 @@ from .dtypes import BOOL, INDEX, DType
 from .dtypes import dtype as as_dtype
 from .expr import Axis, Cast, Const, Expr, Reduce, walk
 from .functions import maximum, minimum
-from .operations import apply, as_expr, convert
+from .operations import apply, as_expr, as_index, convert
 from .tensor import validated_name
 
 
@@ -59,7 +59,7 @@ def reduce_axis(bounds: tuple[Any, Any], name: str = "r") -> Axis:
     """
     if not isinstance(bounds, (tuple, list)) or len(bounds) != 2:
         raise DefinitionError(f"reduce_axis {name!r} takes its bounds as (lower, upper)")
-    lower, upper = (as_expr(bound) for bound in bounds)
+    lower, upper = (as_index(bound) for bound in bounds)
     for bound in (lower, upper):
         if bound.dtype != INDEX or not bound.weak:
             raise DefinitionError(

@@ -1,27 +1,33 @@
 """Index expressions in normal form: a sum of products with literal coefficients, equal exactly where they print alike.
 
-Works on int64 expressions of every stage (axes, sizes, loop variables) and is exact over the integers: index arithmetic
-does not overflow.
+Works on int64 expressions of every stage. Sums and products wrap alike in every form. Division, minimum and comparison
+are simplified only where nothing wraps: between axes, sizes and loop variables with literals below 2 ** 32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from dataclasses import fields
 
 from .dtypes import BOOL, INDEX
-from .expr import Axis, Const, Expr, Op, Read, Size, rebuild
+from .expr import Axis, Cast, Const, Expr, Op, Read, Size, rebuild, transform, walk
 
+_LARGE = 1 << 32
 Terms = dict[Hashable, tuple[Expr, int]]
 
 
 def simplify(expr: Expr) -> Expr:
     """The same value with constants folded and like terms of index arithmetic collected."""
-    if isinstance(expr, Op) and expr.simple:
-        return expr
-    operands = expr.children
-    if not operands:
-        return expr
-    result = _node(rebuild(expr, tuple(simplify(operand) for operand in operands)))
+    return expr if _is_simple(expr) else transform(expr, simplify_node, _is_simple)
+
+
+def _is_simple(expr: Expr) -> bool:
+    return expr.simple if isinstance(expr, Op) else not expr.children
+
+
+def simplify_node(expr: Expr) -> Expr:
+    """`simplify` for a node whose operands are simple."""
+    result = _node(expr)
     if isinstance(result, Op):
         object.__setattr__(result, "simple", True)
     return result
@@ -52,22 +58,32 @@ def key(expr: Expr) -> Hashable:
             return "size", name
         case Op(name, operands):
             parts = [key(operand) for operand in operands]
-            return name, expr.dtype.name, *(frozenset(parts) if name == "mul" and len(set(parts)) > 1 else parts)
+            commutes = name == "mul" and len(set(parts)) > 1
+            return name, expr.dtype.name, frozenset(parts) if commutes else tuple(parts)
         case Read(tensor, indices):
             return "read", tensor.uid, *map(key, indices)
         case _ if expr.children:
-            return type(expr).__name__, expr.dtype.name, *map(key, expr.children)
+            return type(expr).__name__, *_own(expr), *map(key, expr.children)
         case _:
             return id(expr)
+
+
+def _own(expr: Expr) -> Iterator[Hashable]:
+    """What a node has beside its operands: the type of a cast, the buffer of a load."""
+    for field in fields(expr):  # type: ignore[arg-type]  # every node is a dataclass
+        value = getattr(expr, field.name)
+        if field.name != "location" and not isinstance(value, (Expr, tuple)):
+            yield value
 
 
 def from_linear(terms: Terms, constant: int) -> Expr:
     """The expression of a linear form, positive terms first."""
     result: Expr | None = None
+    terms, constant = {k: (atom, w) for k, (atom, c) in terms.items() if (w := _wrapped(c))}, _wrapped(constant)
     ordered = sorted(terms.values(), key=lambda term: term[1] < 0)
     for atom, coefficient in ordered:
         size = abs(coefficient)
-        part = atom if size == 1 else Op("mul", (Const(size, INDEX), atom), INDEX)
+        part = atom if size == 1 else Op("mul", (Const(_wrapped(size), INDEX), atom), INDEX)
         if result is None:
             result = part if coefficient > 0 else Op("neg", (part,), INDEX)
         else:
@@ -75,8 +91,22 @@ def from_linear(terms: Terms, constant: int) -> Expr:
     if result is None:
         return Const(constant, INDEX)
     if constant:
-        result = Op("add" if constant > 0 else "sub", (result, Const(abs(constant), INDEX)), INDEX)
+        result = Op("add" if constant > 0 else "sub", (result, Const(_wrapped(abs(constant)), INDEX)), INDEX)
     return result
+
+
+def _wrapped(value: int) -> int:
+    """The int64 that is `value` modulo 2 ** 64."""
+    half = 1 << (INDEX.bits - 1)
+    return (value + half) % (2 * half) - half
+
+
+def _never_wraps(expr: Expr) -> bool:
+    """Whether index arithmetic stands for the integers: nothing from memory or of another type, no large literal."""
+    return not any(
+        node.is_data or isinstance(node, Cast) or (isinstance(node, Const) and abs(node.value) >= _LARGE)
+        for node in walk(expr)
+    )
 
 
 def difference(a: Expr, b: Expr) -> int | None:
@@ -113,10 +143,12 @@ def _bound(expr: Expr, *, upper: bool) -> Expr:
             return rebuild(expr, (_bound(a, upper=not upper),))
         case Op("mul", (Const(factor), a)):
             return rebuild(expr, (expr.children[0], _bound(a, upper=upper == (factor > 0))))
-        case Op("floordiv", (a, Const(divisor))) if divisor > 0:
-            return rebuild(expr, (_bound(a, upper=upper), expr.children[1]))
-        case Op("mod", (_, Const(divisor))) if divisor > 0:
-            return Const(divisor - 1 if upper else 0, INDEX)
+        case Op("floordiv", (a, Const(divisor))) if divisor:
+            return rebuild(expr, (_bound(a, upper=upper == (divisor > 0)), expr.children[1]))
+        case Op("mod", (_, Const(divisor))) if divisor:
+            return Const(max(divisor - 1, 0) if upper else min(divisor + 1, 0), INDEX)
+        case Op("select", (_, a, b)):
+            return Op("max" if upper else "min", (_bound(a, upper=upper), _bound(b, upper=upper)), INDEX)
         case _:
             return expr
 
@@ -159,10 +191,10 @@ def _node(expr: Expr) -> Expr:
     match expr.name, expr.operands:
         case (("add" | "sub" | "mul" | "neg"), _):
             return _collected(expr)
-        case (("floordiv" | "mod"), (a, Const(divisor))) if divisor > 0:
+        case (("floordiv" | "mod"), (a, Const(divisor))) if 0 < divisor < _LARGE and _never_wraps(a):
             return _divided(expr, a, int(divisor))
-        case (("min" | "max"), (a, b)):
-            apart = difference(a, b) if expr.operands else None
+        case (("min" | "max"), (a, b)) if _never_wraps(expr):
+            apart = difference(a, b)
             if apart is not None:
                 return a if (apart <= 0) == (expr.name == "min") else b
         case "select", (Const(value), yes, no):
@@ -171,16 +203,26 @@ def _node(expr: Expr) -> Expr:
 
 
 def _collected(expr: Op) -> Expr:
-    terms, constant = linear(expr)
-    for k, (atom, coefficient) in list(terms.items()):
-        if k in terms and isinstance(atom, Op) and atom.name == "mod":
-            terms, constant = _rejoined((terms, constant), atom, coefficient)
-    return from_linear(terms, constant)
+    form = linear(expr)
+    pending = _remainders(form)
+    while pending:
+        atom, coefficient = pending.pop()
+        joined = _rejoined(form, atom, coefficient)
+        if joined is not form:
+            form, pending = joined, _remainders(joined)
+    return from_linear(*form)
+
+
+def _remainders(form: tuple[Terms, int]) -> list[tuple[Op, int]]:
+    terms = form[0].values()
+    return [(atom, coefficient) for atom, coefficient in terms if isinstance(atom, Op) and atom.name == "mod"]
 
 
 def _rejoined(form: tuple[Terms, int], remainder: Op, coefficient: int) -> tuple[Terms, int]:
     """(x // m) * m + x % m is x."""
     x, m = remainder.operands
+    if any(node.is_data for node in walk(m)) or (isinstance(m, Const) and not m.value):
+        return form
     quotient = Op("floordiv", (x, m), INDEX)
     whole = linear(Op("mul", (quotient, m), INDEX))
     wanted = _scaled(whole, coefficient)
@@ -209,7 +251,7 @@ def _divided(expr: Op, a: Expr, divisor: int) -> Expr:
 
 def _condition(expr: Op) -> Expr:
     match expr.name, expr.operands:
-        case (("lt" | "le" | "gt" | "ge" | "eq" | "ne"), (a, b)) if a.dtype == INDEX:
+        case (("lt" | "le" | "gt" | "ge" | "eq" | "ne"), (a, b)) if a.dtype == b.dtype == INDEX and _never_wraps(expr):
             apart = difference(a, b)
             if apart is not None:
                 outcome = {"lt": apart < 0, "le": apart <= 0, "gt": apart > 0, "ge": apart >= 0, "eq": not apart}

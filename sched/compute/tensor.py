@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import numpy as np
 
 from ..errors import DefinitionError, Location, user_location
 from .dtypes import DType, dtype
 from .expr import Axis, Const, Expr, Op, Read, Reduce, Scalar, Size, walk
-from .operations import as_expr
+from .operations import as_expr, as_index
 
 _uids = itertools.count()
 MAX_NAME = 200
@@ -65,16 +66,24 @@ class Tensor:
     def __getitem__(self, indices: Any) -> Expr:
         given = indices if isinstance(indices, tuple) else (indices,)
         if len(given) != self.ndim:
-            raise DefinitionError(f"{self.name} has {self.ndim} dimensions and was indexed with {len(given)}")
+            wanted = ", ".join(f"i{dimension}" for dimension in range(self.ndim)) or "()"
+            raise DefinitionError(
+                f"{self.name} has {counted(self.ndim)} and was indexed with {len(given)}; write {self.name}[{wanted}]"
+            )
         exprs = tuple(self._index(dimension, index) for dimension, index in enumerate(given))
         return Read(self, exprs, user_location())
 
     def _index(self, dimension: int, index: Any) -> Expr:
         if isinstance(index, slice):
             raise DefinitionError(f"{self.name} is indexed one element at a time; a slice is not an index")
+        if not isinstance(index, (Expr, int, float, np.generic)):
+            raise DefinitionError(f"{self.name} is indexed with {index!r:.60}; an index is an integer expression")
         expr = as_expr(index)
         if not expr.dtype.is_int:
-            raise DefinitionError(f"{self.name} is indexed with a {expr.dtype.name}; an index is an integer")
+            raise DefinitionError(
+                f"{self.name} is indexed with `{expr}`, a {expr.dtype.name}; an index is an integer: divide with // "
+                'and convert data with ps.cast("int64", x)'
+            )
         if isinstance(expr, Op) and expr.name == "checked" and len(expr.operands) == 1:
             return Op("checked", (*expr.operands, Const(0, expr.dtype), self.shape[dimension]), expr.dtype)
         return expr
@@ -82,8 +91,26 @@ class Tensor:
     def __iter__(self) -> Any:
         raise DefinitionError(f"{self.name} cannot be iterated over; index it, as in {self.name}[i]")
 
+    def __array_ufunc__(self, *_: Any, **__: Any) -> Any:
+        return self._refuse_whole()
+
+    def _refuse_whole(self, *_: Any) -> Any:
+        raise DefinitionError(
+            f"{self.name} is a whole tensor, and expressions are made of elements: index it, as in {self.name}[i]"
+        )
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse_whole
+    __floordiv__ = __mod__ = __pow__ = __matmul__ = __neg__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = (
+        _refuse_whole
+    )
+
     def __repr__(self) -> str:
         return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+def counted(dimensions: int) -> str:
+    """The number of dimensions in words."""
+    return f"{dimensions} dimension{'' if dimensions == 1 else 's'}"
 
 
 def validated_name(name: Any, what: str) -> str:
@@ -105,9 +132,9 @@ def validated_shape(shape: Any, name: str) -> tuple[Expr, ...]:
     """The extents as expressions of sizes and integers."""
     if isinstance(shape, (int, Expr)):
         shape = (shape,)
-    if not isinstance(shape, Sequence):
+    if not isinstance(shape, (tuple, list)):
         raise DefinitionError(f"the shape of {name} is a tuple of integers and sizes, not a {type(shape).__name__}")
-    extents = tuple(as_expr(extent) for extent in shape)
+    extents = tuple(_extent(extent, name) for extent in shape)
     for extent in extents:
         if isinstance(extent, Const) and (not extent.dtype.is_int or extent.value < 0):
             raise DefinitionError(f"the shape of {name} has the extent {extent}; an extent is an integer >= 0")
@@ -119,6 +146,15 @@ def validated_shape(shape: Any, name: str) -> tuple[Expr, ...]:
                     "with + - * // %"
                 )
     return extents
+
+
+def _extent(extent: Any, name: str) -> Expr:
+    if not isinstance(extent, (Expr, int, float, np.generic)):
+        raise DefinitionError(
+            f"the shape of {name} is a tuple of integers and sizes, and {extent!r:.60} is neither: size variables are "
+            'made with ps.size_var("n")'
+        )
+    return as_index(extent)
 
 
 def size_var(name: str, *, min: int = 0, multiple_of: int = 1) -> Size:

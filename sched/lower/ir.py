@@ -22,7 +22,10 @@ class Buffer:
 
     scope   "argument": passed in; "heap": allocated for the call, 64-byte aligned; "register": of constant size,
             private to its `Allocate`, kept in registers when its indices are constants.
+    A single index on a row-major buffer of several dimensions is a position in row-major order.
     strides in elements, one a dimension, or None for row-major.
+    padded  a register buffer whose elements outside of the loops around its accesses may hold anything: all those loops
+            have the same bounds, which hold for the whole of its `Allocate`.
     """
 
     name: str
@@ -30,7 +33,7 @@ class Buffer:
     shape: tuple[Expr, ...]
     scope: Literal["argument", "heap", "register"]
     strides: tuple[Expr, ...] | None = None
-    uid: int = 0
+    padded: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -82,6 +85,10 @@ class Load(Expr):
         return self.buffer.dtype
 
     @property
+    def is_data(self) -> bool:
+        return True
+
+    @property
     def children(self) -> tuple[Expr, ...]:
         return self.indices if self.mask is None else (*self.indices, self.mask)
 
@@ -101,11 +108,15 @@ HORIZONTAL = frozenset({"lanes_add", "lanes_mul", "lanes_min", "lanes_max", "lan
 
 def lanes(expr: Expr) -> int:
     """How many values `expr` has: 1 for a scalar."""
-    if isinstance(expr, Ramp):
-        return expr.lanes
-    if isinstance(expr, Op) and expr.name in HORIZONTAL:
-        return 1
-    return max(map(lanes, expr.children), default=1)
+    most, pending, seen = 1, [expr], set[int]()
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Ramp):
+            most = max(most, node.lanes)
+        elif node.children and not (isinstance(node, Op) and node.name in HORIZONTAL) and id(node) not in seen:
+            seen.add(id(node))  # operations may share operands, over and over
+            pending += node.children
+    return most
 
 
 class Stmt:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Axis, Const, Expr, Op, Size, transform
-from ..compute.simplify import constant_value, difference, simplify
+from ..compute.expr import Axis, Const, Expr, Op, Size, substitute, transform, walk
+from ..compute.simplify import difference, simplify
 from ..polyhedral.isl import AstExpr, AstNode, identifier_of, integer_of, mark_of, node_kind, operands_of, operation_of
 from ..polyhedral.schedule_tree import Extended, Nest
 from ..polyhedral.tree import Fused, LoopNode, Tree
 from .ir import Block, For, If, Let, LoopKind, Stmt, Var
 from .statements import StatementLowering
+from .tiles import is_tile, most_iterations
 
 _OPERATIONS = {
     **{"add": "add", "sub": "sub", "mul": "mul", "minus": "neg", "min": "min", "max": "max"},
@@ -25,13 +26,17 @@ _TRUTH = frozenset({"and", "or", "eq", "le", "lt", "ge", "gt"})
 
 @dataclass(slots=True)
 class _Scope:
-    """Values of isl's iterators, and of the virtual axes that are resolved here."""
+    """Values of isl's iterators, and of the virtual axes that are resolved here.
+
+    `guards` are pairs of a value and an expression of a statement's axes that must be equal where it runs.
+    """
 
     iterators: dict[str, Expr] = field(default_factory=dict)
     positions: dict[Axis, Expr] = field(default_factory=dict)
+    guards: list[tuple[Expr, Expr]] = field(default_factory=list)
 
     def inner(self) -> _Scope:
-        return _Scope(dict(self.iterators), dict(self.positions))
+        return _Scope(dict(self.iterators), dict(self.positions), list(self.guards))
 
 
 class LoopBuilder:
@@ -39,16 +44,19 @@ class LoopBuilder:
 
     def __init__(self, nest: Nest, tree: Tree, statements: StatementLowering) -> None:
         self.nest, self.tree, self.statements = nest, tree, statements
-        self.counts = {f.count.name: f.product for f in tree.fused.values() if isinstance(f.count, Size)}
+        self.products = {f.count.name: f.product for f in tree.fused.values() if isinstance(f.count, Size)}
 
     def build(self) -> Stmt:
         """The loops of the whole Program."""
         return self._node(self.nest.ast, None, _Scope())
 
     def _node(self, node: AstNode, loop: LoopNode | None, scope: _Scope) -> Stmt:
+        """What isl made of a node; `loop` is the one that is still to come, where isl has not left it out."""
         match node_kind(node):
-            case "mark":
-                return self._marked(node, scope)
+            case "mark" | "user" as kind:
+                if loop is not None and loop.kind == "component":
+                    return self._fixed(node, loop, scope)
+                return self._marked(node, scope) if kind == "mark" else self._leaf(node, scope)
             case "block":
                 children = node.block_get_children()
                 return Block(tuple(self._node(children.get_at(k), loop, scope) for k in range(children.n_ast_node())))
@@ -59,8 +67,6 @@ class LoopBuilder:
             case "for":
                 assert loop is not None, "every loop is marked"
                 return self._for(node, loop, scope)
-            case "user":
-                return self._leaf(node, scope)
 
     def _marked(self, node: AstNode, scope: _Scope) -> Stmt:
         loop = self.nest.loops[mark_of(node)]
@@ -68,30 +74,59 @@ class LoopBuilder:
         if loop.kind == "position":
             assert loop.of is not None
             scope = scope.inner()
-            scope.positions[loop.of] = self._position(inner, loop.of, scope)
-        if loop.kind == "component" and node_kind(inner) in ("mark", "user"):
-            # isl leaves a loop out only where it has one iteration; then the box must be one wide there, too.
-            assert loop.of is not None
-            extent = self.tree.fused[loop.of].extents[loop.component]
-            assert constant_value(extent) == 1, f"component {loop.name} of extent {extent} has no loop"
+            position = self._first_value(inner, loop.of, scope)
+            assert position is not None, "a position depends on the loops made of it alone"
+            scope.positions[loop.of] = position
         return self._node(inner, loop, scope)
 
-    def _position(self, node: AstNode, axis: Axis, scope: _Scope) -> Expr:
-        """The value of a virtual axis below the last loop made of it, as the first statement below has it.
+    def _fixed(self, node: AstNode, loop: LoopNode, scope: _Scope) -> Stmt:
+        """The node at the positions whose component has the one value that isl left a loop out for.
 
-        It depends on the loops made of the axis alone, and isl leaves those out that have one iteration.
+        The value is known here, or by the statements below if its expression is made of their loops.
         """
+        assert loop.of is not None
+        fused = self.tree.fused[loop.of]
+        component, value = fused.components[loop.component], self._component_value(loop, scope)
+        only = self._first_value(node, component, scope)
+        if only is None:
+            scope = scope.inner()
+            scope.guards.append((value, component))
+        inside = self._node(node, None, scope)
+        return inside if only is None or difference(value, only) == 0 else If(_same(value, only), inside)
+
+    def _component_value(self, loop: LoopNode, scope: _Scope) -> Expr:
+        assert loop.of is not None
+        return self._visible(_component_of(self.tree.fused[loop.of], loop.component, scope.positions[loop.of]))
+
+    def _first_value(self, node: AstNode, expr: Expr, scope: _Scope) -> Expr | None:
+        """The value of an expression of axes as the first statement below has it; None if it is made of loops further
+        in."""
+        inside = scope.inner()
+        unknown: set[Expr] = set()
         while (kind := node_kind(node)) != "user":
             if kind == "mark":
                 node = node.mark_get_node()
             elif kind == "block":
                 node = node.block_get_children().get_at(0)
+            elif kind == "if":
+                node = node.if_get_then_node()
             else:
-                node = node.if_get_then_node() if kind == "if" else node.for_get_body()
+                name = identifier_of(node.for_get_iterator()) or ""
+                if node.for_is_degenerate():
+                    inside.iterators[name] = self._expr(node.for_get_init(), inside)
+                else:
+                    inside.iterators[name] = Var(name)
+                    unknown.add(inside.iterators[name])
+                node = node.for_get_body()
         called, *arguments = operands_of(node.user_get_expr())
+        used = {n for n in walk(expr) if isinstance(n, Axis)}
         axes = self._called(called).axes
-        (place,) = (k for k, own in enumerate(axes) if own is axis)
-        return self._expr(arguments[place], scope)
+        at: dict[Axis, Expr] = {}
+        for axis, argument in zip(axes, arguments, strict=True):
+            if axis in used:
+                at[axis] = self._expr(argument, inside)
+        value = simplify(substitute(expr, at))
+        return None if any(part in unknown for part in walk(value)) else value
 
     def _called(self, expr: AstExpr) -> Extended:
         name = identifier_of(expr)
@@ -112,11 +147,19 @@ class LoopBuilder:
         if node.for_is_degenerate():
             inner.iterators[name] = begin
             return self._node(body, None, inner)
-        assert integer_of(node.for_get_inc()) == 1, "counters are counted one by one"
-        var = Var(loop.name)
+        var, step = Var(loop.name), _step(node)
         end = self._end(node, scope)
-        inner.iterators[name] = var
-        return For(var, begin, end, self._node(body, None, inner), _kind(loop))
+        if step == 1:
+            inner.iterators[name] = var
+        else:
+            inner.iterators[name] = simplify(begin + var * step)
+            begin, end = Const(0, INDEX), simplify((end - begin + (step - 1)) // step)
+        loop_body = self._node(body, None, inner)
+        made = For(var, begin, end, loop_body, _kind(loop))
+        if is_tile(made) and most_iterations(made) is None:
+            assert loop.most is not None, f"{loop.name} has at most a literal number of iterations"
+            made = replace(made, end=Op("min", (simplify(begin + loop.most), end), INDEX))
+        return made
 
     def _end(self, node: AstNode, scope: _Scope) -> Expr:
         condition = node.for_get_cond()
@@ -129,7 +172,7 @@ class LoopBuilder:
         """A loop over one component of a position: the component is computed instead, and must be in the loop."""
         assert loop.of is not None
         fused = self.tree.fused[loop.of]
-        value = self._visible(_component_of(fused, loop.component, scope.positions[loop.of]))
+        value = self._component_value(loop, scope)
         name = identifier_of(node.for_get_iterator()) or ""
         inner = scope.inner()
         if node.for_is_degenerate():
@@ -145,13 +188,19 @@ class LoopBuilder:
             body = If(Op("ge", (var, begin), BOOL), body)
         if difference(end, self._visible(low + extent)) != 0:
             body = If(Op("lt", (var, end), BOOL), body)
+        if (step := _step(node)) != 1:
+            body = If(_same((var - begin) % step, Const(0, INDEX)), body)
         return Let(var, value, body)
 
     def _leaf(self, node: AstNode, scope: _Scope) -> Stmt:
         called, *arguments = operands_of(node.user_get_expr())
         extended = self._called(called)
         at = {axis: self._expr(value, scope) for axis, value in zip(extended.axes, arguments, strict=True)}
-        return self.statements.lower(extended.statement, at)
+        stmt = self.statements.lower(extended.statement, at)
+        for value, component in scope.guards:
+            own = simplify(substitute(component, at))
+            stmt = stmt if difference(value, own) == 0 else If(_same(value, own), stmt)
+        return stmt
 
     def _expr(self, expr: AstExpr, scope: _Scope) -> Expr:
         return simplify(self._convert(expr, scope))
@@ -175,24 +224,30 @@ class LoopBuilder:
 
     def _visible(self, expr: Expr) -> Expr:
         """The expression with the counts of fused loops as products."""
-        counts = self.counts
-        return (
-            simplify(transform(expr, lambda n: counts.get(n.name, n) if isinstance(n, Size) else n)) if counts else expr
-        )
+        if not self.products:
+            return expr
+
+        def visible(node: Expr) -> Expr:
+            product = self.products.get(node.name) if isinstance(node, Size) else None
+            return node if product is None else transform(product, visible)
+
+        return simplify(transform(expr, visible))
 
 
 def _component_of(fused: Fused, number: int, position: Expr) -> Expr:
-    """begin + position // (inner extents) % extent; the outermost needs no remainder."""
+    """begin + position // (each inner extent) % extent; the outermost needs no remainder."""
     value = position
-    inner: Expr = Const(1, INDEX)
-    for extent in fused.extents[number + 1 :]:
-        inner = inner * extent
-    inner = simplify(inner)
-    if fused.extents[number + 1 :]:
-        value = Op("floordiv", (value, inner), INDEX)
+    for extent in reversed(fused.extents[number + 1 :]):
+        value = Op("floordiv", (value, extent), INDEX)
     if number:
         value = Op("mod", (value, fused.extents[number]), INDEX)
     return simplify(Op("add", (fused.begins[number], value), INDEX))
+
+
+def _step(node: AstNode) -> int:
+    step = integer_of(node.for_get_inc())
+    assert step is not None and step > 0, "counters go up by a literal"
+    return step
 
 
 def _kind(loop: LoopNode) -> LoopKind:

@@ -11,6 +11,7 @@ from ..polyhedral.schedule_tree import Nest, make_nest
 from ..polyhedral.tree import Tree
 from ..target.machine import Target
 from .abi import ArrayParameter, ScalarParameter, Signature
+from .flatten_positions import flatten_positions
 from .ir import Allocate, LoopProgram, Stmt
 from .llvm import EmittedKernel, emit_kernel
 from .loops import LoopBuilder
@@ -21,6 +22,7 @@ from .split_vectors import split_vectors
 from .statements import StatementLowering, argument_tensors, intermediate_tensors
 from .unroll import unroll
 from .vectorize import vectorize
+from .verify import verify
 
 Pass = Callable[[Stmt], Stmt]
 
@@ -43,21 +45,22 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
         ("promote_accumulators", promote_accumulators),
         ("separate_full_tiles", separate_full_tiles),
         ("vectorize", vectorize),
+        ("flatten_positions", flatten_positions),
         ("split_vectors", lambda stmt: split_vectors(stmt, target.vector_bits)),
         ("unroll", unroll),
         ("simplify", simplified),
     )
 
 
-def lower(program: Program, tree: Tree, target: Target) -> Lowered:
-    """Derive the loops of `tree` and take them through all passes to LLVM IR."""
+def lower(program: Program, tree: Tree, target: Target, *, check: bool = False) -> Lowered:
+    """Derive the loops of `tree` and take them through all passes to LLVM IR; `check` verifies the IR after each."""
     timings: dict[str, float] = {}
     clock = time.perf_counter()
 
     def lap(stage: str) -> None:
         nonlocal clock
         now = time.perf_counter()
-        timings[stage] = (now - clock) * 1e3
+        timings[stage] = timings.get(stage, 0.0) + (now - clock) * 1e3
         clock = now
 
     nest = make_nest(program, tree)
@@ -66,9 +69,14 @@ def lower(program: Program, tree: Tree, target: Target) -> Lowered:
     stmt = LoopBuilder(nest, tree, statements).build()
     stages = {"loops": stmt}
     lap("loops")
+    if check:
+        verify(stmt, stages, (*statements.arguments, *statements.heap))
     for name, function in passes(target):
         stmt = stages[name] = function(stmt)
         lap(name)
+        if check:
+            verify(stmt, stages, (*statements.arguments, *statements.heap))
+            lap("verify")
     for buffer in reversed(statements.heap):
         stmt = Allocate(buffer, stmt)
     signature = make_signature(program, statements)

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from ..compute.printing import text
-from .ir import Allocate, Block, Check, Comment, For, If, Let, Stmt, Store
+from ..compute.expr import Expr, transform
+from ..compute.printing import text as expression_text
+from .ir import Allocate, Block, Buffer, Check, Comment, For, If, Let, Load, Stmt, Store, Var
 
 _KINDS = {"serial": "for", "parallel": "parallel for", "vectorize": "vectorized for", "unroll": "unrolled for"}
+
+
+def text(expr: Expr) -> str:
+    """The expression, with buffers of a single element by their names alone."""
+
+    def named(node: Expr) -> Expr:
+        if isinstance(node, Load) and not node.indices and node.mask is None:
+            return Var(node.buffer.name, node.dtype)
+        return node
+
+    return expression_text(transform(expr, named))
+
+
+def _element(buffer: Buffer, indices: tuple[Expr, ...]) -> str:
+    return f"{buffer.name}[{', '.join(map(text, indices))}]" if indices else buffer.name
 
 
 def program_text(stmt: Stmt) -> str:
@@ -27,13 +43,13 @@ def _lines(stmt: Stmt, depth: int) -> list[str]:
             return [f"{pad}{var.name} = {text(value)}", *_lines(body, depth)]
         case Store(buffer, indices, value, mask):
             where = "" if mask is None else f" where {text(mask)}"
-            return [f"{pad}{buffer.name}[{', '.join(map(text, indices))}] = {text(value)}{where}"]
+            return [f"{pad}{_element(buffer, indices)} = {text(value)}{where}"]
         case Check(_, value, low, high, mask):
             where = "" if mask is None else f" where {text(mask)}"
             return [f"{pad}check {text(low)} <= {text(value)} < {text(high)}{where}"]
         case Allocate(buffer, body):
-            shape = ", ".join(map(text, buffer.shape))
-            return [f"{pad}{buffer.scope} {buffer.name}: {buffer.dtype}[{shape}]", *_lines(body, depth)]
+            shape = f"[{', '.join(map(text, buffer.shape))}]" if buffer.shape else ""
+            return [f"{pad}{buffer.scope} {buffer.name}: {buffer.dtype}{shape}", *_lines(body, depth)]
         case Comment(words):
             return [f"{pad}# {words}"]
         case _:

@@ -26,6 +26,7 @@ from ..compute.expr import Const, Expr, Op, transform
 from ..compute.simplify import key, simplify
 from .ir import (
     Allocate,
+    Block,
     Buffer,
     For,
     If,
@@ -40,7 +41,7 @@ from .ir import (
     values,
 )
 from .rewrite import block, loads, replaced, stored_buffers, variables, with_variables
-from .tiles import is_tile, most_iterations
+from .tiles import is_tile, most_iterations, tile_begin
 
 MAX_BYTES = 16384
 
@@ -93,7 +94,8 @@ def _promoted(scope: Stmt, buffer: Buffer, numbers: Iterator[int]) -> Stmt:
     if prod(shape) * buffer.dtype.bytes > MAX_BYTES:
         return scope
     name = f"{buffer.name}_tile{next(numbers)}"
-    tile = Buffer(name, buffer.dtype, tuple(Const(extent, INDEX) for extent in shape), "register")
+    padded = _same_loops(template, accesses)
+    tile = Buffer(name, buffer.dtype, tuple(Const(extent, INDEX) for extent in shape), "register", padded=padded)
     body = _redirected(scope, buffer, tile, ())
     parts = [body, _transfer(template, buffer, tile, into_tile=False)]
     if not initialised:
@@ -129,7 +131,7 @@ def _one_tile(accesses: list[_Access]) -> bool:
             return False
         counters: dict[Var, Expr] = {loop.var: _PLACEHOLDERS[k] for k, loop in enumerate(loops[: len(_PLACEHOLDERS)])}
         renamed = [replaced(index, counters) for index in access.indices]
-        extents = tuple((most_iterations(loop), key(simplify(loop.begin))) for loop in loops)
+        extents = tuple((most_iterations(loop), key(simplify(tile_begin(loop)))) for loop in loops)
         seen.add((tuple(key(simplify(index)) for index in renamed), extents, len(loops)))
     return len(seen) == 1
 
@@ -162,13 +164,23 @@ def _covers(template: _Access, accesses: list[_Access]) -> bool:
     return True
 
 
+def _same_loops(template: _Access, accesses: list[_Access]) -> bool:
+    """Whether the tile loops of all accesses have the template's bounds, and nothing else decides on an access."""
+    inside = {s.var for a in accesses for s in a.around if isinstance(s, (For, Let))}
+    bounds = {tuple((key(loop.begin), key(loop.end)) for loop in a.tile_loops) for a in (template, *accesses)}
+    chosen = {s for a in accesses for s in a.around if not isinstance(s, (For, Block, Allocate))}
+    tiles = {s for a in accesses for s in a.around if isinstance(s, For) and is_tile(s) and s not in a.tile_loops}
+    outer = all(not (variables(loop.begin) | variables(loop.end)) & inside for loop in template.tile_loops)
+    return len(bounds) == 1 and not chosen and not tiles and outer
+
+
 def _redirected(stmt: Stmt, buffer: Buffer, tile: Buffer, loops: tuple[For, ...]) -> Stmt:
     """The statement with the buffer's accesses going to the tile."""
     inner = (*loops, stmt) if isinstance(stmt, For) and is_tile(stmt) else loops
 
     def place(indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
         used = set().union(*(variables(index) for index in indices)) if indices else set()
-        return tuple(simplify(loop.var - loop.begin) for loop in loops if loop.var in used)
+        return tuple(simplify(loop.var - tile_begin(loop)) for loop in loops if loop.var in used)
 
     def redirect(node: Expr) -> Expr:
         return Load(tile, place(node.indices)) if isinstance(node, Load) and node.buffer is buffer else node
@@ -181,7 +193,7 @@ def _redirected(stmt: Stmt, buffer: Buffer, tile: Buffer, loops: tuple[For, ...]
 
 def _transfer(template: _Access, buffer: Buffer, tile: Buffer, *, into_tile: bool) -> Stmt:
     """Copy between the tile and its elements, in loops like those around the template."""
-    place = tuple(simplify(loop.var - loop.begin) for loop in template.tile_loops)
+    place = tuple(simplify(loop.var - tile_begin(loop)) for loop in template.tile_loops)
     copy: Stmt
     if into_tile:
         copy = Store(tile, place, Load(buffer, template.indices))

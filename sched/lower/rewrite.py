@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from ..compute.expr import Const, Expr, transform, walk
-from ..compute.simplify import constant_value, simplify
+from ..compute.dtypes import BOOL
+from ..compute.expr import Const, Expr, Op, rebuild, transform, walk
+from ..compute.simplify import constant_value, simplify, simplify_node
 from .ir import Block, Buffer, For, If, Let, Load, Stmt, Store, Var, map_statements, map_values, statements, values
 
 
@@ -15,9 +17,38 @@ def replaced(expr: Expr, bindings: Mapping[Var, Expr]) -> Expr:
 
 
 def with_variables(stmt: Stmt, bindings: Mapping[Var, Expr]) -> Stmt:
-    """The statement with variables replaced everywhere, and simplified."""
-    own = map_values(stmt, lambda expr: simplify(replaced(expr, bindings)))
-    return map_statements(own, lambda inner: with_variables(inner, bindings))
+    """The statement with variables replaced everywhere, and what that changes simplified."""
+    done: dict[int, tuple[Expr, Expr]] = {}  # by id, with what has the id: expressions share their parts
+
+    def substituted(expr: Expr) -> Expr:
+        if isinstance(expr, Var):
+            return bindings.get(expr, expr)
+        if not expr.children:
+            return expr
+        if id(expr) not in done:
+            changed = rebuild(expr, tuple(map(substituted, expr.children)))
+            done[id(expr)] = expr, expr if changed is expr else simplify_node(changed)
+        return done[id(expr)][1]
+
+    def visit(inner: Stmt) -> Stmt:
+        return map_statements(map_values(inner, substituted), visit)
+
+    return visit(stmt)
+
+
+def fresh(stmt: Stmt) -> Stmt:
+    """A copy whose variables are its own: no variable is bound twice."""
+    bindings: dict[Var, Expr] = {}
+
+    def rename(inner: Stmt) -> Stmt:
+        if isinstance(inner, (For, Let)):
+            new = Var(inner.var.name)
+            bindings[inner.var] = new
+            inner = replace(inner, var=new)
+        return map_statements(inner, rename)
+
+    renamed = rename(stmt)
+    return with_variables(renamed, bindings) if bindings else stmt
 
 
 def variables(expr: Expr) -> set[Var]:
@@ -37,6 +68,11 @@ def stored_buffers(stmt: Stmt) -> list[Buffer]:
         if isinstance(inner, Store):
             found[inner.buffer] = None
     return list(found)
+
+
+def both(a: Expr | None, b: Expr) -> Expr:
+    """The conjunction of conditions, of which the first may be missing."""
+    return b if a is None else Op("and", (a, b), BOOL)
 
 
 def block(*parts: Stmt) -> Stmt:

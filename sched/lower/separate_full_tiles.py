@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Const, Expr, Op
 from ..compute.simplify import key, linear, simplify
-from .ir import For, If, Let, Stmt, Var, map_statements, map_values, statements
-from .rewrite import block, variables, with_variables
-from .tiles import is_tile, most_iterations, partial_bounds
+from .ir import For, If, Let, Stmt, Var, map_statements, statements
+from .rewrite import block, fresh, variables
+from .tiles import PartialBound, is_tile, literal_range, partial_bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def _branched(body: Stmt, known: _Known) -> Stmt:
         full = Op("ge", (slack, Const(0, INDEX)), BOOL)
         condition = full if condition is None else Op("and", (condition, full), BOOL)
     assert condition is not None
-    partial = _fresh(_separated(body, known.not_full(slacks)))
+    partial = fresh(_separated(body, known.not_full(slacks)))
     return If(condition, _separated(_full(body, known), known), partial)
 
 
@@ -88,7 +88,7 @@ def _loop(loop: For, known: _Known) -> Stmt:
         middle = Op("min", (middle, limit), INDEX)
     full = replace(loop, end=simplify(middle), body=_separated(_full(loop.body, known), known))
     first = simplify(Op("max", (loop.begin, middle), INDEX))
-    return block(full, _fresh(replace(loop, begin=first, body=_separated(loop.body, known.not_full(slacks)))))
+    return block(full, fresh(replace(loop, begin=first, body=_separated(loop.body, known.not_full(slacks)))))
 
 
 def _slacks(body: Stmt, known: _Known) -> list[Expr]:
@@ -97,11 +97,9 @@ def _slacks(body: Stmt, known: _Known) -> list[Expr]:
     for inner in statements(body):
         if not isinstance(inner, For) or not is_tile(inner):
             continue
-        most = most_iterations(inner)
         for bound in partial_bounds(inner):
-            if most is not None and variables(bound) | variables(inner.begin) <= known.variables:
-                slack = simplify(bound - inner.begin - most)
-                found[key(slack)] = slack
+            if variables(bound.slack) <= known.variables:
+                found[key(bound.slack)] = bound.slack
     return [slack for k, slack in found.items() if k not in known.partial]
 
 
@@ -123,32 +121,20 @@ def _limit(slack: Expr, var: Var) -> Expr | None:
 def _full(body: Stmt, known: _Known) -> Stmt:
     """`body` with the bounds that are decided here taken as full."""
 
-    def is_open(loop: For, bound: Expr, most: int) -> bool:
-        decided = variables(bound) | variables(loop.begin) <= known.variables
-        return not decided or key(simplify(bound - loop.begin - most)) in known.partial
+    def is_open(bound: PartialBound) -> bool:
+        return not variables(bound.slack) <= known.variables or key(bound.slack) in known.partial
 
     def fill(stmt: Stmt) -> Stmt:
-        if isinstance(stmt, For) and is_tile(stmt) and (most := most_iterations(stmt)) is not None:
-            end: Expr = simplify(stmt.begin + most)
-            for bound in partial_bounds(stmt):
-                if is_open(stmt, bound, most):
-                    end = Op("min", (end, bound), INDEX)
-            stmt = replace(stmt, end=end)
+        if isinstance(stmt, For) and is_tile(stmt):
+            found = literal_range(stmt)
+            assert found is not None, f"{stmt.var.name} has a literal bound"
+            begin, end = found[0], simplify(found[0] + found[1])
+            for bound in filter(is_open, partial_bounds(stmt)):
+                if bound.is_begin:
+                    begin = Op("max", (begin, bound.bound), INDEX)
+                else:
+                    end = Op("min", (end, bound.bound), INDEX)
+            stmt = replace(stmt, begin=begin, end=end)
         return map_statements(stmt, fill)
 
     return fill(body)
-
-
-def _fresh(stmt: Stmt) -> Stmt:
-    """A copy whose variables are its own: no variable is bound twice."""
-    bindings: dict[Var, Expr] = {}
-
-    def rename(inner: Stmt) -> Stmt:
-        if isinstance(inner, (For, Let)):
-            new = Var(inner.var.name)
-            bindings[inner.var] = new
-            inner = replace(inner, var=new)
-        return map_statements(inner, rename)
-
-    renamed = rename(stmt)
-    return with_variables(renamed, bindings) if bindings else map_values(renamed, lambda expr: expr)

@@ -10,9 +10,10 @@ The pieces run in lane order; lanes are independent of each other, so that any o
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from ..compute.dtypes import BOOL
-from ..compute.expr import Expr, Op, rebuild
+from ..compute.expr import Expr, Op, transform
 from ..compute.simplify import simplify
 from .ir import HORIZONTAL, Check, Load, Ramp, Stmt, Store, lanes, map_statements, map_values, values
 from .rewrite import block
@@ -27,10 +28,8 @@ def split_vectors(stmt: Stmt, vector_bits: int) -> Stmt:
     native = max(1, vector_bits // _widest_bits(stmt))
     if width <= native:
         return stmt
-    copies: list[Stmt] = []
-    for first, count in _pieces(width, native):
-        copies.append(map_values(stmt, lambda expr, f=first, c=count: simplify(_piece(expr, f, c))))  # type: ignore[misc]
-    return block(*copies)
+    pieces = _pieces(width, native)
+    return block(*(map_values(stmt, partial(_piece, first=first, count=count)) for first, count in pieces))
 
 
 def _widest_bits(stmt: Stmt) -> int:
@@ -45,14 +44,16 @@ def _widest_bits(stmt: Stmt) -> int:
 
 
 def _elements(expr: Expr) -> Iterator[Expr]:
-    """The nodes of an expression that are vectors of elements: not what indices and masks are made of."""
-    if lanes(expr) == 1:
-        return
-    yield expr
-    if isinstance(expr, Load) or expr.dtype == BOOL:
-        return
-    for child in expr.children:
-        yield from _elements(child)
+    """The nodes of an expression that are vectors of elements, each once: not what indices and masks are made of."""
+    pending, seen = [expr], set[int]()
+    while pending:
+        node = pending.pop()
+        if id(node) in seen or lanes(node) == 1:
+            continue
+        seen.add(id(node))
+        yield node
+        if not isinstance(node, Load) and node.dtype != BOOL:
+            pending += node.children
 
 
 def _pieces(width: int, native: int) -> Iterator[tuple[int, int]]:
@@ -64,9 +65,13 @@ def _pieces(width: int, native: int) -> Iterator[tuple[int, int]]:
         first += count
 
 
-def _piece(expr: Expr, first: int, count: int) -> Expr:
-    if isinstance(expr, Ramp):
-        base = simplify(expr.base + first)
+def _piece(expr: Expr, *, first: int, count: int) -> Expr:
+    """Lanes first, ..., first + count - 1 of the vectors in an expression."""
+
+    def cut(node: Expr) -> Expr:
+        if not isinstance(node, Ramp):
+            return node
+        base = simplify(node.base + first)
         return Ramp(base, count) if count > 1 else base
-    assert not (isinstance(expr, Op) and expr.name in HORIZONTAL), "combined lanes stand in scalar statements"
-    return rebuild(expr, tuple(_piece(child, first, count) for child in expr.children))
+
+    return simplify(transform(expr, cut, leave=lambda node: isinstance(node, Op) and node.name in HORIZONTAL))

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Axis, Cast, Const, Expr, Op, Read, rebuild, substitute
-from ..compute.operations import apply
+from ..compute.expr import Axis, Const, Expr, Op, Read, rebuild, substitute, walk
+from ..compute.operations import apply, convert
 from ..compute.reductions import REDUCTIONS
 from ..compute.simplify import simplify
 from ..compute.tensor import Tensor
 from ..polyhedral.bounds import outside
 from ..polyhedral.program import Program, Statement
 from .ir import Block, Buffer, Check, Load, RuntimeCheck, Stmt, Store, Var
+from .rewrite import both
 
 
 class StatementLowering:
@@ -105,17 +106,30 @@ class _Value:
     def __init__(self, lowering: StatementLowering, statement: Statement, at: dict[Axis, Expr]) -> None:
         self.lowering, self.statement, self.at = lowering, statement, at
         self.checks: list[Check] = []
+        self._lowered: dict[tuple[int, int], tuple[Expr | None, Expr]] = {}
+        self._inside: dict[tuple[int, int], tuple[Expr | None, Expr]] = {}
 
     def index(self, expr: Expr) -> Expr:
         return simplify(substitute(expr, self.at))
 
     def lower(self, expr: Expr, mask: Expr | None) -> Expr:
-        """`expr` at this instance; `mask` is the condition of the selects around it, if they guard it."""
+        """`expr` at this instance; `mask` is the condition of the selects around it, if they guard it.
+
+        A node that is used twice under one mask is lowered once.
+        """
+        where = id(expr), id(mask)
+        if where not in self._lowered:
+            self._lowered[where] = mask, self._lower(expr, mask)
+        return self._lowered[where][1]
+
+    def _lower(self, expr: Expr, mask: Expr | None) -> Expr:
         match expr:
             case Axis():
                 return self.at[expr]
             case Read():
                 return self._load(expr, mask)
+            case Op("checked", (index, _, _)):
+                return self.lower(index, mask)
             case Op("select", (condition, yes, no)):
                 guard = simplify(self.lower(condition, mask))
                 negated = Op("not", (guard,), BOOL)
@@ -133,32 +147,29 @@ class _Value:
         guard = None if self.lowering.is_safe(read, self.statement) else mask
         indices = []
         for dimension, index in enumerate(read.indices):
-            if isinstance(index, Op) and index.name == "checked":
-                place, guard = self._checked(read, dimension, index, mask, guard)
-            else:
-                place = _as_index(self.lower(index, mask))
-            indices.append(simplify(place))
+            # After inlining, what is checked may be anywhere in the index.
+            for node in walk(index):
+                if isinstance(node, Op) and node.name == "checked":
+                    guard = both(guard, self._check(read, dimension, node, mask))
+            indices.append(simplify(_as_index(self.lower(index, mask))))
         return Load(self.lowering.buffer(read.tensor), tuple(indices), guard)
 
-    def _checked(
-        self, read: Read, dimension: int, index: Op, mask: Expr | None, guard: Expr | None
-    ) -> tuple[Expr, Expr | None]:
-        """An index that is checked at run time: a failing one is reported and its element not read."""
-        value, low, high = (_as_index(self.lower(operand, mask)) for operand in index.operands)
-        number = len(self.lowering.checks)
-        self.lowering.checks.append(RuntimeCheck(read.tensor.name, dimension, str(read.location or "")))
-        self.checks.append(Check(number, value, low, high, mask))
-        inside = Op("and", (Op("ge", (value, low), BOOL), Op("lt", (value, high), BOOL)), BOOL)
-        return value, both(guard, both(mask, inside))
-
-
-def both(a: Expr | None, b: Expr) -> Expr:
-    """The conjunction of conditions, of which the first may be missing."""
-    return b if a is None else Op("and", (a, b), BOOL)
+    def _check(self, read: Read, dimension: int, index: Op, mask: Expr | None) -> Expr:
+        """The condition that an index which is checked at run time is inside: a failing one is reported and its element
+        not read."""
+        where = id(index), id(mask)
+        if where not in self._inside:
+            value, low, high = (_as_index(self.lower(operand, mask)) for operand in index.operands)
+            number = len(self.lowering.checks)
+            self.lowering.checks.append(RuntimeCheck(read.tensor.name, dimension, str(read.location or "")))
+            self.checks.append(Check(number, value, low, high, mask))
+            inside = Op("and", (Op("ge", (value, low), BOOL), Op("lt", (value, high), BOOL)), BOOL)
+            self._inside[where] = mask, both(mask, inside)
+        return self._inside[where][1]
 
 
 def _as_index(expr: Expr) -> Expr:
-    return expr if expr.dtype == INDEX else Cast(expr, INDEX)
+    return convert(expr, INDEX)
 
 
 def _position(axes: tuple[Axis, ...]) -> Expr:

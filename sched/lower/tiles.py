@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ..compute.dtypes import INDEX
 from ..compute.expr import Const, Expr, Op
-from ..compute.simplify import constant_value, difference, linear, simplify
+from ..compute.simplify import constant_value, linear, simplify
 from .ir import For, Var
+
+# For each loop variable: its begin and the expressions whose minimum its end is.
+Ranges = dict[Var, tuple[Expr, tuple[Expr, ...]]]
 
 
 def is_tile(loop: For) -> bool:
@@ -13,28 +18,69 @@ def is_tile(loop: For) -> bool:
     return loop.kind in ("vectorize", "unroll")
 
 
+def literal_range(loop: For) -> tuple[Expr, int] | None:
+    """The begin and the number of iterations of a full tile: of all lower and upper bounds of the loop, the two that
+    are the least literal number of iterations apart."""
+    lowest = (loop.begin, *(bound for bound in maxima(loop.begin) if bound is not loop.begin))
+    found: tuple[Expr, int] | None = None
+    for begin in lowest:
+        for end in minima(loop.end):
+            count = constant_value(Op("sub", (end, begin), INDEX))
+            if count is not None and (found is None or count < found[1]):
+                found = begin, max(0, count)
+    return found
+
+
 def most_iterations(loop: For) -> int | None:
     """The literal number of iterations of a loop at most."""
-    bounds = [constant_value(Op("sub", (bound, loop.begin), INDEX)) for bound in minima(loop.end)]
-    literals = [bound for bound in bounds if bound is not None]
-    return max(0, min(literals)) if literals else None
+    found = literal_range(loop)
+    return None if found is None else found[1]
+
+
+def tile_begin(loop: For) -> Expr:
+    """Where a full tile begins."""
+    found = literal_range(loop)
+    assert found is not None, f"{loop.var.name} has a literal bound"
+    return found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class PartialBound:
+    """A bound that may make a loop shorter than a full tile; it does not where `slack` is not negative."""
+
+    bound: Expr
+    is_begin: bool
+    slack: Expr
+
+
+def partial_bounds(loop: For) -> tuple[PartialBound, ...]:
+    """What may make the loop shorter than a full tile."""
+    found = literal_range(loop)
+    assert found is not None, f"{loop.var.name} has a literal bound"
+    begin, end = found[0], found[0] + found[1]
+    lower = () if begin is loop.begin else maxima(loop.begin)
+    bounds = [PartialBound(bound, True, simplify(begin - bound)) for bound in lower]
+    bounds += [PartialBound(bound, False, simplify(bound - end)) for bound in minima(loop.end)]
+    return tuple(bound for bound in bounds if constant_value(bound.slack) is None)
 
 
 def minima(expr: Expr) -> tuple[Expr, ...]:
     """The expressions whose minimum `expr` is."""
-    if isinstance(expr, Op) and expr.name == "min":
-        return tuple(bound for operand in expr.operands for bound in minima(operand))
+    return _extrema(expr, "min")
+
+
+def maxima(expr: Expr) -> tuple[Expr, ...]:
+    """The expressions whose maximum `expr` is."""
+    return _extrema(expr, "max")
+
+
+def _extrema(expr: Expr, name: str) -> tuple[Expr, ...]:
+    if isinstance(expr, Op) and expr.name == name:
+        return tuple(bound for operand in expr.operands for bound in _extrema(operand, name))
     return (expr,)
 
 
-def partial_bounds(loop: For) -> tuple[Expr, ...]:
-    """What may make the loop shorter than its literal bound: it is full where all of these reach it."""
-    most = most_iterations(loop)
-    full = simplify(Op("add", (loop.begin, Const(most or 0, INDEX)), INDEX))
-    return tuple(bound for bound in minima(loop.end) if difference(bound, full) is None)
-
-
-def certainly_positive(expr: Expr, bounds: dict[Var, tuple[Expr, tuple[Expr, ...]]]) -> bool:
+def certainly_positive(expr: Expr, bounds: Ranges) -> bool:
     """Whether an index expression is at least 1, given loop variables' begins and (alternative) ends.
 
     A sufficient test: variables are replaced by the end of their range that makes the expression least, and
@@ -43,7 +89,7 @@ def certainly_positive(expr: Expr, bounds: dict[Var, tuple[Expr, tuple[Expr, ...
     return _least(simplify(expr), bounds, depth=4) >= 1
 
 
-def _least(expr: Expr, bounds: dict[Var, tuple[Expr, tuple[Expr, ...]]], depth: int) -> int | float:
+def _least(expr: Expr, bounds: Ranges, depth: int) -> int | float:
     terms, constant = linear(expr)
     if not terms:
         return constant
@@ -58,7 +104,7 @@ def _least(expr: Expr, bounds: dict[Var, tuple[Expr, tuple[Expr, ...]]], depth: 
     return -float("inf")
 
 
-def _bounds(atom: Expr, coefficient: int, bounds: dict[Var, tuple[Expr, tuple[Expr, ...]]]) -> list[Expr]:
+def _bounds(atom: Expr, coefficient: int, bounds: Ranges) -> list[Expr]:
     """Expressions that are at most coefficient * atom."""
     factor = Const(coefficient, INDEX)
     match atom:

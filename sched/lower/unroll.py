@@ -1,32 +1,81 @@
 """Write the iterations of unrolled loops out.
 
-unrolled for i in 0..min(2, n - b):   ->   if 0 < n - b: body at 0
-    body                                   if 1 < n - b: body at 1
+    unrolled for i in 0..min(2, n - b):   ->   if 0 < n - b: body at 0
+        body                                   if 1 < n - b: body at 1
+
+Where all that the body does is to update a padded register tile, an iteration beyond the bounds may do so as well: it
+repeats the last one's operands, and there is no branch.
+
+    acc[i] = acc[i] + A[b + i]            ->   acc[0] = acc[0] + A[b + min(0, n - b - 1)]
+                                               acc[1] = acc[1] + A[b + min(1, n - b - 1)]
 """
 
 from __future__ import annotations
 
-from ..compute.dtypes import BOOL
-from ..compute.expr import Op
+from dataclasses import replace
+
+from ..compute.dtypes import BOOL, INDEX
+from ..compute.expr import Const, Expr, Op, transform
 from ..compute.simplify import simplify
-from .ir import For, If, Stmt, map_statements
-from .rewrite import block, with_variables
-from .tiles import most_iterations, partial_bounds
+from .ir import Block, For, If, Load, Stmt, Store, Var, map_statements
+from .rewrite import block, fresh, replaced, with_variables
+from .tiles import Ranges, certainly_positive, literal_range, minima, partial_bounds
 
 
 def unroll(stmt: Stmt) -> Stmt:
     """The statement without unrolled loops."""
-    stmt = map_statements(stmt, unroll)
-    if not isinstance(stmt, For) or stmt.kind != "unroll":
+    return _unroll(stmt, {})
+
+
+def _unroll(stmt: Stmt, ranges: Ranges) -> Stmt:
+    if not isinstance(stmt, For):
+        return map_statements(stmt, lambda inner: _unroll(inner, ranges))
+    stmt = replace(stmt, body=_unroll(stmt.body, ranges | {stmt.var: (stmt.begin, minima(stmt.end))}))
+    if stmt.kind != "unroll":
         return stmt
-    count = most_iterations(stmt)
-    assert count is not None, f"{stmt.var.name} has a literal bound"
+    found = literal_range(stmt)
+    assert found is not None, f"{stmt.var.name} has a literal bound"
+    begin, count = found
     bounds = partial_bounds(stmt)
+    if bounds and not any(bound.is_begin for bound in bounds) and _only_pads(stmt.body):
+        last = [bound.bound for bound in bounds]
+        every = block(*(_padding(stmt, simplify(begin + k), last) for k in range(count)))
+        if all(certainly_positive(end - begin, ranges) for end in last):
+            return every
+        return If(Op("lt", (begin, stmt.end), BOOL), every)
     copies: list[Stmt] = []
     for iteration in range(count):
-        here = simplify(stmt.begin + iteration)
-        copy = with_variables(stmt.body, {stmt.var: here})
+        here = simplify(begin + iteration)
+        copy = with_variables(fresh(stmt.body), {stmt.var: here})
         for bound in bounds:
-            copy = If(simplify(Op("lt", (here, bound), BOOL)), copy)
+            copy = If(simplify(Op("ge" if bound.is_begin else "lt", (here, bound.bound), BOOL)), copy)
         copies.append(copy)
     return block(*copies)
+
+
+def _only_pads(body: Stmt) -> bool:
+    """Whether the body does nothing but store to padded register tiles."""
+    if isinstance(body, Block):
+        return all(map(_only_pads, body.body))
+    return isinstance(body, Store) and body.buffer.padded
+
+
+def _padding(loop: For, here: Expr, ends: list[Expr]) -> Stmt:
+    """An iteration that goes to its own place in the tile, with the operands of the last one within the bounds."""
+    inside = here
+    for end in ends:
+        inside = Op("min", (inside, Op("sub", (end, Const(1, INDEX)), INDEX)), INDEX)
+    place: dict[Var, Expr] = {loop.var: here}
+
+    def own(node: Expr) -> Expr:
+        if isinstance(node, Load) and node.buffer.scope == "register":
+            return Load(node.buffer, tuple(simplify(replaced(index, place)) for index in node.indices), node.mask)
+        return node
+
+    def placed(stmt: Stmt) -> Stmt:
+        if isinstance(stmt, Store):
+            indices = tuple(simplify(replaced(index, place)) for index in stmt.indices)
+            return Store(stmt.buffer, indices, transform(stmt.value, own), stmt.mask)
+        return map_statements(stmt, placed)
+
+    return with_variables(placed(loop.body), {loop.var: simplify(inside)})

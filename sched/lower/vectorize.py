@@ -10,12 +10,14 @@ legal): its lanes are combined first. What has no vector form runs lane by lane,
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Const, Expr, Op, rebuild
+from ..compute.expr import Const, Expr, Op, rebuild, transform, walk
 from ..compute.reductions import REDUCTIONS
-from ..compute.simplify import constant_value, key, simplify
+from ..compute.simplify import key, simplify
 from .ir import (
     Allocate,
     Block,
@@ -34,10 +36,9 @@ from .ir import (
     statements,
     values,
 )
-from .rewrite import block, replaced, variables, with_variables
-from .tiles import certainly_positive, minima, most_iterations
+from .rewrite import block, both, fresh, variables, with_variables
+from .tiles import Ranges, certainly_positive, is_tile, literal_range, maxima, minima, most_iterations, partial_bounds
 
-Ranges = dict[Var, tuple[Expr, tuple[Expr, ...]]]
 _COMBINED = {"add": "sum", "mul": "prod", "min": "min", "max": "max", "or": "any", "and": "all"}
 
 
@@ -57,52 +58,49 @@ def _outside(stmt: Stmt, ranges: Ranges) -> Stmt:
 
 
 def _vectors(loop: For, ranges: Ranges) -> Stmt:
-    count = most_iterations(loop)
-    assert count is not None, f"{loop.var.name} has a literal bound"
+    found = literal_range(loop)
+    assert found is not None, f"{loop.var.name} has a literal bound"
+    begin, count = found
     if count == 0:
         return Block(())
-    trips = simplify(loop.end - loop.begin)
-    full = constant_value(trips) == count
-    if any(lanes(value) > 1 for inner in statements(loop.body) for value in values(inner)):
-        return _Lanes(loop, count, None if full else loop.end).run(loop.body)
-    ramp = Ramp(loop.begin, count) if count > 1 else loop.begin
-    mask = None if full else Op("lt", (ramp, loop.end), BOOL)
-    body = _Vectorizer(loop.var, simplify(ramp)).run(loop.body, mask)
-    if full or all(certainly_positive(bound - loop.begin, ranges) for bound in minima(loop.end)):
+    if count == 1 or any(_has_vectors(inner) for inner in statements(loop.body)):
+        return _Lanes(loop, begin, count).run(loop.body)
+    ramp = simplify(Ramp(begin, count))
+    partial = partial_bounds(loop)
+    mask: Expr | None = None
+    for bound in partial:
+        mask = both(mask, Op("ge" if bound.is_begin else "lt", (ramp, bound.bound), BOOL))
+    body = _Vectorizer({loop.var: ramp}).run(loop.body, mask)
+    trips = [end - first for end in minima(loop.end) for first in maxima(loop.begin)]
+    if not partial or all(certainly_positive(trip, ranges) for trip in trips):
         return body
     # Scalar loads are not masked, so at least one lane must run.
     return If(Op("lt", (loop.begin, loop.end), BOOL), body)
 
 
+def _has_vectors(stmt: Stmt) -> bool:
+    return any(isinstance(node, Ramp) for value in values(stmt) for node in walk(value))
+
+
 @dataclass(frozen=True, slots=True)
 class _Vectorizer:
-    """Puts `ramp` for `var` below a vectorized loop."""
+    """Puts vectors for the variables that differ between lanes: the loop's, and those bound to what depends on it."""
 
-    var: Var
-    ramp: Expr
+    vectors: Mapping[Var, Expr]
 
     def run(self, stmt: Stmt, mask: Expr | None) -> Stmt:
         match stmt:
             case Block(body):
-                return Block(tuple(self.run(inner, mask) for inner in body))
-            case Store():
-                return self._store(stmt, mask)
-            case Check(_, value, low, high, own):
-                masked = _both(mask, self.value(own, mask)) if own is not None else mask
-                return replace(
-                    stmt,
-                    value=self.value(value, mask),
-                    low=self.value(low, mask),
-                    high=self.value(high, mask),
-                    mask=masked,
-                )
+                return self._block(body, mask)
+            case Store() | Check():
+                return self._block((stmt,), mask)
             case If(condition, then, otherwise):
                 return self._branch(self.value(condition, mask), then, otherwise, mask)
             case Let(var, value, body):
                 bound = self.value(value, mask)
                 if lanes(bound) == 1:
                     return replace(stmt, value=bound, body=self.run(body, mask))
-                return self.run(with_variables(body, {var: value}), mask)
+                return replace(self, vectors={**self.vectors, var: bound}).run(body, mask)
             case For():
                 return self._loop(stmt, mask)
             case Allocate(buffer, body):
@@ -114,112 +112,152 @@ class _Vectorizer:
                 raise AssertionError(f"unknown statement {stmt!r}")
 
     def value(self, expr: Expr, mask: Expr | None) -> Expr:
-        """The expression with the ramp in, its vector loads masked."""
-        if expr is self.var:
-            return self.ramp
-        changed = rebuild(expr, tuple(self.value(child, mask) for child in expr.children))
-        if isinstance(changed, Load) and mask is not None and changed.buffer.scope != "register":
-            if any(lanes(index) > 1 for index in changed.indices):
-                return replace(changed, mask=_both(mask, changed.mask))
-            if changed.mask is not None and lanes(changed.mask) > 1:
-                return replace(changed, mask=Op("lanes_or", (_both(mask, changed.mask),), BOOL))
-        elif (
-            isinstance(changed, Load)
-            and changed.mask is not None
-            and lanes(changed.mask) > 1
-            and all(lanes(index) == 1 for index in changed.indices)
-        ):
-            return replace(changed, mask=Op("lanes_or", (changed.mask,), BOOL))
-        return simplify(changed)
+        """The expression with the vectors in, its vector loads masked."""
+        return transform(expr, lambda node: self._node(node, mask))
 
-    def _store(self, store: Store, mask: Expr | None) -> Stmt:
+    def _node(self, changed: Expr, mask: Expr | None) -> Expr:
+        if isinstance(changed, Var):
+            return self.vectors.get(changed, changed)
+        if not isinstance(changed, Load):
+            return simplify(changed)
+        if any(lanes(index) > 1 for index in changed.indices):
+            return changed if mask is None or changed.buffer.scope == "register" else _masked(changed, mask)
+        if changed.mask is not None and lanes(changed.mask) > 1:
+            # One element for all lanes: it is read if a lane needs it.
+            return replace(changed, mask=Op("lanes_or", (both(mask, changed.mask),), BOOL))
+        return changed
+
+    def _block(self, body: tuple[Stmt, ...], mask: Expr | None) -> Stmt:
+        """Stores and checks in a row go lane by lane together if one of them has no vector form: what one of them
+        stores may be what the next one of the same lane reads."""
+        parts: list[Stmt] = []
+        for simple, run in itertools.groupby(body, lambda inner: isinstance(inner, (Store, Check))):
+            if not simple:
+                parts += [self.run(inner, mask) for inner in run]
+                continue
+            row = tuple(run)
+            vectors = [self._vector_form(inner, mask) for inner in row]
+            complete = [vector for vector in vectors if vector is not None]
+            parts += complete if len(complete) == len(row) else self._lane_by_lane(row, mask)
+        return parts[0] if len(parts) == 1 else Block(tuple(parts))
+
+    def _lane_by_lane(self, row: tuple[Stmt, ...], mask: Expr | None) -> Iterator[Stmt]:
+        for lane in range(max(map(lanes, self.vectors.values()))):
+            at = {var: lane_of(vector, lane) for var, vector in self.vectors.items()}
+            copy = block(*(with_variables(inner, at) for inner in row))
+            yield copy if mask is None else If(simplify(lane_of(mask, lane)), copy)
+
+    def _vector_form(self, stmt: Stmt, mask: Expr | None) -> Stmt | None:
+        if isinstance(stmt, Store):
+            return self._store(stmt, mask)
+        assert isinstance(stmt, Check)
+        own = stmt.mask if stmt.mask is None else self.value(stmt.mask, mask)
+        value, low, high = (self.value(operand, mask) for operand in (stmt.value, stmt.low, stmt.high))
+        return Check(stmt.check, value, low, high, mask if own is None else both(mask, own))
+
+    def _store(self, store: Store, mask: Expr | None) -> Stmt | None:
         indices = tuple(self.value(index, mask) for index in store.indices)
         value = self.value(store.value, mask)
-        masked = _both(mask, self.value(store.mask, mask)) if store.mask is not None else mask
+        masked = mask if store.mask is None else both(mask, self.value(store.mask, mask))
         if any(lanes(index) > 1 for index in indices):
-            return Store(store.buffer, indices, value, None if store.buffer.scope == "register" else masked)
-        width = max(lanes(value), lanes(masked) if masked is not None else 1)
-        if width == 1:
-            return Store(store.buffer, indices, value, masked)
-        return self._combined(store, indices, value, masked, width)
+            if store.buffer.scope != "register":
+                return Store(store.buffer, indices, value, masked)
+            if masked is None or store.buffer.padded:
+                return Store(store.buffer, indices, value)
+            # Which lanes run may differ from one iteration of a loop around to the next: the others keep their values.
+            return Store(store.buffer, indices, Op("select", (masked, value, Load(store.buffer, indices)), value.dtype))
+        return self._combined(store, indices, value, masked)
 
-    def _combined(self, store: Store, indices: tuple[Expr, ...], value: Expr, mask: Expr | None, width: int) -> Stmt:
-        """All lanes go to one element: combine their operands and update it once."""
+    def _combined(self, store: Store, indices: tuple[Expr, ...], value: Expr, mask: Expr | None) -> Stmt | None:
+        """All lanes go to one element: their operands are combined, and update it once."""
         update = _update(Store(store.buffer, indices, value))
         if update is None:
-            return _Lanes.of(self, store, mask, width)
+            return None
         combine, accumulator, operand = update
+        if lanes(accumulator) > 1 or lanes(operand) == 1:
+            return None
         if mask is not None:
             identity = Const(REDUCTIONS[_COMBINED[combine]].identity(operand.dtype), operand.dtype)
             operand = Op("select", (mask, operand, identity), operand.dtype)
-        if lanes(operand) == 1:
-            return _Lanes.of(self, store, mask, width)
         total = Op(f"lanes_{combine}", (operand,), operand.dtype)
         return Store(store.buffer, indices, Op(combine, (accumulator, total), operand.dtype))
 
     def _branch(self, condition: Expr, then: Stmt, otherwise: Stmt | None, mask: Expr | None) -> Stmt:
         if lanes(condition) == 1:
             return If(condition, self.run(then, mask), None if otherwise is None else self.run(otherwise, mask))
-        taken = self.run(then, _both(mask, condition))
-        parts = [If(Op("lanes_or", (_both(mask, condition),), BOOL), taken)]
+        taken = both(mask, condition)
+        parts: list[Stmt] = [If(Op("lanes_or", (taken,), BOOL), self.run(then, taken))]
         if otherwise is not None:
-            left = _both(mask, Op("not", (condition,), BOOL))
+            left = both(mask, Op("not", (condition,), BOOL))
             parts.append(If(Op("lanes_or", (left,), BOOL), self.run(otherwise, left)))
         return block(*parts)
 
     def _loop(self, loop: For, mask: Expr | None) -> Stmt:
+        """A loop whose bounds differ between lanes runs over their hull; one that is to be written out counts from
+        each lane's own begin, so that its number of iterations stays literal."""
         begin, end = self.value(loop.begin, mask), self.value(loop.end, mask)
         if lanes(begin) == 1 and lanes(end) == 1:
             return replace(loop, begin=begin, end=end, body=self.run(loop.body, mask))
+        if is_tile(loop):
+            return self._tile(loop, begin, end, mask)
         inside: Expr | None = mask
+        if lanes(end) > 1:
+            inside = both(inside, Op("lt", (loop.var, end), BOOL))
         if lanes(begin) > 1:
-            inside = _both(inside, Op("ge", (loop.var, begin), BOOL))
+            inside = both(inside, Op("ge", (loop.var, begin), BOOL))
             begin = Op("lanes_min", (begin,), INDEX)
         if lanes(end) > 1:
-            inside = _both(inside, Op("lt", (loop.var, end), BOOL))
             end = Op("lanes_max", (end,), INDEX)
         assert inside is not None
         body = If(Op("lanes_or", (inside,), BOOL), self.run(loop.body, inside))
         return replace(loop, begin=begin, end=end, body=body)
 
+    def _tile(self, loop: For, begin: Expr, end: Expr, mask: Expr | None) -> Stmt:
+        most = most_iterations(loop)
+        assert most is not None, f"{loop.var.name} has a literal bound"
+        first, vectors = begin, self.vectors
+        here: Expr = loop.var
+        if lanes(begin) > 1:
+            first, here = Const(0, INDEX), simplify(begin + loop.var)
+            vectors = {**self.vectors, loop.var: here}
+        inside = both(mask, Op("lt", (here, end), BOOL))
+        body = If(Op("lanes_or", (inside,), BOOL), _Vectorizer(vectors).run(loop.body, inside))
+        return replace(loop, begin=first, end=simplify(first + most), body=body)
+
+
+def _masked(load: Load, mask: Expr) -> Load:
+    return replace(load, mask=both(load.mask, mask))
+
 
 @dataclass(frozen=True, slots=True)
 class _Lanes:
-    """Runs every statement below a vectorized loop lane by lane: right for everything, and slow."""
+    """Runs every statement below a vectorized loop lane by lane: right for everything, and slow.
+
+    Right because lanes depend on each other only where they update one element, which may happen in any order.
+    """
 
     loop: For
+    begin: Expr
     count: int
-    end: Expr | None
-
-    @staticmethod
-    def of(vectorizer: _Vectorizer, store: Store, mask: Expr | None, width: int) -> Stmt:
-        """One store, lane by lane, under a mask of the vectorizer's lanes."""
-        parts: list[Stmt] = []
-        for lane in range(width):
-            at = {vectorizer.var: lane_of(vectorizer.ramp, lane)}
-            value, indices = replaced(store.value, at), tuple(replaced(index, at) for index in store.indices)
-            own = None if store.mask is None else replaced(store.mask, at)
-            copy = Store(store.buffer, tuple(map(simplify, indices)), simplify(value), own)
-            parts.append(copy if mask is None else If(simplify(lane_of(mask, lane)), copy))
-        return block(*parts)
 
     def run(self, stmt: Stmt) -> Stmt:
         match stmt:
-            case Store() | Check():
-                return block(*(self._copy(stmt, lane) for lane in range(self.count)))
-            case For() if self.loop.var in variables(stmt.begin) | variables(stmt.end):
-                raise AssertionError("bounds that differ between lanes of nested vector loops")
-            case If() if self.loop.var in variables(stmt.condition):
-                return block(*(self._copy(stmt, lane) for lane in range(self.count)))
-            case Let() if self.loop.var in variables(stmt.value):
-                return block(*(self._copy(stmt, lane) for lane in range(self.count)))
-            case _:
+            case Block() | For() | If() | Let() | Allocate() if self.loop.var not in self._own(stmt):
                 return map_statements(stmt, self.run)
+            case Comment():
+                return stmt
+            case _:
+                return block(*(self._copy(stmt, lane) for lane in range(self.count)))
+
+    def _own(self, stmt: Stmt) -> set[Var]:
+        return set().union(*map(variables, values(stmt)))
 
     def _copy(self, stmt: Stmt, lane: int) -> Stmt:
-        here = simplify(self.loop.begin + lane)
-        copy = with_variables(stmt, {self.loop.var: here})
-        return copy if self.end is None else If(Op("lt", (here, self.end), BOOL), copy)
+        here = simplify(self.begin + lane)
+        copy = with_variables(fresh(stmt), {self.loop.var: here})
+        for bound in partial_bounds(self.loop):
+            copy = If(simplify(Op("ge" if bound.is_begin else "lt", (here, bound.bound), BOOL)), copy)
+        return copy
 
 
 def lane_of(expr: Expr, lane: int) -> Expr:
@@ -247,11 +285,3 @@ def _update(store: Store) -> tuple[str, Expr, Expr] | None:
         case Op("fma", (a, b, c)) if is_element(c):
             return "add", c, Op("mul", (a, b), store.value.dtype)
     return None
-
-
-def _both(a: Expr | None, b: Expr | None) -> Expr:
-    if a is None or b is None:
-        result = a if b is None else b
-        assert result is not None
-        return result
-    return Op("and", (a, b), BOOL)

@@ -59,7 +59,8 @@ def _operation(name: str, operands: tuple[Expr, ...], frame: Frame) -> PwAff | N
 
 def _divided(name: str, a: PwAff, divisor: int, frame: Frame) -> PwAff:
     """Floor division and its remainder, which has the sign of the divisor, as in Python."""
-    quotient = a.scale_down_val(frame.world.val(divisor)).floor()
+    numerator = a if divisor > 0 else a.neg()
+    quotient = numerator.scale_down_val(frame.world.val(abs(divisor))).floor()
     return quotient if name == "floordiv" else a.sub(quotient.scale_val(frame.world.val(divisor)))
 
 
@@ -135,6 +136,7 @@ _COMBINED = {
     "add": "{ [[a] -> [b]] -> [a + b] }",
     "sub": "{ [[a] -> [b]] -> [a - b] }",
 }
+_CHOSEN = frozenset({"min", "max"})  # these give one of their operands, so that narrow integers do not wrap
 
 
 def possible_values(expr: Expr, frame: Frame, domain: Set) -> Map:
@@ -155,7 +157,7 @@ def possible_values(expr: Expr, frame: Frame, domain: Set) -> Map:
             may_hold, may_fail = condition_sets(condition, frame)
             taken = possible_values(yes, frame, domain.intersect(may_hold))
             return taken.union(possible_values(no, frame, domain.intersect(may_fail)))
-        case Op(name, (a, b)) if name in _COMBINED and expr.dtype == INDEX:
+        case Op(name, (a, b)) if name in _COMBINED and (expr.dtype == INDEX or name in ("min", "max")):
             pair = possible_values(a, frame, domain).range_product(possible_values(b, frame, domain))
             return pair.apply_range(frame.world.from_text(_COMBINED[name]))
         case Op("mod", (_, Const(value))) if expr.dtype.is_int and value > 0:

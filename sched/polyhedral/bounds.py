@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..compute.define import provers, sizes_of, tensors_read
-from ..compute.expr import Axis, Expr, Op, Read, walk
+from ..compute.expr import Axis, Expr, Op, Read, Size, walk
+from ..compute.sizes import evaluate_extent
 from ..compute.tensor import Equation, Tensor
 from ..errors import BoundsError, DefinitionError
 from .affine import affine, condition_sets, possible_values
@@ -47,18 +48,27 @@ def iteration_domain(frame: Frame, axes: tuple[Axis, ...], context: Set) -> Set:
 
 
 def guarded_reads(expr: Expr, frame: Frame, domain: Set) -> Iterator[tuple[Read, Set]]:
-    """Every read in `expr` with the instances that need its value: the conditions of enclosing selects narrow them."""
-    if isinstance(expr, Read):
-        yield expr, domain
-    if isinstance(expr, Op) and expr.name == "select":
-        condition, yes, no = expr.operands
-        may_hold, may_fail = condition_sets(condition, frame)
-        yield from guarded_reads(condition, frame, domain)
-        yield from guarded_reads(yes, frame, domain.intersect(may_hold))
-        yield from guarded_reads(no, frame, domain.intersect(may_fail))
-        return
-    for child in expr.children:
-        yield from guarded_reads(child, frame, domain)
+    """Every read in `expr` with the instances that need its value: the conditions of enclosing selects narrow them.
+
+    A node that several operations share is visited once for all that need it in one domain.
+    """
+    pending, seen = [(expr, domain)], set[tuple[int, int]]()
+    kept: list[Set] = []  # alive, so that no two domains ever have one id
+    while pending:
+        node, needed = pending.pop()
+        if (id(node), id(needed)) in seen:
+            continue
+        seen.add((id(node), id(needed)))
+        if isinstance(node, Read):
+            yield node, needed
+        if isinstance(node, Op) and node.name == "select":
+            condition, yes, no = node.operands
+            may_hold, may_fail = condition_sets(condition, frame)
+            narrowed = [(no, needed.intersect(may_fail)), (yes, needed.intersect(may_hold))]
+            kept.extend(domain for _, domain in narrowed)
+            pending += [*narrowed, (condition, needed)]
+        else:
+            pending += [(child, needed) for child in reversed(node.children)]
 
 
 def access_relation(read: Read, frame: Frame, domain: Set) -> Map:
@@ -136,9 +146,19 @@ def _refuse(stage: Tensor, equation: Equation, read: Read, dimension: int, bad: 
     raise BoundsError(
         f"{stage.name} reads {read} outside {tensor}: {f'at {sizes}, ' if sizes else ''}the instance "
         f"{stage.name}[{at}] has the index {index} in dimension {dimension} of extent {tensor.shape[dimension]}; "
-        "guard it with ps.select(condition, ..., ...), limit it with ps.clamp, or change the shape",
+        f"{_advice(tensor, dimension, point.sizes)}",
         location=read.location,
     )
+
+
+def _advice(tensor: Tensor, dimension: int, sizes: dict[str, int]) -> str:
+    extent = tensor.shape[dimension]
+    if isinstance(extent, Size) and evaluate_extent(extent, sizes) == 0:
+        return (
+            f'{tensor.name} is empty there: promise that it is not, as in ps.size_var("{extent.name}", min=1), or '
+            "guard the access with ps.select(condition, ..., ...)"
+        )
+    return "guard it with ps.select(condition, ..., ...), limit it with ps.clamp, or change the shape"
 
 
 def _is_affine(index: Expr, equation: Equation, world: World) -> bool:

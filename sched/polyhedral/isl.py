@@ -8,7 +8,7 @@ notice a mix.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -38,7 +38,7 @@ __all__ = [
     "generate_ast", "identifier_of", "inert", "integer_of", "mark_of", "node_kind", "operands_of", "operation_of",
 ]  # fmt: skip
 
-DEFAULT_BUDGET = 20_000_000
+DEFAULT_BUDGET = 4_000_000
 _HARMLESS = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -131,27 +131,51 @@ class World:
             self.context.set_max_operations(0)
             self.context.reset_operations()
 
-    def smallest(self, bad: Set | Map) -> Point | None:
-        """The smallest point of `bad`, sizes first, or None if it is empty.
+    def fixed(self, values: Mapping[str, int]) -> Set:
+        """The parameters that have these values."""
+        frame = self.parameter_frame()
+        known = frame.universe()
+        for name, value in values.items():
+            known = known.intersect(frame.size(self.sizes[name]).eq_set(frame.const(value)))
+        return known
 
-        Every size must be bounded below in `bad`, or there is no smallest.
+    def smallest(self, bad: Set | Map) -> Point | None:
+        """The smallest point of `bad`: of the least sum of sizes, and first among those; None if it is empty.
+
+        Every size must be bounded below in `bad`, or there is no smallest; counts of fused loops follow from the
+        others and are left out.
         """
         points = bad.wrap().flatten() if isinstance(bad, Map) else bad.flatten()
         if points.is_empty():
             return None
+        for k in reversed(range(points.dim(dim_type.param))):
+            size = self.size_of_parameter(points.get_dim_name(dim_type.param, k) or "")
+            if size is None or size.name.startswith("|"):
+                points = points.project_out(dim_type.param, k, 1)
         count = points.dim(dim_type.param)
         names = [points.get_dim_name(dim_type.param, k) for k in range(count)]
         rank = points.dim(dim_type.set)
         flat = points.reset_tuple_id() if points.has_tuple_id() else points
         flat = flat.move_dims(dim_type.set, 0, dim_type.param, 0, count)
-        point = flat.lexmin().sample_point()
-        numbers = [point.get_coordinate_val(dim_type.set, k).to_python() for k in range(count + rank)]
+        point = _summed_first(flat, count).lexmin().sample_point()
+        numbers = [point.get_coordinate_val(dim_type.set, k).to_python() for k in range(1, 1 + count + rank)]
         sizes = {}
         for name, value in zip(names, numbers, strict=False):
             size = self.size_of_parameter(name or "")
-            if size is not None and not size.name.startswith("|"):
-                sizes[size.name] = value
+            assert size is not None
+            sizes[size.name] = value
         return Point(sizes, tuple(numbers[count:]))
+
+
+def _summed_first(points: Set, count: int) -> Set:
+    """The set with one dimension more, the first, that is the sum of the `count` dimensions after it."""
+    points = points.insert_dims(dim_type.set, 0, 1)
+    total = islpy.Constraint.alloc_equality(islpy.LocalSpace.from_space(points.get_space()))
+    one = islpy.Val.one(points.get_ctx())
+    total = total.set_coefficient_val(dim_type.set, 0, one.neg())
+    for position in range(1, 1 + count):
+        total = total.set_coefficient_val(dim_type.set, position, one)
+    return points.add_constraint(total)
 
 
 class Frame:

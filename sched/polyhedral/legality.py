@@ -1,18 +1,22 @@
 """Is a loop tree legal? One check for every command, with the smallest witness where it is not.
 
 Proven here is that the tree keeps every pair of `requirements` in order, for all sizes; see `order` for when two
-instances are in order.
+instances are in order. Positions of fused loops with symbolic extents are no affine functions: what is legal by what
+is known of them is legal, and what is not is looked for at given sizes, where they are affine. A step that is neither
+proven nor refuted is undecided, and never accepted.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from ..compute.expr import Axis, Const, Expr, substitute
+from ..compute.expr import Axis, Const, Expr, Size, substitute
 from ..compute.sizes import evaluate_extent
-from ..errors import LegalityError
+from ..errors import BudgetError, LegalityError
 from .isl import Point, World
-from .order import violations
+from .order import Violations, at_sizes, violations
 from .program import Statement
 from .requirements import Requirement
 from .tree import Tree
@@ -48,14 +52,79 @@ class Violation:
 def first_violation(tree: Tree, pairs: tuple[Requirement, ...], world: World, step: str) -> Violation | None:
     """The smallest violation among `pairs`, or None: the tree is legal for all sizes."""
     found: list[Violation] = []
+    undecided = False
     with world.budgeted(step):
         for requirement in pairs:
             bad = violations(tree, requirement)
-            for pairs_of, together in ((bad.reversed, False), (bad.together, True)):
-                point = world.smallest(pairs_of)
-                if point is not None:
-                    found.append(Violation(requirement, point, together))
+            witness = _smallest(requirement, bad, world)
+            if witness is not None and not bad.exact:
+                witness = _search(tree, requirement, world)
+                undecided = undecided or witness is None
+            if witness is not None:
+                found.append(witness)
+    if undecided and not found:
+        raise BudgetError(
+            f"{step}: undecided, so it is refused: it depends on where the iterations of a fused loop of symbolic "
+            f"extents fall, and no violation was found at sizes up to {max(_DIAGONAL)}; fix the extents of the inner "
+            "fused loops, or split the loops before they are fused"
+        )
     return min(found, key=lambda violation: violation.point.order, default=None)
+
+
+def _smallest(requirement: Requirement, bad: Violations, world: World) -> Violation | None:
+    found = [
+        Violation(requirement, point, together)
+        for pairs, together in ((bad.reversed, False), (bad.together, True))
+        if (point := world.smallest(pairs)) is not None
+    ]
+    return min(found, key=lambda violation: violation.point.order, default=None)
+
+
+# Sizes at which `_search` looks: just around powers of two, because factors mostly are; and some that differ.
+_DIAGONAL = (*range(1, 10), 12, 15, 17, 24, 31, 33, 63, 65, 127, 129, 257, 513, 1025)
+_MIXED = (1, 2, 3, 5, 9)
+_STEPS = 40
+
+
+def _search(tree: Tree, requirement: Requirement, world: World) -> Violation | None:
+    """A violation at sizes none of which can be made smaller alone."""
+    sizes = [size for size in world.sizes.values() if not size.name.startswith("|")]
+
+    def at(values: tuple[int, ...]) -> Violation | None:
+        named = dict(zip((size.name for size in sizes), values, strict=True))
+        relation = requirement.relation.intersect_params(world.fixed(named))
+        here = replace(requirement, relation=relation)
+        witness = _smallest(here, violations(at_sizes(tree, named), here), world)
+        return None if witness is None else replace(witness, requirement=requirement)
+
+    def smaller(values: tuple[int, ...], best: Violation) -> Violation:
+        for k, size in enumerate(sizes):
+            for value in range(_promised(size, 0), values[k], size.multiple_of)[:_STEPS]:
+                witness = at((*values[:k], value, *values[k + 1 :]))
+                if witness is not None:
+                    values, best = (*values[:k], value, *values[k + 1 :]), witness
+                    break
+        return best
+
+    for values in _candidates(sizes):
+        witness = at(values)
+        if witness is not None:
+            return smaller(values, witness)
+    return None
+
+
+def _candidates(sizes: list[Size]) -> Iterator[tuple[int, ...]]:
+    for value in _DIAGONAL[: len(_DIAGONAL) if sizes else 1]:
+        yield tuple(_promised(size, value) for size in sizes)
+    if len(sizes) > 1:
+        for values in itertools.islice(itertools.product(_MIXED, repeat=len(sizes)), len(_MIXED) ** 3):
+            yield tuple(map(_promised, sizes, values))
+
+
+def _promised(size: Size, value: int) -> int:
+    """The least value from `value` on that the size may have."""
+    least = max(value, size.min)
+    return least + -least % size.multiple_of
 
 
 def refusal(step: str, violation: Violation) -> LegalityError:

@@ -7,9 +7,11 @@ share and keeps the pairs that are still equal; a pair leaves either in order or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from ..compute.expr import Axis, Const, Expr, Op, same, substitute, walk
+from ..compute.expr import Axis, Const, Expr, Op, Size, same, transform, walk
+from ..compute.sizes import evaluate_extent
 from .affine import affine
 from .isl import Frame, Map, PwAff
 from .program import Statement
@@ -19,18 +21,24 @@ from .tree import Fused, LoopNode, Sequence, Tree, path_to
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """Pairs whose counters are certainly in order, and pairs that may be equal and are not in the wrong order."""
+    """What is certain of the counters of pairs: that the source's is before the sink's, that it is not after it, and
+    of all pairs outside `maybe_equal` that they differ."""
 
     before: Map
+    not_after: Map
     maybe_equal: Map
 
 
 @dataclass(frozen=True, slots=True)
 class Violations:
-    """Pairs that run the wrong way round, and pairs that run at the same time. No pairs at all is the proof."""
+    """Pairs that run the wrong way round, and pairs that run at the same time. No pairs at all is the proof.
+
+    Pairs that are no violations may be among them unless they are `exact`.
+    """
 
     reversed: Map
     together: Map
+    exact: bool
 
 
 def violations(tree: Tree, requirement: Requirement) -> Violations:
@@ -39,31 +47,78 @@ def violations(tree: Tree, requirement: Requirement) -> Violations:
     nothing = remaining.subtract(remaining)
     wrong, together = nothing, nothing
     outer: list[LoopNode] = []
+    vectors: list[LoopNode] = []
+    exact = True
+    loops, first = _shared_loops(tree, requirement)
+    for node in loops:
+        if node.kind == "vectorize":
+            vectors.append(node)
+            continue
+        exact = exact and _is_affine(tree, node, source, sink)
+        if node.kind == "parallel":
+            equal = _equal(tree, node, source, sink)
+            together = together.union(remaining.subtract(equal))
+            remaining = remaining.intersect(equal)
+        else:
+            outcome = _compare(tree, node, outer, source, sink)
+            if requirement.exclusive:
+                remaining = remaining.intersect(outcome.maybe_equal)
+            else:
+                wrong = wrong.union(remaining.subtract(outcome.not_after))
+                remaining = remaining.intersect(outcome.not_after).subtract(outcome.before)
+        outer.append(node)
+        if remaining.is_empty():
+            return Violations(wrong, together, exact)
+    if first is not None:
+        wrong = wrong if first is source or requirement.exclusive else wrong.union(remaining)
+        return Violations(wrong, together, exact)
+    if not requirement.exclusive:
+        return Violations(wrong, together.union(remaining), exact)
+    for node in vectors:
+        if not _is_reduction_counter(tree, node, sink):
+            exact = exact and _is_affine(tree, node, source, sink)
+            together = together.union(remaining.subtract(_equal(tree, node, source, sink)))
+    return Violations(wrong, together, exact)
+
+
+def _shared_loops(tree: Tree, requirement: Requirement) -> tuple[list[LoopNode], Statement | None]:
+    """The loops around both statements, without those whose counters are equal in all pairs; and which of the two
+    comes first below them in a sequence, if one does."""
+    source, sink = requirement.source, requirement.sink
+    loops: list[LoopNode] = []
     for (node, at), (other, to) in zip(path_to(tree.root, source), path_to(tree.root, sink), strict=False):
         if isinstance(node, Sequence):
             if at != to:
-                return Violations(wrong if at < to or requirement.exclusive else wrong.union(remaining), together)
+                return loops, source if at < to else sink
             continue
         assert isinstance(node, LoopNode) and node is other, "paths differ only below a sequence"
         if node.kind in ("position", "component"):
             continue
-        if node.kind == "vectorize" and not requirement.exclusive:
-            outer.append(node)
-            continue
-        if node.kind in ("parallel", "vectorize"):
-            equal = _equal(tree, node, source, sink)
-            if node.kind == "parallel" or not _is_reduction_counter(tree, node, sink):
-                together = together.union(remaining.subtract(equal))
-            remaining = remaining.intersect(equal)
-        else:
-            outcome = _compare(tree, node, outer, source, sink)
-            if not requirement.exclusive:
-                wrong = wrong.union(remaining.subtract(outcome.before).subtract(outcome.maybe_equal))
-            remaining = remaining.intersect(outcome.maybe_equal)
-        outer.append(node)
-        if remaining.is_empty():
-            return Violations(wrong, together)
-    return Violations(wrong, together if requirement.exclusive else together.union(remaining))
+        if not requirement.relation.is_subset(_equal(tree, node, source, sink)):
+            _add(loops, node, (source.number, sink.number))
+    return loops, None
+
+
+def _add(loops: list[LoopNode], node: LoopNode, numbers: tuple[int, int]) -> None:
+    """Add a loop inside; a loop over x // c and one over x % c directly in it have the order of one over x."""
+    whole = {n: _rejoined(loops[-1].values[n], node.values[n]) for n in numbers} if loops else {}
+    serial = loops and loops[-1].kind in _SERIAL and node.kind in _SERIAL
+    values = {number: value for number, value in whole.items() if value is not None}
+    if serial and len(values) == len(whole):
+        outer = loops.pop()
+        _add(loops, replace(outer, values=values), numbers)
+    else:
+        loops.append(node)
+
+
+_SERIAL = ("serial", "unroll")
+
+
+def _rejoined(quotient: Expr, remainder: Expr) -> Expr | None:
+    match quotient, remainder:
+        case Op("floordiv", (x, Const(c))), Op("mod", (y, Const(d))) if c == d > 0 and same(x, y):
+            return x
+    return None
 
 
 def _is_reduction_counter(tree: Tree, node: LoopNode, update: Statement) -> bool:
@@ -72,11 +127,15 @@ def _is_reduction_counter(tree: Tree, node: LoopNode, update: Statement) -> bool
     return all(axis.reduction for axis in walk(value) if isinstance(axis, Axis))
 
 
+def _is_affine(tree: Tree, node: LoopNode, source: Statement, sink: Statement) -> bool:
+    return all(_exact(node.values[s.number], s.frame, tree) is not None for s in (source, sink))
+
+
 def _compare(tree: Tree, node: LoopNode, outer: list[LoopNode], source: Statement, sink: Statement) -> _Outcome:
     left, right = node.values[source.number], node.values[sink.number]
     exact = _exact(left, source.frame, tree), _exact(right, sink.frame, tree)
     if exact[0] is not None and exact[1] is not None:
-        return _Outcome(exact[0].lt_map(exact[1]), exact[0].eq_map(exact[1]))
+        return _Outcome(exact[0].lt_map(exact[1]), exact[0].le_map(exact[1]), exact[0].eq_map(exact[1]))
     return _opaque(tree, left, right, _Pair(source.frame, sink.frame, source.number, sink.number), outer)
 
 
@@ -106,43 +165,65 @@ def _exact(value: Expr, frame: Frame, tree: Tree) -> PwAff | None:
 def expand_fused(value: Expr, tree: Tree, *, linear: bool) -> Expr:
     """`value` with virtual axes replaced by positions computed from their components.
 
-    With `linear`, only where the position is affine: where all extents but the first are literals.
+    With `linear`, only where the position is affine: where all extents but the first are literals. Their counts are
+    then products that are affine, too.
     """
-    axes = [node for node in walk(value) if isinstance(node, Axis) and node in tree.fused]
-    if not axes:
-        return value
-    replaced: dict[Axis, Expr] = {}
-    for axis in axes:
-        fused = tree.fused[axis]
-        if linear and not all(isinstance(extent, Const) for extent in fused.extents[1:]):
-            return value
-        position: Expr = Const(0, value.dtype)
-        for component, begin, extent in zip(fused.components, fused.begins, fused.extents, strict=True):
-            position = position * extent + (component - begin)
-        replaced[axis] = expand_fused(position, tree, linear=linear)
-    return substitute(value, replaced)
+    counts = {f.count.name: f for f in tree.fused.values() if isinstance(f.count, Size)}
+
+    def replaced(node: Expr) -> Expr:
+        if isinstance(node, Axis) and node in tree.fused:
+            fused = tree.fused[node]
+            if linear and not _has_affine_position(fused):
+                return node
+            position: Expr = Const(0, node.dtype)
+            for component, begin, extent in zip(fused.components, fused.begins, fused.extents, strict=True):
+                position = position * extent + (component - begin)
+            return transform(position, replaced)
+        if isinstance(node, Size) and node.name in counts:
+            fused = counts[node.name]
+            return transform(fused.product, replaced) if not linear or _has_affine_position(fused) else node
+        return node
+
+    return transform(value, replaced) if tree.fused else value
+
+
+def _has_affine_position(fused: Fused) -> bool:
+    return all(isinstance(extent, Const) for extent in fused.extents[1:])
+
+
+def at_sizes(tree: Tree, sizes: Mapping[str, int]) -> Tree:
+    """The tree for calls with these sizes, where every position is affine."""
+    known = dict(sizes)
+    boxes: dict[Axis, Fused] = {}
+    for axis, fused in tree.fused.items():  # those that others are made of come first
+        extents = tuple(Const(evaluate_extent(extent, known), axis.dtype) for extent in fused.extents)
+        boxes[axis] = replace(fused, extents=extents)
+        if isinstance(fused.count, Size):
+            known[fused.count.name] = evaluate_extent(replace(fused, extents=extents).product, known)
+    return Tree(tree.root, boxes)
 
 
 def _opaque(tree: Tree, left: Expr, right: Expr, pair: _Pair, outer: list[LoopNode]) -> _Outcome:
     """The order of counters made of a position that is not affine; sound, and exact for the position itself.
 
-    x // c is monotone in x. x % c has the order of x among pairs with equal x // c, which holds for all remaining
-    pairs when that is the counter of a loop outside.
+    x // c is monotone in x. x % c has the order of x among pairs with equal x // c; when that is the counter of a loop
+    outside, all other pairs are in order already.
     """
     equal = _positions_equal(tree, left, right, pair)
-    nothing = equal.subtract(equal)
+    everything = Map.universe(equal.get_space())
+    nothing = everything.subtract(everything)
     match left, right:
         case Axis(), Axis() if left is right and left in tree.fused:
             lexicographic = _lexicographic(tree, tree.fused[left], pair)
-            return _Outcome(nothing if lexicographic is None else lexicographic, equal)
-        case Op("floordiv", (x, Const())), Op("floordiv", (y, Const())):
-            inner = _opaque(tree, x, y, pair, outer)
-            return _Outcome(nothing, inner.before.union(inner.maybe_equal))
+            if lexicographic is not None:
+                return _Outcome(lexicographic, lexicographic.union(equal), equal)
+        case Op("floordiv", (x, Const(divisor))), Op("floordiv", (y, Const())) if divisor > 0:
+            return _Outcome(nothing, _opaque(tree, x, y, pair, outer).not_after, everything)
         case Op("mod", (x, c)), Op("mod", (y, _)):
             quotient = Op("floordiv", (x, c), left.dtype)
-            if any(same(loop.values[pair.source_number], quotient) for loop in outer if loop.kind != "vectorize"):
+            if any(same(loop.values[pair.source_number], quotient) for loop in outer):
                 return _opaque(tree, x, y, pair, outer)
-    return _Outcome(nothing, equal)
+    return _Outcome(nothing, equal, everything)
 
 
 def _positions_equal(tree: Tree, left: Expr, right: Expr, pair: _Pair) -> Map:

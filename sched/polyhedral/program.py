@@ -13,7 +13,8 @@ from typing import Literal
 
 from ..compute.contract import accumulate_sum, contract
 from ..compute.define import sizes_of, stages_of, tensors_read
-from ..compute.expr import Axis, Const, Expr, Op, Read, Reduce, Scalar, Size, substitute, transform, walk
+from ..compute.dtypes import INDEX
+from ..compute.expr import Axis, Cast, Const, Expr, Op, Read, Reduce, Scalar, Size, substitute, transform, walk
 from ..compute.reductions import REDUCTIONS
 from ..compute.tensor import Equation, Tensor
 from ..errors import DefinitionError
@@ -90,7 +91,8 @@ class Program:
 
         def replaced(expr: Expr) -> Expr:
             if isinstance(expr, Read) and expr.tensor is stage:
-                at: dict[Axis, Expr] = dict(zip(equation.axes, expr.indices, strict=True))
+                indices = (index if index.dtype == INDEX else Cast(index, INDEX) for index in expr.indices)
+                at: dict[Axis, Expr] = dict(zip(equation.axes, indices, strict=True))
                 return substitute(own, at)
             return expr
 

@@ -46,7 +46,8 @@ class Fused:
 class LoopNode:
     """One loop. `values` maps the number of each statement below to its counter; `uid` tells loops apart.
 
-    `of` is the virtual axis of a position or component loop, `component` which one of its components.
+    `most` is the largest number of iterations, where it is a literal. `of` is the virtual axis of a position or
+    component loop, `component` which one of its components.
     """
 
     uid: int
@@ -54,6 +55,7 @@ class LoopNode:
     kind: LoopKind
     values: Mapping[int, Expr]
     body: Node
+    most: int | None = None
     of: Axis | None = None
     component: int = 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ..compute.expr import Axis, Expr, Size, transform, walk
 from ..compute.printing import text
@@ -13,7 +14,9 @@ from ..compute.tensor import Tensor
 from ..errors import ScheduleError
 from ..polyhedral.program import Program, Statement
 from ..polyhedral.tree import Fused, Leaf, LoopKind, LoopNode, Node, Sequence, Tree
-from .suggestion import listed, meant
+from .suggestion import listed, meant, shown
+
+MAX_LOOPS = 40  # keeps every proof and every print of a hostile log short
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +63,7 @@ class StageNest:
         names = self.names
         if name not in names:
             loops = f"its loops are {listed(names)}" if names else "it is a single element and has none"
-            raise ScheduleError(f"{self.stage.name} has no loop {name!r}; {loops}{meant(name, names)}")
+            raise ScheduleError(f"{self.stage.name} has no loop {shown(name)}; {loops}{meant(name, names)}")
         return names.index(str(name))
 
     def loop(self, name: object) -> Loop:
@@ -69,6 +72,11 @@ class StageNest:
     def replaced(self, position: int, *loops: Loop, count: int = 1) -> StageNest:
         """The nest with `count` loops from `position` replaced; new names must be new."""
         rest = (*self.loops[:position], *self.loops[position + count :])
+        if len(rest) + len(loops) > MAX_LOOPS:
+            raise ScheduleError(
+                f"{self.stage.name} has {len(self.loops)} loops, and a stage has at most {MAX_LOOPS}; fuse some, or "
+                "split less often"
+            )
         taken = {loop.name for loop in rest}
         for loop in loops:
             if loop.name in taken:
@@ -102,11 +110,17 @@ class StageNest:
 
         return text(simplify(transform(expr, visible)))
 
+    def fused_depth(self, value: Expr) -> int:
+        """How often what a counter is made of has been fused, one time over the other."""
+        nested = [node for node in walk(value) if isinstance(node, Axis) and node in self.fused]
+        return max((1 + max(map(self.fused_depth, self.fused[axis].components)) for axis in nested), default=0)
+
     def init_loops(self, first: int, axes: tuple[Axis, ...]) -> tuple[Loop, ...]:
         """The loops of an init, with these axes, that stand in for loops[first:], of which the first is a reduction's:
-        those without reduction axes, and the init's own axes for what mixed loops leave open."""
+        those over data axes alone, and the init's own axes for what mixed loops leave open. Loops over no axes, which
+        splits by more than the extent or by 1 leave, make no difference to it."""
         inner = self.loops[first:]
-        pure = tuple(loop for loop in inner if not self.is_reduction(loop))
+        pure = tuple(loop for loop in inner if self.axes_of(loop.value) and not self.is_reduction(loop))
         mixed = {axis for loop in inner if self.is_reduction(loop) for axis in self.axes_of(loop.value)}
         return (*pure, *(axis_loop(axis) for axis in axes if axis in mixed))
 
@@ -168,18 +182,17 @@ def _chain(
     made: list[LoopNode] = []
     numbers = tuple(statement.number for statement in statements)
 
-    def add(name: str, kind: LoopKind, value: Expr, of: Axis | None = None, component: int = 0) -> None:
-        values = dict.fromkeys(numbers, value)
-        made.append(LoopNode(next(uids), name, kind, values, body, of, component))
+    def add(name: str, kind: LoopKind, value: Expr, **more: Any) -> None:
+        made.append(LoopNode(next(uids), name, kind, dict.fromkeys(numbers, value), body, **more))
 
     last = {axis: k for k, loop in enumerate((*loops, *rest)) for axis in _virtual(nest, loop.value)}
     for k, loop in enumerate(loops[first:], first):
-        add(loop.name, loop.kind, loop.value)
+        add(loop.name, loop.kind, loop.value, most=loop.most)
         for axis in _virtual(nest, loop.value):
             if last[axis] == k:
-                add(axis.name, "position", axis, axis)
+                add(axis.name, "position", axis, of=axis)
                 for number, component in enumerate(nest.fused[axis].components):
-                    add(_component_name(nest, axis, number), "component", component, axis, number)
+                    add(_component_name(nest, axis, number), "component", component, of=axis, component=number)
     for node in reversed(made):
         body = replace(node, body=body)
     return body

@@ -1,13 +1,28 @@
-"""print(schedule): the loop nests as pseudo-code, with the user's names, extents and kinds."""
+"""print(schedule): the loop nests as pseudo-code, with the user's names, extents and kinds.
+
+    C: float32[n, m], sum in order
+        parallel for i_o in 0..(n + 5) // 6:
+            C[i, j] = 0.0 for i_i, j
+            for r in 0..k:
+                unrolled for i_i in 0..6:
+                    i = 6 * i_o + i_i  # i < n
+                    for j in 0..m:
+                        C[i, j] += A[i, r] * B[r, j]
+
+A comment behind an axis is what a tail leaves out. How the order of a reduction is fixed stands in the first line.
+"""
 
 from __future__ import annotations
 
-from ..compute.expr import Expr, Read, Size, transform, walk
+from collections.abc import Sequence
+
+from ..compute.expr import Axis, Expr, Read, substitute, transform
 from ..compute.operations import OPERATIONS
 from ..compute.printing import text
 from ..compute.reductions import REDUCTIONS
-from ..compute.simplify import simplify
-from ..polyhedral.program import Statement
+from ..compute.tensor import Tensor
+from ..polyhedral.program import Program, Statement
+from .binding import Binding, Bindings
 from .nest import Loop, StageNest
 from .primitives.base import State
 
@@ -15,8 +30,12 @@ _KINDS = {"serial": "for", "parallel": "parallel for", "vectorize": "vectorized 
 
 
 def nest_text(state: State) -> str:
-    """All stages in the order in which they run."""
-    return "\n".join(_stage(state, state.nests[stage.uid]) for stage in state.program.live_stages())
+    """All stages in the order in which they run; inlined ones have no loops."""
+    live = state.program.live_stages()
+    return "\n".join(
+        _stage(state, state.nests[stage.uid]) if any(stage is s for s in live) else f"{stage}, inlined"
+        for stage in state.program.stages
+    )
 
 
 def grade(statement: Statement) -> str:
@@ -30,56 +49,77 @@ def grade(statement: Statement) -> str:
 def _stage(state: State, nest: StageNest) -> str:
     statements = state.program.of_stage(nest.stage)
     reduce = statements[-1].reduce
-    note = "" if reduce is None else f", {reduce.name} {grade(statements[-1])}"
-    lines = [f"{nest.stage}{note}"]
-    depth = 1
+    lines = [f"{nest.stage}" if reduce is None else f"{nest.stage}, {reduce.name} {grade(statements[-1])}"]
+    bindings, open_guards = Bindings(nest), list[str]()
     first = next((k for k, loop in enumerate(nest.loops) if nest.is_reduction(loop)), None)
-    for k, loop in enumerate(nest.loops):
-        if k == first:
-            inner = [other for other in nest.loops[k:] if not nest.is_reduction(other)]
+    for depth, loop in enumerate(nest.loops, 1):
+        pad = "    " * depth
+        if depth - 1 == first:
+            inner = nest.init_loops(first, statements[0].axes)
             over = f" for {', '.join(other.name for other in inner)}" if inner else ""
-            lines.append("    " * depth + _assignment(statements[0]) + over)
-        lines.append("    " * depth + _header(nest, loop))
-        depth += 1
-    lines.append("    " * depth + _assignment(statements[-1]))
+            lines.append(f"{pad}{_init(statements[0])}{over}")
+        lines.append(pad + _header(nest, loop, bindings))
+        for binding in bindings.add(loop):
+            guard = _guard(nest, binding)
+            if binding.plain:
+                open_guards += [guard] if guard else []
+            else:
+                lines.append(f"{pad}    {binding.axis.name} = {nest.shown(binding.value)}{_comment([guard])}")
+    lines.append("    " * (len(nest.loops) + 1) + _assignment(state.program, statements[-1]) + _comment(open_guards))
     return "\n".join(lines)
 
 
-def _header(nest: StageNest, loop: Loop) -> str:
-    begin, end = (_shown(nest, e) for e in (loop.begin, simplify(loop.begin + loop.extent)))
-    return f"{_KINDS[loop.kind]} {loop.name} in {begin}..{end}:"
+def _header(nest: StageNest, loop: Loop, bindings: Bindings) -> str:
+    begin, end = bindings.visible(loop.begin, upper=False), bindings.visible(loop.end, upper=True)
+    span = f"{nest.shown(begin)}..{nest.shown(end)}"
+    return f"{_KINDS[loop.kind]} {loop.name} in {f'reversed({span})' if loop.reversed else span}:"
 
 
-def _shown(nest: StageNest, expr: Expr) -> str:
-    """The expression with the counts of fused loops as products."""
-    products = {f.count.name: f.product for f in nest.fused.values() if isinstance(f.count, Size)}
-
-    def visible(node: Expr) -> Expr:
-        return products.get(node.name, node) if isinstance(node, Size) else node
-
-    return text(simplify(transform(expr, visible)))
+def _guard(nest: StageNest, binding: Binding) -> str:
+    """What is left out where an axis' bounds do not follow from its loops."""
+    low = f"{nest.shown(binding.axis.lower)} <= " if binding.low else ""
+    high = f" < {nest.shown(binding.axis.upper)}" if binding.high else ""
+    return f"{low}{binding.axis.name}{high}" if low or high else ""
 
 
-def _assignment(statement: Statement) -> str:
-    left = f"{statement.stage.name}[{', '.join(map(text, statement.indices))}]"
-    reduce = statement.reduce
-    if statement.kind == "update" and reduce is not None:
-        combine = REDUCTIONS[reduce.name].combine
-        symbol = OPERATIONS[combine].symbol if combine else None
-        operand = text(reduce.operand if not _inlined(statement) else statement.value)
-        if symbol is None or _inlined(statement):
-            return f"{left} = {reduce.name}({left}, {operand})" if not _inlined(statement) else f"{left} = {operand}"
-        return f"{left} {symbol}= {operand}"
-    return f"{left} = {text(statement.value)}"
+def _comment(guards: Sequence[str]) -> str:
+    present = [guard for guard in guards if guard]
+    return f"  # {', '.join(present)}" if present else ""
 
 
-def _inlined(statement: Statement) -> bool:
-    """Whether the update's expression is no longer the one that the user wrote."""
+def _left(statement: Statement) -> str:
+    indices = f"[{', '.join(map(text, statement.indices))}]" if statement.indices else ""
+    return f"{statement.stage.name}{indices}"
+
+
+def _init(statement: Statement) -> str:
     reduce = statement.reduce
     assert reduce is not None
-    written = {node.tensor.uid for node in _reads(reduce.operand)} | {statement.stage.uid}
-    return any(read.tensor.uid not in written for read in _reads(statement.value))
+    without_value = REDUCTIONS[reduce.name].combine is None
+    return f"{_left(statement)} = {'-1' if without_value else text(statement.value)}"
 
 
-def _reads(expr: Expr) -> list[Read]:
-    return [node for node in walk(expr) if isinstance(node, Read)]
+def _assignment(program: Program, statement: Statement) -> str:
+    """The definition as it was written, with inlined stages in their places."""
+    left, reduce = _left(statement), statement.reduce
+    value = _written(program, statement.stage)
+    if reduce is None:
+        return f"{left} = {text(value)}"
+    combine = REDUCTIONS[reduce.name].combine
+    if combine is None:
+        position = reduce.axes[0].name if len(reduce.axes) == 1 else f"({', '.join(a.name for a in reduce.axes)})"
+        return f"{left} = {reduce.name}({left}, {position}, key={text(value)})"
+    symbol = OPERATIONS[combine].symbol
+    return f"{left} {symbol}= {text(value)}" if symbol else f"{left} = {reduce.name}({left}, {text(value)})"
+
+
+def _written(program: Program, stage: Tensor) -> Expr:
+    """What a stage's equation computes, in the user's words and not as it is contracted."""
+
+    def inlined(expr: Expr) -> Expr:
+        if not isinstance(expr, Read) or expr.tensor.uid not in program.inlined:
+            return expr
+        at: dict[Axis, Expr] = dict(zip(expr.tensor.equations[0].axes, expr.indices, strict=True))
+        return substitute(_written(program, expr.tensor), at)
+
+    return transform(stage.equations[0].value, inlined)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..compute.expr import Scalar
-from ..compute.tensor import MAX_NAME, Tensor
+from ..compute.tensor import Tensor
 from ..errors import DefinitionError, Location, ScheduleError, user_location
 from ..polyhedral.isl import DEFAULT_BUDGET
 from ..polyhedral.legality import first_violation, refusal
@@ -16,7 +16,7 @@ from .nest import make_tree
 from .primitives import Primitive, State
 from .printing import nest_text
 from .stage import Stage
-from .suggestion import listed, meant
+from .suggestion import listed, meant, shown
 from .text import parse_schedule, schedule_text
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Schedule:
         self.outputs = _outputs(outputs)
         arguments = None if args is None else _arguments(args)
         if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
-            raise ScheduleError(f"budget= is a number of isl operations, an integer >= 1, not {budget!r}")
+            raise ScheduleError(f"budget= is a number of isl operations, an integer >= 1, not {shown(budget)}")
         program = make_program(self.outputs, arguments, budget)
         _check_names(program.stages)
         self._log: list[Command] = []
@@ -85,13 +85,13 @@ class Schedule:
             if known is stage or (isinstance(stage, str) and known.name == stage):
                 return Stage(self, known)
         names = [s.name for s in self.stages]
-        shown, kind = (stage.name, "") if isinstance(stage, Tensor) else (repr(stage)[:MAX_NAME], "")
+        what, kind = stage.name if isinstance(stage, Tensor) else shown(stage), ""
         if isinstance(stage, Tensor) and not stage.equations:
             kind = ": it is a placeholder"
         elif isinstance(stage, Tensor) and stage.name in names:
             kind = f": it is another tensor than the {stage.name} that is computed here"
         near = "" if kind else meant(stage, names)
-        raise ScheduleError(f"{shown} is no stage of this schedule{kind}; its stages are {listed(names)}{near}")
+        raise ScheduleError(f"{what} is no stage of this schedule{kind}; its stages are {listed(names)}{near}")
 
     def apply(self, stage: Tensor, command: Primitive) -> None:
         """Carry a command out, or raise and leave everything as it was."""
@@ -179,13 +179,15 @@ class Schedule:
         Raises `ScheduleError` with the line that is not well-formed, or the first step that does not hold for this
         computation; `LegalityError` for a step that is illegal here.
         """
+        commands = tuple(parse_schedule(text))
         schedule = Schedule(outputs, args, budget=budget)
         location = user_location()
-        for line, stage, command in parse_schedule(text):
+        for line, stage, command in commands:
             try:
                 schedule.apply(schedule[stage].tensor, command)
             except ScheduleError as error:
-                error.reason = f"line {line}, {stage}.{command}: {error.reason}"
+                step = f"{stage}.{command}: "
+                error.reason = f"line {line}, {step}{error.reason.removeprefix(step)}"
                 error.args = (f"{error.reason}{_at(location)}",)
                 raise
         return schedule

@@ -22,7 +22,7 @@ from .primitives import (
     Unroll,
     Vectorize,
 )
-from .suggestion import listed
+from .suggestion import listed, shown
 
 if TYPE_CHECKING:
     from .schedule import Schedule
@@ -99,7 +99,7 @@ class Stage:
             )
         loops = tuple(map(_name, loops))
         made = _new(name, "_".join(loops), "name")
-        self._apply(Parallel(loops, made))
+        self._apply(Parallel(loops, made if len(loops) > 1 or name is not None else ""))
         return made
 
     def reverse(self, loop: str) -> None:
@@ -150,19 +150,17 @@ class Stage:
 def _name(loop: object) -> str:
     if not isinstance(loop, str):
         raise ScheduleError(
-            f"a loop is given by its name, or by what the command that made it returned, not by {_shown(loop)}"
+            f"a loop is given by its name, or by what the command that made it returned, not by {shown(loop)}"
         )
     return str(loop)
 
 
-def _factor(factor: object) -> int:
+def _factor(factor: Any) -> Any:
     """An integer of any type, NumPy's too, as Python's; what is none is left to the primitive to refuse."""
-    if isinstance(factor, bool):
-        raise ScheduleError(f"a factor is an integer, not {factor}")
     try:
-        return operator.index(factor)  # type: ignore[arg-type]  # asking is the test
-    except TypeError:
-        raise ScheduleError(f"a factor is an integer, not {_shown(factor)}") from None
+        return factor if isinstance(factor, bool) else operator.index(factor)
+    except (TypeError, DefinitionError):  # a size has no value yet
+        return factor
 
 
 def _new(name: object, default: str, option: str) -> str:
@@ -177,11 +175,5 @@ def _pair(names: object, first: str, second: str, option: str) -> tuple[str, str
     if names is None:
         return _new(None, first, option), _new(None, second, option)
     if not isinstance(names, (tuple, list)) or len(names) != 2:
-        raise ScheduleError(f"{option}= takes the names of two loops, not {_shown(names)}")
+        raise ScheduleError(f"{option}= takes the names of two loops, not {shown(names)}")
     return _new(names[0], "", option), _new(names[1], "", option)
-
-
-def _shown(value: object) -> str:
-    """What was given instead, within reason."""
-    text = repr(value)
-    return f"{type(value).__name__} {text if len(text) <= 40 else f'{text[:40]}...'}"

@@ -4,24 +4,31 @@
     C.split("i", 6, outer="i_o", inner="i_i")
     C.vectorize("j_i")
 
-A line is  stage.word(arguments)  with strings, integers and name=value, where a tuple field takes several values.
+A line is  stage.word(arguments)  with strings, integers and name=value, where a value may be several in parentheses.
+Empty lines, and lines that begin with #, are skipped.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import fields
-from typing import Any, get_type_hints
+from dataclasses import MISSING, fields
+from typing import Any, NoReturn, get_type_hints
 
 from ..compute.tensor import MAX_NAME
 from ..errors import ScheduleError
 from .primitives import REGISTRY, Primitive
+from .primitives.base import KEYWORDS
+from .suggestion import listed, meant
 
 HEADER = "# polysched schedule, version 1"
 MAX_TEXT = 1 << 20
-_TOKEN = re.compile(r"""\s*(?:"([^"\\\n]*)"|(\d{1,18})\b|([^\W\d]\w*)|(.))""")
-_LINE = re.compile(r"([^\W\d]\w*)\.([^\W\d]\w*)\((.*)\)\s*\Z")
+MAX_COMMANDS = 1000
+_TOKEN = re.compile(r"""\s*(?:"([^"\\]*)"|([0-9]+)|([a-z_]+)|(.))""", re.DOTALL)
+_LINE = re.compile(r"([^\s.()\"]+)\.([^\s.()\"]+)\((.*)\)\Z", re.DOTALL)
+MAX_DIGITS = 18
+_KINDS = {"string": "a name in double quotes", "integer": "an integer"}
+_TYPES = {word: get_type_hints(record) for word, record in REGISTRY.items()}
 
 
 def schedule_text(log: tuple[tuple[str, Primitive], ...]) -> str:
@@ -35,74 +42,130 @@ def parse_schedule(text: Any) -> Iterator[tuple[int, str, Primitive]]:
         raise ScheduleError(f"a schedule's text is a str, not a {type(text).__name__}")
     if len(text) > MAX_TEXT:
         raise ScheduleError(f"a schedule's text has at most {MAX_TEXT} characters, and this has {len(text)}")
-    lines = text.splitlines()
-    if not lines or lines[0].strip() != HEADER:
-        raise ScheduleError(f"a schedule's text begins with the line {HEADER!r}")
+    lines = text.split("\n")
+    if lines[0].strip() != HEADER:
+        raise ScheduleError(f"line 1: a schedule's text begins with the line {HEADER!r}, not {lines[0][:60]!r}")
+    commands = 0
     for number, line in enumerate(lines[1:], 2):
         if line.strip() and not line.lstrip().startswith("#"):
-            yield (number, *_command(line, number))
+            commands += 1
+            if commands > MAX_COMMANDS:
+                raise _malformed(number, f"a schedule's text has at most {MAX_COMMANDS} commands")
+            yield (number, *_command(line.strip(), number))
 
 
 def _command(line: str, number: int) -> tuple[str, Primitive]:
-    match = _LINE.match(line.strip())
-    if match is None:
-        raise _malformed(number, f"{line.strip()[:60]!r} is not of the form stage.command(arguments)")
+    match = _LINE.match(line)
+    if match is None or not match[1].isidentifier() or len(match[1]) > MAX_NAME:
+        raise _malformed(number, f"{line[:60]!r} is not of the form stage.command(arguments)")
     stage, word, arguments = match.groups()
     record = REGISTRY.get(word)
     if record is None:
-        raise _malformed(number, f"{word[:MAX_NAME]!r} is no command; commands are {', '.join(sorted(REGISTRY))}")
+        known = sorted(REGISTRY)
+        raise _malformed(number, f"{word[:MAX_NAME]!r} is no command; commands are {listed(known)}{meant(word, known)}")
     return stage, _record(record, *_arguments(arguments, number), number)
 
 
 def _arguments(text: str, number: int) -> tuple[list[Any], dict[str, list[Any]]]:
-    """Positional values, and values by name; what follows name=value belongs to that name."""
+    """Positional values, and then values by name; several values of one name stand in parentheses."""
     positional: list[Any] = []
     named: dict[str, list[Any]] = {}
-    current, expect, name = positional, "value", None
-    for string, integer, word, other in _tokens(text):
-        if expect == "value" and other == "" and word is None:
-            current.append(string if string is not None else int(integer or 0))
-            expect = "comma"
-        elif expect == "value" and word is not None and word not in named:
-            name, expect = word, "equals"
-        elif expect == "equals" and other == "=" and name is not None:
-            current = named.setdefault(name, [])
-            expect = "value"
-        elif expect == "comma" and other == ",":
-            expect = "value"
+    tokens = _Tokens(text, number)
+    while tokens.kind != "end":
+        if tokens.kind == "word" and tokens.value not in named:
+            name = tokens.take("word")
+            tokens.take("=")
+            named[name] = _values(tokens)
+        elif named:
+            tokens.refuse("a further name=value")
         else:
-            raise _malformed(number, f"unexpected {string or integer or word or other!r} in its arguments")
-    if expect != "comma" and (positional or named):
-        raise _malformed(number, "its arguments end too early")
+            positional.append(tokens.take("string", "integer"))
+        if tokens.kind != "end":
+            tokens.take(",")
+            if tokens.kind == "end":
+                tokens.refuse("a value")
     return positional, named
 
 
-def _tokens(text: str) -> Iterator[tuple[str | None, str | None, str | None, str]]:
-    for match in _TOKEN.finditer(text.strip()):
-        string, integer, word, other = match.groups()
-        yield string, integer, word, other or ""
+def _values(tokens: _Tokens) -> list[Any]:
+    if tokens.kind != "(":
+        return [tokens.take("string", "integer")]
+    tokens.take("(")
+    values = [tokens.take("string", "integer")]
+    while tokens.kind == ",":
+        tokens.take(",")
+        values.append(tokens.take("string", "integer"))
+    tokens.take(")")
+    return values
+
+
+class _Tokens:
+    """The tokens of a line's arguments; `kind` and `value` are those of the next one."""
+
+    def __init__(self, text: str, number: int) -> None:
+        self.number = number
+        self._matches = _TOKEN.finditer(text.strip())
+        self._next()
+
+    def _next(self) -> None:
+        match = next(self._matches, None)
+        string, integer, word, other = match.groups() if match is not None else (None, None, None, "end")
+        self.kind, self.value = other, other
+        if string is not None:
+            self.kind, self.value = "string", string
+        elif integer is not None:
+            if len(integer) > MAX_DIGITS:
+                raise _malformed(self.number, f"an integer has at most {MAX_DIGITS} digits, not {len(integer)}")
+            self.kind, self.value = "integer", int(integer)
+        elif word is not None:
+            self.kind, self.value = "word", word
+
+    def take(self, *kinds: str) -> Any:
+        """The next token, which must be of one of these kinds."""
+        if self.kind not in kinds:
+            self.refuse(" or ".join(_KINDS.get(kind, repr(kind)) for kind in kinds))
+        value = self.value
+        self._next()
+        return value
+
+    def refuse(self, expected: str) -> NoReturn:
+        """The error for the next token."""
+        found = "the end of the arguments" if self.kind == "end" else repr(self.value)[:MAX_NAME]
+        raise _malformed(self.number, f"expected {expected}, not {found}")
 
 
 def _record(record: type[Primitive], positional: list[Any], named: dict[str, list[Any]], number: int) -> Primitive:
     """The record whose fields the arguments fill exactly; a tuple field takes all positional values that are left."""
     values: dict[str, Any] = {}
-    hints = get_type_hints(record)
     rest = list(positional)
+    takes = [f"{field.name}=" if field.name in KEYWORDS else field.name for field in fields(record)] or ["nothing"]
+    for name in named:
+        if name not in _TYPES[record.word]:
+            raise _malformed(number, f"{record.word} takes no {name}=; it takes {listed(takes)}{meant(name, takes)}")
     for field in fields(record):
-        kind = hints[field.name]
+        kind = _TYPES[record.word][field.name]
         several = kind not in (str, int)
         given = named.pop(field.name, None)
-        if given is None:
+        if given is None and field.default is not MISSING:
+            continue
+        if given is None and field.name in KEYWORDS:
+            given = []
+        elif given is None:
             given, rest = (rest, []) if several else (rest[:1], rest[1:])
         wanted = int if kind is int else str
-        if (not several and len(given) != 1) or not all(type(value) is wanted for value in given):
-            shape = f"{'one or more' if several else 'one'} {'integer' if kind is int else 'name in quotes'}"
-            raise _malformed(number, f"{record.word} needs {shape} for {field.name}")
+        fits = len(given) == 1 or (several and given)
+        if not fits or not all(type(value) is wanted for value in given):
+            shape = "one or more names" if several else "an integer" if kind is int else "one name"
+            how = f"as {field.name}=" if field.name in KEYWORDS else f"for {field.name}"
+            raise _malformed(number, f"{record.word} needs {shape} {how}; it takes {listed(takes)}")
         if wanted is str and not all(v.isidentifier() and len(v) <= MAX_NAME for v in given):
-            raise _malformed(number, f"{field.name} of {record.word} is no name")
+            raise _malformed(
+                number,
+                f"{field.name} of {record.word} is no name: a Python identifier of at most {MAX_NAME} characters",
+            )
         values[field.name] = tuple(given) if several else given[0]
-    if rest or named:
-        raise _malformed(number, f"{record.word} has too many arguments")
+    if rest:
+        raise _malformed(number, f"{record.word} takes {listed(takes)}, and is given more")
     return record(**values)
 
 

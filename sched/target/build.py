@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ..errors import TargetError
@@ -9,6 +10,7 @@ from ..lower.llvm.emitter import Note
 from ..lower.pipeline import Lowered, lower
 from ..lower.printing import program_text
 from ..polyhedral.program import Program
+from ..polyhedral.verify import verify_program, verify_tree
 from ..schedule.schedule import Schedule
 from .kernel import Kernel
 from .machine import Target
@@ -33,7 +35,11 @@ def build(schedule: Schedule, target: Any = "native", *, name: str | None = None
     if not isinstance(schedule, Schedule):
         raise TargetError(f"build takes a Schedule, not a {type(schedule).__name__}; make one with ps.Schedule(output)")
     machine = target if isinstance(target, Target) else Target(target)
-    lowered = lower(schedule.program, schedule.tree(), machine)
+    tree, verified = schedule.tree(), check or os.environ.get("POLYSCHED_CHECK") == "1"
+    if verified:
+        verify_program(schedule.program)
+        verify_tree(schedule.program, tree)
+    lowered = lower(schedule.program, tree, machine, check=verified)
     return Kernel(
         name or "_".join(output.name for output in schedule.outputs),
         lowered.signature,

@@ -13,6 +13,7 @@ the kernel relies on and calls it without the interpreter's lock. It returns
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -51,6 +52,7 @@ _WRITABLE, _WITH_FORMAT, _WITH_STRIDES, _C_CONTIGUOUS = 0x1, 0x4, 0x18, 0x38
 
 # The buffer protocol's letters for native types of a kind; together with the size of an item they name a type.
 _LETTERS = {"int": "bhilq", "uint": "BHILQ", "bool": "?"}
+_BYTE_ORDER = "<" if sys.byteorder == "little" else ">"
 _FLOAT_LETTERS = {16: "e", 32: "f", 64: "d"}
 
 
@@ -147,6 +149,7 @@ class _Entry:
             out.require(out.compare("eq", itemsize, str(array.parameter.dtype.bytes)))
             out.require(out.compare("ne", letters, "null", "ptr"))
         out.settle()
+        formats = [self.after_prefix(letters) for letters in formats]
         for array, letters in zip(arrays, formats, strict=True):
             letter = out.load("i8", letters)
             known = _letters(array.parameter.dtype)
@@ -155,6 +158,13 @@ class _Entry:
         for letters in formats:
             out.require(out.compare("eq", out.load("i8", letters, 1), "0", "i8"))
         out.settle()
+
+    def after_prefix(self, letters: str) -> str:
+        """The address of the letter, past a sign that says no more than the machine's byte order: NumPy puts one
+        before the letters of unaligned arrays."""
+        out, sign = self.out, self.out.load("i8", letters)
+        native = out.any_of([out.compare("eq", sign, str(ord(one)), "i8") for one in ("=", _BYTE_ORDER)])
+        return out.value(f"getelementptr i8, ptr {letters}, i64 {out.value(f'zext i1 {native} to i64')}")
 
     def solve(self, arrays: list[_Array]) -> list[str]:
         """The sizes, with all promises about them and all extents checked."""

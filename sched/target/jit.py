@@ -7,10 +7,11 @@ generation proper.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,15 +55,19 @@ class NativeCode:
 
     exports  the functions whose addresses will be asked for
     symbols  addresses for names that the module declares; other names are looked up in the process
+    last     a function without parameters that is called before the code goes away
 
     `timings` are the milliseconds of each stage. Raises TargetError if the code calls a function that is nowhere to be
     found.
     """
 
-    __slots__ = ("_jit", "_library", "timings")
+    __slots__ = ("_jit", "_last", "_library", "timings")
 
-    def __init__(self, text: str, target: Target, exports: Sequence[str], symbols: Mapping[str, int]) -> None:
+    def __init__(
+        self, text: str, target: Target, exports: Sequence[str], symbols: Mapping[str, int], last: str | None = None
+    ) -> None:
         self.timings: dict[str, float] = {}
+        self._last: Callable[[], None] | None = None
         with _optimized(text, target, self.timings) as (module, machine):
             with _timed(self.timings, "codegen"):
                 code = machine.emit_object(module)
@@ -72,7 +77,7 @@ class NativeCode:
                 builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
                 for name, address in symbols.items():
                     builder.import_symbol(name, address)
-                for name in exports:
+                for name in (*exports, *((last,) if last else ())):
                     builder.export_symbol(name)
                 try:
                     self._library = builder.link(self._jit, _LIBRARY)
@@ -81,8 +86,13 @@ class NativeCode:
                     raise TargetError(
                         f"machine code needs functions that this process does not have: {missing}"
                     ) from None
+        if last is not None:
+            self._last = ctypes.CFUNCTYPE(None)(self._library[last])
 
     def __del__(self, _building: threading.RLock = _building) -> None:
+        last: Callable[[], None] | None = getattr(self, "_last", None)
+        if last is not None:
+            last()
         with _building:
             for part in ("_library", "_jit"):
                 if hasattr(self, part):
@@ -137,13 +147,15 @@ class _Compiler:
     machine: llvm.TargetMachine
     options: llvm.PipelineTuningOptions
     inlining: llvm.ModulePassManager
+    promotion: llvm.FunctionPassManager
     simplification: llvm.FunctionPassManager
 
     def optimize(self, module: llvm.ModuleRef) -> None:
-        """Run all passes over IR."""
+        """Run all passes over IR. Accumulators go to registers first, so that all else sees values and not memory."""
         self.inlining.run(module, self.builder())
         for function in module.functions:
             if not function.is_declaration:
+                self.promotion.run(function, self.builder())
                 self.simplification.run(function, self.builder())
 
     def builder(self) -> llvm.PassBuilder:
@@ -156,14 +168,18 @@ class _Compiler:
 @lru_cache(maxsize=64)
 def _compiler(triple: str, cpu: str, features: str) -> _Compiler:
     machine = target_machine(triple, cpu, features)
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options = llvm.create_pipeline_tuning_options(speed_level=1)
     options.loop_vectorization = options.slp_vectorization = False
     options.loop_interleaving = options.loop_unrolling = False
     inlining = llvm.create_new_module_pass_manager()
     inlining.add_always_inliner_pass()
     inlining.add_global_dead_code_eliminate_pass()
+    promotion = llvm.create_new_function_pass_manager()
+    promotion.add_sroa_pass()
+    promotion.add_instruction_combine_pass()
+    promotion.add_simplify_cfg_pass()
     simplification = llvm.create_pass_builder(machine, options).getFunctionPassManager()
-    return _Compiler(machine, options, inlining, simplification)
+    return _Compiler(machine, options, inlining, promotion, simplification)
 
 
 def _undefined(module: llvm.ModuleRef, symbols: Mapping[str, int]) -> list[str]:

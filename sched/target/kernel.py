@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from ..errors import ArgumentError, BoundsError, TargetError
 from ..lower.abi import CHECK_FAILED, OK, ArrayParameter, Signature
+from ..lower.llvm.blocks import RELEASE_BLOCKS
 from . import jit, runtime
 from .arguments import Arguments
 from .arrays import empty
@@ -79,12 +80,13 @@ class Kernel:
         entry = python_entry(self.signature, self._arguments.all_arrays)
         text = self._text + packed_entry(self.signature)
         exports, symbols = [PACKED_ENTRY], dict[str, int]()
+        last = RELEASE_BLOCKS if f"@{RELEASE_BLOCKS}(" in self._text else None
         if entry is not None:
             text += entry.text
             exports.append(PYTHON_ENTRY)
             cells = {PARALLEL_CELL: runtime.parallel_cell(), THREADS_CELL: ctypes.addressof(self._threads)}
             symbols = entry.symbols | cells
-        self._code = jit.NativeCode(text, self.target, exports, symbols)
+        self._code = jit.NativeCode(text, self.target, exports, symbols, last)
         self.timings |= self._code.timings
         if entry is not None:
             self._fast = builtin(self.name, self._code.address(PYTHON_ENTRY), (self._code, self._threads))

@@ -42,7 +42,7 @@ _ASKED_FOR = frozenset((
 _MAX_THREADS = 4096
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class Target:
     """What code is generated for.
 
@@ -100,6 +100,10 @@ class Target:
         values = (name, triple, cpu, features, threads, bits, registers, fma, f16c, l1, l2, l3)
         for field, value in zip(self.__slots__, values, strict=True):
             object.__setattr__(self, field, value)
+
+    def __repr__(self) -> str:
+        threads = "" if self.threads is None else f", threads={self.threads}"
+        return f"Target({self.name!r}, cpu={self.cpu!r}{threads})"
 
     def __str__(self) -> str:
         return f"{self.name} ({self.triple}, {self.cpu or 'generic'}, {self.vector_bits}-bit vectors)"

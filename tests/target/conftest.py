@@ -8,13 +8,13 @@ import pytest
 
 from polysched.compute.dtypes import DTYPES
 from polysched.compute.expr import Expr, Size
-from polysched.compute.tensor import size_var
+from polysched.compute.tensor import size_var, validated_shape
 from polysched.lower.abi import ArrayParameter, ScalarParameter, Signature
 from polysched.lower.ir import RuntimeCheck
 from polysched.target.kernel import Kernel
 from polysched.target.machine import Target
 
-Shape = tuple[Expr, ...]
+Shape = tuple[Expr | int, ...]
 F32, F64, I32, I64, BOOL = (DTYPES[name] for name in ("float32", "float64", "int32", "int64", "bool"))
 
 
@@ -169,6 +169,19 @@ def hungry() -> Kernel:
     return make("hungry", Signature((a,), (c,), (n,)), text)
 
 
+@pytest.fixture(scope="session")
+def waiting() -> Kernel:
+    """C[] = 1 as soon as A[] is not 0; it gives up after some seconds."""
+    a, c = ArrayParameter("A", I64, ()), ArrayParameter("C", I64, (), output=True)
+    text = flat(
+        "ptr noalias %A, ptr noalias %C",
+        "add i64 10000000000, 0",
+        "  %flag = load volatile i64, ptr %A\n  %waits = icmp eq i64 %flag, 0\n"
+        "  br i1 %waits, label %on, label %seen\nseen:\n  store i64 1, ptr %C\n  ret i32 0\non:\n",
+    )
+    return make("waiting", Signature((a,), (c,), ()), text)
+
+
 # Each call of the body claims indices until there are none left.
 PARALLEL = """
 define internal void @body(ptr %data) nounwind {
@@ -217,9 +230,9 @@ def shapes_for() -> Callable[..., Kernel]:
     """A kernel that does nothing, for tests of shapes: of C, of the inputs A0, A1, ..., and of an intermediate T."""
 
     def kernel(sizes: tuple[Size, ...], shape: Shape, *shapes: Shape, hidden: Shape = ()) -> Kernel:
-        inputs = tuple(ArrayParameter(f"A{k}", I32, s) for k, s in enumerate(shapes))
-        c = ArrayParameter("C", I32, shape, output=True)
-        intermediates = (("T", hidden),) if hidden else ()
+        inputs = tuple(ArrayParameter(f"A{k}", I32, validated_shape(s, "A")) for k, s in enumerate(shapes))
+        c = ArrayParameter("C", I32, validated_shape(shape, "C"), output=True)
+        intermediates = (("T", validated_shape(hidden, "T")),) if hidden else ()
         parameters = [*(f"ptr %{p.name}" for p in inputs), "ptr %C", *(f"i64 %{s.name}" for s in sizes)]
         text = flat(", ".join(parameters), "add i64 0, 0", "")
         return make("shapes", Signature(inputs, (c,), sizes, intermediates), text)

@@ -102,5 +102,6 @@ def test_targets_are_values():
     assert target == Target("x86-64-v3", threads=2) != Target("x86-64-v3")
     assert hash(target) == hash(copy.copy(target))
     assert pickle.loads(pickle.dumps(target)) == target
+    assert repr(target) == "Target('x86-64-v3', cpu='x86-64-v3', threads=2)"
     assert "x86-64-v3" in str(target)
     assert "256-bit" in str(target)

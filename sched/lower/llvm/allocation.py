@@ -7,26 +7,18 @@ to the end of the function, which reports it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..ir import Allocate, Buffer, Stmt
 from . import lane_index
+from .blocks import ALIGNMENT, new_cell
 from .emitter import Emitter
 from .expressions import operand_of
 from .lane_index import Operand
 from .storage import Storage, row_major
 from .values import memory_element
 
-_ALIGNMENT = 64
 _TOO_LARGE = 1 << 62  # bytes; no machine has them, and a third of that again does not overflow
-
-_ALLOCATOR = (
-    ' nounwind willreturn memory(inaccessiblemem: readwrite) allockind("alloc,uninitialized,aligned") allocsize(1) '
-    '"alloc-family"="malloc"'
-)
-_RELEASE = (
-    ' nounwind willreturn memory(argmem: readwrite, inaccessiblemem: readwrite) allockind("free") '
-    '"alloc-family"="malloc"'
-)
 
 
 def allocate(e: Emitter, stmt: Allocate, body: Callable[[Emitter, Stmt], None]) -> None:
@@ -43,10 +35,10 @@ def allocate(e: Emitter, stmt: Allocate, body: Callable[[Emitter, Stmt], None]) 
             raise AssertionError(f"{buffer.name} is an argument and cannot be allocated")
 
 
-def bind(e: Emitter, buffer: Buffer, shape: tuple[Operand, ...], pointer: str, attributes: str) -> Storage:
+def bind(e: Emitter, buffer: Buffer, shape: tuple[Operand, ...], pointer: str, attributes: str, align: int) -> Storage:
     """Storage at `pointer`, with the strides that the buffer asks for."""
     strides = row_major(e.fn, shape) if buffer.strides is None else tuple(operand_of(e, s) for s in buffer.strides)
-    return Storage(buffer.name, pointer, buffer.dtype, strides, attributes, packed=buffer.strides is None)
+    return Storage(buffer.name, pointer, buffer.dtype, strides, attributes, align, packed=buffer.strides is None)
 
 
 def _register(e: Emitter, buffer: Buffer, shape: tuple[Operand, ...]) -> Storage:
@@ -55,9 +47,9 @@ def _register(e: Emitter, buffer: Buffer, shape: tuple[Operand, ...]) -> Storage
         assert isinstance(extent, int), f"the register buffer {buffer.name} is not of constant size"
         slots *= extent
     assert buffer.strides is None, f"the register buffer {buffer.name} has strides"
-    pointer = e.fn.alloca(f"[{slots} x {memory_element(buffer.dtype)}]", _ALIGNMENT)
-    storage = bind(e, buffer, shape, pointer, f"noalias align {_ALIGNMENT}")
-    return Storage(storage.name, pointer, storage.dtype, storage.strides, storage.attributes, True, slots)
+    pointer = e.fn.alloca(f"[{slots} x {memory_element(buffer.dtype)}]", ALIGNMENT)
+    storage = bind(e, buffer, shape, pointer, f"noalias align {ALIGNMENT}", buffer.dtype.bytes)
+    return replace(storage, slots=slots)
 
 
 def _heap(
@@ -65,24 +57,23 @@ def _heap(
 ) -> None:
     fn = e.fn
     assert buffer.strides is None, f"the heap buffer {buffer.name} has strides"
-    allocator = e.module.declare("noalias ptr", "aligned_alloc", "i64 allocalign, i64", _ALLOCATOR)
-    release = e.module.declare("void", "free", "ptr allocptr captures(none)", _RELEASE)
+    cell = new_cell(e.module)
     size = _rounded_size(e, buffer, shape)
-    pointer = fn.result(f"call noalias align {_ALIGNMENT} ptr {allocator}(i64 {_ALIGNMENT}, i64 {size})")
+    pointer = fn.result(f"call noalias align {ALIGNMENT} ptr @take_block(ptr {cell}, i64 {size})")
     failed = fn.pure(f"icmp eq ptr {pointer}, null")
     outer_failure = failure_label(e)
     inside, after = fn.label(), fn.label()
     fn.branch(failed, outer_failure, inside, e.module.unlikely())
     fn.start(inside)
-    e.buffers[buffer] = bind(e, buffer, shape, pointer, f"noalias align {_ALIGNMENT}")
+    e.buffers[buffer] = bind(e, buffer, shape, pointer, f"noalias align {ALIGNMENT}", buffer.dtype.bytes)
     e.on_failure = None
     with fn.region():
         body(e, inner)
-    fn.do(f"call void {release}(ptr {pointer})")
+    fn.do(f"call void @give_block(ptr {cell}, ptr {pointer})")
     fn.jump(after)
     if e.on_failure is not None:
         fn.start(e.on_failure)
-        fn.do(f"call void {release}(ptr {pointer})")
+        fn.do(f"call void @give_block(ptr {cell}, ptr {pointer})")
         fn.jump(outer_failure)
     e.on_failure = outer_failure
     fn.start(after)
@@ -114,7 +105,7 @@ def _rounded_size(e: Emitter, buffer: Buffer, shape: tuple[Operand, ...]) -> Ope
         over = fn.pure(f"extractvalue {{ i64, i1 }} {pair}, 1")
         overflow = over if overflow is None else fn.pure(f"or i1 {overflow}, {over}")
     if isinstance(size, int):
-        return (size + _ALIGNMENT) // _ALIGNMENT * _ALIGNMENT
+        return (size + ALIGNMENT) // ALIGNMENT * ALIGNMENT
     bounded = fn.pure(f"call i64 @llvm.umin.i64(i64 {size}, i64 {_TOO_LARGE})")
     bounded = fn.pure(f"select i1 {overflow}, i64 {_TOO_LARGE}, i64 {bounded}")
-    return fn.pure(f"and i64 {lane_index.plus(fn, bounded, _ALIGNMENT)}, {-_ALIGNMENT}")
+    return fn.pure(f"and i64 {lane_index.plus(fn, bounded, ALIGNMENT)}, {-ALIGNMENT}")

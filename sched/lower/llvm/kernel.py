@@ -6,6 +6,7 @@ from ...compute.dtypes import INDEX
 from ..abi import OK, OUT_OF_MEMORY, ArrayParameter, Signature
 from ..ir import Buffer, LoopProgram, Var
 from .allocation import bind
+from .blocks import release_function
 from .emitter import EmittedKernel, Emitter, Machine
 from .expressions import operand_of
 from .lane_index import Operand, of_operand
@@ -18,9 +19,8 @@ from .values import FLOAT16, Value, memory_element, truth
 def emit_kernel(program: LoopProgram, signature: Signature, target: Machine) -> EmittedKernel:
     """The module that defines `@kernel` as `abi` says. The same program gives the same text in every process."""
     bits = target.vector_bits
-    module = Module(
-        target.triple, f'nounwind mustprogress "prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}"'
-    )
+    widths = f'"prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}"'
+    module = Module(target.triple, f'nounwind mustprogress "no-builtins" {widths}')
     e = Emitter(module, target)
     parameters = _bind_parameters(e, program, signature)
     emit(e, program.body)
@@ -32,7 +32,10 @@ def emit_kernel(program: LoopProgram, signature: Signature, target: Machine) -> 
         e.fn.start(e.on_failure)
         e.fn.do(f"ret i32 {OUT_OF_MEMORY}")
     module.define(f"i32 @kernel({', '.join(parameters)})", e.fn)
-    return EmittedKernel(module.text(), tuple(e.notes))
+    text = module.text()
+    if module.cells:
+        text += f"\n{release_function(tuple(module.cells))}\n"
+    return EmittedKernel(text, tuple(e.notes))
 
 
 def _bind_parameters(e: Emitter, program: LoopProgram, signature: Signature) -> list[str]:
@@ -59,7 +62,7 @@ def _bind_parameters(e: Emitter, program: LoopProgram, signature: Signature) -> 
 
 def _array_attributes(array: ArrayParameter) -> str:
     readonly = "" if array.output else "readonly "
-    return f"noalias {readonly}align {array.dtype.bytes}"
+    return f"noalias {readonly}align 1"
 
 
 def _bind_scalar(e: Emitter, name: str, value: Value) -> str:
@@ -80,10 +83,10 @@ def _storage(e: Emitter, buffer: Buffer, pointer: str, attributes: str, given: t
     """An argument's storage. The strides that are passed are what the variables in `buffer.strides` stand for."""
     if given is None:
         shape = tuple(operand_of(e, extent) for extent in buffer.shape)
-        return bind(e, buffer, shape, pointer, attributes)
+        return bind(e, buffer, shape, pointer, attributes, 1)
     if buffer.strides is None:
-        return Storage(buffer.name, pointer, buffer.dtype, given, attributes, packed=False)
+        return Storage(buffer.name, pointer, buffer.dtype, given, attributes, 1, packed=False)
     for stride, operand in zip(buffer.strides, given, strict=True):
         if isinstance(stride, Var):
             e.variables[stride] = of_operand(operand)
-    return bind(e, buffer, (), pointer, attributes)
+    return bind(e, buffer, (), pointer, attributes, 1)

@@ -52,7 +52,7 @@ class _Access:
         self.e, self.fn, self.storage, self.lanes = e, e.fn, storage, lanes
         self.element = memory_element(storage.dtype)
         self.type = vector(self.element, lanes)
-        self.align = f"align {storage.dtype.bytes}"
+        self.align = f"align {storage.align}"
 
     def pointer(self, symbol: str | None, constant: int) -> str:
         """The address of an element."""

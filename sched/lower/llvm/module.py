@@ -13,7 +13,7 @@ from contextlib import contextmanager
 class Module:
     """The text of a module under construction. Everything is printed in the order in which it was first asked for."""
 
-    __slots__ = ("_attributes", "_declarations", "_functions", "_globals", "_metadata", "_named", "_triple")
+    __slots__ = ("_attributes", "_declarations", "_functions", "_globals", "_metadata", "_named", "_triple", "cells")
 
     def __init__(self, triple: str, attributes: str) -> None:
         assert re.fullmatch(r"[\w.+-]*", triple), triple
@@ -24,6 +24,7 @@ class Module:
         self._functions: list[str] = []
         self._metadata: list[str] = []
         self._named = 0
+        self.cells: list[str] = []
 
     def fresh_function(self, stem: str) -> str:
         """A function name that no other function has."""
@@ -46,6 +47,13 @@ class Module:
         """The internal function @name with the given parameters, attributes and body, defined once."""
         if name not in self._globals:
             self._globals[name] = definition
+        return f"@{name}"
+
+    def cell(self, stem: str) -> str:
+        """A new internal pointer variable, null at first."""
+        name = f"{stem}{len(self.cells)}"
+        self._globals[name] = f"@{name} = internal global ptr null"
+        self.cells.append(f"@{name}")
         return f"@{name}"
 
     def attribute_group(self, attributes: str) -> str:
@@ -184,12 +192,12 @@ class Function:
     @contextmanager
     def region(self) -> Iterator[None]:
         """What is computed inside is forgotten after."""
-        outer = self._known
-        self._known = dict(outer)
+        before = len(self._known)
         try:
             yield
         finally:
-            self._known = outer
+            while len(self._known) > before:
+                self._known.popitem()  # the last one added
 
     def body(self) -> str:
         return "\n".join(("entry:", *self._entry, *self._lines))

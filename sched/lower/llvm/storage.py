@@ -12,19 +12,26 @@ from .module import Function
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Storage:
-    """`packed` storage owns all elements between any two of its elements; `slots` is the number of elements of a
-    register buffer."""
+    """Where one buffer is.
+
+    align   the bytes to which its elements are aligned: those of an argument to none but 1, as callers pass any array
+    packed  it owns all elements between any two of its elements
+    slots   the number of elements of a register buffer
+    """
 
     name: str
     pointer: str
     dtype: DType
     strides: tuple[Operand, ...]
     attributes: str
+    align: int
     packed: bool
     slots: int | None = None
 
     def offset(self, fn: Function, indices: tuple[LaneIndex, ...]) -> LaneIndex:
-        """The number of elements from the pointer on."""
+        """The number of elements from the pointer on; a single index on several dimensions is that number."""
+        if len(indices) == 1 and len(self.strides) > 1:
+            return indices[0]
         return lane_index.linear(fn, indices, self.strides)
 
 

@@ -101,11 +101,7 @@ class Value:
         """The value of a scalar integer literal."""
         if self.lanes != 1 or not self.dtype.is_int or self.text.startswith("%"):
             return None
-        return int(self.text) if self.dtype.kind == "int" else int(self.text) & self.dtype_mask
-
-    @property
-    def dtype_mask(self) -> int:
-        return (1 << self.dtype.bits) - 1
+        return int(self.text) if self.dtype.kind == "int" else int(self.text) % (1 << self.dtype.bits)
 
     def lit(self, number: int | float) -> str:
         """The operand that has a number in all lanes of this value's type."""

@@ -15,6 +15,7 @@ from ...errors import ScheduleError
 from ...polyhedral.program import Program
 from ...polyhedral.requirements import Requirement, requirements
 from ..nest import StageNest, default_nest
+from ..suggestion import shown
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,14 +70,23 @@ class Primitive:
     def __str__(self) -> str:
         parts = []
         for name, value in self.arguments.items():
-            items = value if isinstance(value, tuple) else (value,)
-            shown = ", ".join(f'"{item}"' if isinstance(item, str) else str(item) for item in items)
-            parts.append(f"{name}={shown}" if name in _KEYWORDS else shown)
+            if value == "":  # an option that was not used
+                continue
+            items = [f'"{item}"' if isinstance(item, str) else str(item) for item in _items(value)]
+            shown = ", ".join(items)
+            if name in KEYWORDS:
+                shown = f"{name}=({shown})" if isinstance(value, tuple) else f"{name}={shown}"
+            parts.append(shown)
         return f"{self.word}({', '.join(part for part in parts if part)})"
 
 
-# Fields that are written with their names; the others are positional, in the order of the record.
-_KEYWORDS = frozenset({"outer", "inner", "name", "outers", "inners"})
+def _items(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+# Fields that are written with their names, as keyword-only arguments are; the others are positional, in the order of
+# the record.
+KEYWORDS = frozenset({"outer", "inner", "name", "outers", "inners"})
 
 REGISTRY: dict[str, type[Primitive]] = {}
 
@@ -94,6 +104,5 @@ MAX_FACTOR = 2**31 - 1
 def checked_factor(factor: Any, what: str) -> int:
     """`factor` if it is an integer from 1 to MAX_FACTOR, so that sums of extents and factors stay within 64 bits."""
     if isinstance(factor, bool) or not isinstance(factor, int) or not 1 <= factor <= MAX_FACTOR:
-        shown = repr(factor) if len(repr(factor)) <= 40 else f"{repr(factor)[:40]}..."
-        raise ScheduleError(f"{what} takes a factor that is an integer from 1 to {MAX_FACTOR}, not {shown}")
+        raise ScheduleError(f"{what} takes a factor that is an integer from 1 to {MAX_FACTOR}, not {shown(factor)}")
     return factor

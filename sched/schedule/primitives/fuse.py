@@ -15,6 +15,8 @@ from ..suggestion import listed
 from .base import Primitive, primitive
 from .mark import unmarked
 
+MAX_DEPTH = 4  # the positions in boxes of boxes grow with two to this power
+
 
 @primitive
 @dataclass(frozen=True, slots=True)
@@ -43,22 +45,25 @@ class Fuse(Primitive):
         return fused(nest, self.loops, self.name)
 
 
-def fused(nest: StageNest, names: tuple[str, ...], name: str) -> StageNest:
+def fused(nest: StageNest, names: tuple[str, ...], name: str, word: str = "fuse") -> StageNest:
     """The nest with adjacent loops replaced by one over their virtual axis."""
     places = [nest.position(part) for part in names]
     if len(names) < 2 or places != list(range(places[0], places[0] + len(names))):
         raise ScheduleError(
-            f"fuse takes two or more loops that stand directly inside each other, outermost first, not "
+            f"{word} takes loops that stand directly inside each other, outermost first, not "
             f"({', '.join(names)}); the loops of {nest.stage.name} are {listed(nest.names)}: reorder them first"
         )
     first = places[0]
     parts = nest.loops[first : first + len(names)]
     for part in parts:
-        unmarked(nest, part, "fuse", "mark the result")
+        unmarked(nest, part, word, "mark the result")
+        if nest.fused_depth(part.value) >= MAX_DEPTH:
+            raise ScheduleError(
+                f"loop {part.name} of {nest.stage.name} is made of loops that were fused {MAX_DEPTH} times over, and "
+                "fuse goes no deeper; fuse all of them at once, as in fuse(outer, ..., inner)"
+            )
     begins = tuple(lower_bound(part.begin) for part in parts)
-    extents = tuple(
-        simplify(upper_bound(part.end) - begin) for part, begin in zip(parts, begins, strict=True)
-    )
+    extents = tuple(simplify(upper_bound(part.end) - begin) for part, begin in zip(parts, begins, strict=True))
     position = Axis(name, Const(0, INDEX), _count(nest, extents))
     box = Fused(position, tuple(part.value for part in parts), begins, extents, position.upper)
     nest = nest.replaced(first, Loop(name, position, position.lower, position.upper), count=len(parts))

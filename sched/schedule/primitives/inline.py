@@ -46,7 +46,7 @@ class Inline(Primitive):
 
 def _why_not(state: State, stage: Tensor) -> str | None:
     if any(output is stage for output in state.program.outputs):
-        return f"{stage.name} is an output and must be stored; only intermediate stages are inlined"
+        return f"{stage.name} is an output and must be stored"
     if stage.equations[0].reduce is not None:
         return f"{stage.name} is a reduction, and an expression cannot hold one"
     return None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 from ...errors import ScheduleError
 from ...polyhedral.tree import LoopKind
 from ..nest import Loop, StageNest
 from ..suggestion import listed
 
+_MOST_COPIES = 1 << 14
 _MARKED = {"parallel": "parallel", "vectorize": "vectorized", "unroll": "unrolled"}
 
 
@@ -31,7 +33,19 @@ def marked(nest: StageNest, name: str, kind: LoopKind) -> StageNest:
             f"loop {name} of {nest.stage.name} is {_MARKED[loop.kind]} already, and a loop is marked once; loops "
             f"that are not marked are {free}"
         )
-    return nest.replaced(position, replace(loop, kind=kind))
+    changed = nest.replaced(position, replace(loop, kind=kind))
+    _check_copies(changed, loop, kind)
+    return changed
+
+
+def _check_copies(nest: StageNest, loop: Loop, kind: LoopKind) -> None:
+    """Refuse what would write a statement out without end: the copies of nested loops multiply."""
+    copies = prod(other.most or 1 for other in nest.loops if other.kind in ("unroll", "vectorize"))
+    if kind in ("unroll", "vectorize") and copies > _MOST_COPIES:
+        raise ScheduleError(
+            f"{kind} of {loop.name} would write each statement of {nest.stage.name} out {copies} times in all, lanes "
+            f"included, and at most {_MOST_COPIES} are written out; split smaller loops off, or leave some serial"
+        )
 
 
 def constant_extent(nest: StageNest, name: str, word: str, limit: int) -> int:

@@ -31,15 +31,17 @@ class Parallel(Primitive):
     """
 
     loops: tuple[str, ...]
-    name: str
+    name: str = ""
     word: ClassVar[str] = "parallel"
 
     def rewrite(self, nest: StageNest) -> StageNest:
         if len(self.loops) == 1:
-            if self.name != self.loops[0]:
+            if self.name:
                 raise ScheduleError(
                     f"parallel over the one loop {self.loops[0]} keeps its name; name= is for the loop that several "
                     "are fused into"
                 )
             return marked(nest, self.loops[0], "parallel")
-        return marked(fused(nest, self.loops, self.name), self.name, "parallel")
+        if not self.name:
+            raise ScheduleError("parallel over several loops needs name= for the loop that they are fused into")
+        return marked(fused(nest, self.loops, self.name, self.word), self.name, "parallel")

@@ -49,8 +49,12 @@ class Tile(Primitive):
                 "tile makes two outer and two inner loops: outers= and inners= take two names each, not "
                 f"{len(self.outers)} and {len(self.inners)}"
             )
-        for k, (name, factor) in enumerate(((self.loop, self.factor), (self.other, self.other_factor))):
+        made = (*self.outers, *self.inners)
+        if len(set(made)) != 4:
+            raise ScheduleError(f"tile makes four loops, which need four names, not {', '.join(made)}")
+        factors = (self.factor, self.other_factor)
+        for name, factor, outer, inner in zip((self.loop, self.other), factors, self.outers, self.inners, strict=True):
             checked_factor(factor, f"tile of {name}")
             position = nest.position(name)
-            nest = nest.replaced(position, *split_loop(nest, nest.loops[position], factor, self.outers[k], self.inners[k]))
-        return reordered(nest, (*self.outers, *self.inners))
+            nest = nest.replaced(position, *split_loop(nest, nest.loops[position], factor, outer, inner))
+        return reordered(nest, made)

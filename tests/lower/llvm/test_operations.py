@@ -178,9 +178,10 @@ def test_lanes_are_combined_in_order(lab: Any, name: str) -> None:
     random = np.random.default_rng(2)
     data = random.permutation(lab.pairs(dtype)[0])[:200].copy()
     small = random.standard_normal(200).astype(dtype.numpy) if dtype.is_float else data
+    inputs = (data, small, np.negative(np.zeros_like(data)) if dtype.is_float else data)
     operations = sorted(HORIZONTAL - ({"lanes_and", "lanes_or"} if dtype.is_float else set()))
-    arrays = [lab.array("x", name, 200), lab.array("y", name, 200)]
-    out = lab.array("out", name, len(operations), len(LANES), 2, output=True)
+    arrays = [lab.array(f"x{n}", name, 200) for n in range(3)]
+    out = lab.array("out", name, len(operations), len(LANES), 3, output=True)
     body = [
         Store(out[1], (const(o), const(row), const(n)), Op(op, (Load(buffer, (lab.ramp(5, lanes),)),), dtype))
         for o, op in enumerate(operations)
@@ -188,13 +189,13 @@ def test_lanes_are_combined_in_order(lab: Any, name: str) -> None:
         for n, (_, buffer) in enumerate(arrays)
     ]
     kernel = lab.build(body, (*arrays, out))
-    found = np.zeros((len(operations), len(LANES), 2), dtype.numpy)
-    assert kernel(data, small, found) == 0
+    found = np.zeros((len(operations), len(LANES), 3), dtype.numpy)
+    assert kernel(*inputs, found) == 0
     numpy = {"lanes_and": np.bitwise_and, "lanes_or": np.bitwise_or}
     numpy |= {f"lanes_{op}": getattr(np, OPERATIONS[op].ufunc) for op in ("add", "mul", "min", "max")}
     for o, op in enumerate(operations):
         for row, lanes in enumerate(LANES):
-            for n, values in enumerate((data, small)):
+            for n, values in enumerate(inputs):
                 expected = values[5]
                 with np.errstate(all="ignore"):
                     for value in values[6 : 5 + lanes]:
@@ -223,8 +224,10 @@ def test_scalar_parameters(lab: Any, name: str) -> None:
     out = lab.array("out", name, 3, output=True)
     body = Store(out[1], (lab.ramp(0, 3),), Scalar("x", dtype, 0))
     found = np.zeros(3, dtype.numpy)
-    assert lab.build(body, (out,), scalars=(("x", dtype),))(found, scalars=(value,)) == 0
-    lab.assert_same_bits(found, np.full(3, value, dtype.numpy))
+    for machine in (lab.NATIVE, lab.BASELINE):
+        kernel = lab.build(body, (out,), scalars=(("x", dtype),), machine=machine)
+        assert kernel(found, scalars=(value,)) == 0
+        lab.assert_same_bits(found, np.full(3, value, dtype.numpy))
 
 
 def test_an_expression_used_twice_is_emitted_once(lab: Any) -> None:

@@ -154,21 +154,20 @@ def test_checks_fail_in_parallel(lab: Any) -> None:
 
 
 class Heap:
-    """An allocator that counts, and fails from the `limit`-th call on."""
+    """An allocator that keeps the books, and has nothing from the `limit`-th call on."""
 
     def __init__(self) -> None:
-        self.lock, self.held, self.calls, self.limit = threading.Lock(), set[int](), 0, 1 << 62
+        self.lock, self.held = threading.Lock(), set[int]()
+        self.calls, self.limit, self.mistakes = 0, 1 << 62, 0
         libc = ctypes.CDLL(None)
         libc.aligned_alloc.restype = ctypes.c_void_p
         libc.aligned_alloc.argtypes = [ctypes.c_size_t, ctypes.c_size_t]
         libc.free.argtypes = [ctypes.c_void_p]
 
         def allocate(alignment: int, size: int) -> int:
-            assert alignment == 64
-            assert size % 64 == 0
-            assert size > 0
             with self.lock:
                 self.calls += 1
+                self.mistakes += alignment != 64 or size % 64 != 0 or size <= 0
                 if self.calls >= self.limit:
                     return 0
                 pointer = int(libc.aligned_alloc(alignment, size))
@@ -177,7 +176,8 @@ class Heap:
 
         def release(pointer: int) -> None:
             with self.lock:
-                self.held.remove(pointer)
+                self.mistakes += pointer not in self.held
+                self.held.discard(pointer)
             libc.free(pointer)
 
         self.allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t)(allocate)
@@ -189,36 +189,32 @@ class Heap:
         return text.replace("@aligned_alloc", "@test_alloc").replace("@free", "@test_free")
 
 
-def test_memory_that_runs_out_is_all_released(lab: Any) -> None:
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_memory_that_runs_out_is_all_released(lab: Any, threads: int) -> None:
     """Each allocation of a nest of parallel loops fails in its turn; everything held is released, once."""
-    out = lab.array("out", "int64", n, output=True)
+    out, done = lab.array("out", "int64", n, output=True), lab.array("done", "int64", 1, output=True)
     outer, row, cell = (Buffer(name, INT, (n,), "heap") for name in ("outer", "row", "cell"))
     i, j, t = Var("i"), Var("j"), Var("t")
     inner = Block((Store(cell, (j,), j), Store(row, (j,), Load(cell, (j,)))))
     columns = For(j, const(0), n, Allocate(cell, inner), "parallel")
-    body = For(
-        t,
-        const(0),
-        const(2),
-        Allocate(
-            outer,
-            For(
-                i, const(0), n, Allocate(row, Block((columns, Store(out[1], (i,), Load(row, (const(2),)))))), "parallel"
-            ),
-        ),
-    )
+    rows = Block((columns, Store(out[1], (i,), Load(row, (const(2),)))))
+    nest = Allocate(outer, For(i, const(0), n, Allocate(row, rows), "parallel"))
+    after = Store(done[1], (const(0),), const(1))
+    body = [For(t, const(0), const(2), nest), after]
     heap = Heap()
-    kernel = lab.build(body, (out,), (n,), level=0, edit=heap.instead)
-    total = 2 * (1 + 4 * (1 + 4))
-    for threads in (1, 2):
-        for limit in range(1, total + 2):
-            heap.calls, heap.limit = 0, limit
-            found = np.full(4, -1)
-            result = kernel(found, sizes=(4,), parallel=SPAWNERS["threads"], threads=threads)
-            assert not heap.held
-            assert result == (OK if limit > total else OUT_OF_MEMORY)
-            if limit > total:
-                assert (found == 2).all()
-                assert heap.calls == total
-            elif threads == 1:
-                assert heap.calls == limit
+    kernel = lab.build(body, (out, done), (n,), level=0, edit=heap.instead)
+    release = ctypes.CFUNCTYPE(None)(kernel.engine.get_function_address("release_blocks"))
+    outcomes = []
+    for limit in range(1, 30):
+        heap.calls, heap.limit = 0, limit
+        found, reached = np.full(4, -1), np.zeros(1, np.int64)
+        result = kernel(found, reached, sizes=(4,), parallel=SPAWNERS["threads"], threads=threads)
+        assert reached[0] == (result == OK)
+        assert result == (OUT_OF_MEMORY if heap.calls >= limit else OK)
+        assert result != OK or (found == 2).all()
+        outcomes.append(result)
+        release()
+        assert not heap.held
+        assert not heap.mistakes
+    assert outcomes[:3] == [OUT_OF_MEMORY] * 3  # each buffer needs a block of its own
+    assert outcomes[-1] == OK

@@ -1,0 +1,264 @@
+"""What users read: the printed schedule, the kernel's loops, and isl's loops, for fixed definitions and schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import polysched as ps
+
+TARGET = ps.Target("x86-64-v3", threads=2)
+CASES: dict[str, Callable[[], ps.Schedule]] = {}
+
+
+def case(make: Callable[[], ps.Schedule]) -> Callable[[], ps.Schedule]:
+    CASES[make.__name__] = make
+    return make
+
+
+def matmul(n, m, k, dtype="float32"):
+    A = ps.placeholder((n, k), dtype, name="A")
+    B = ps.placeholder((k, m), dtype, name="B")
+    r = ps.reduce_axis((0, k), name="r")
+    return ps.compute((n, m), lambda i, j: ps.sum(A[i, r] * B[r, j], axis=r), name="C")
+
+
+def sizes(names: str):
+    return [ps.size_var(name) for name in names.split()]
+
+
+def row_sums(shape):
+    A = ps.placeholder(shape, "float32", name="A")
+
+    def row(i):
+        r = ps.reduce_axis((0, i + 1), name="r")
+        return ps.sum(A[i, r], axis=r)
+
+    return ps.compute((shape[0],), row, name="T")
+
+
+@case
+def matmul_default():
+    return ps.Schedule(matmul(*sizes("n m k")))
+
+
+@case
+def matmul_tiled_symbolic():
+    s = ps.Schedule(matmul(*sizes("n m k")))
+    c = s["C"]
+    c.tile("i", "j", 2, 8)
+    c.reorder("i_o", "j_o", "r", "i_i", "j_i")
+    c.unroll("i_i")
+    c.vectorize("j_i")
+    c.parallel("i_o", "j_o")
+    return s
+
+
+@case
+def matmul_tiled_without_tails():
+    s = ps.Schedule(matmul(64, 96, 128))
+    c = s["C"]
+    c.split("r", 4, outer="ro", inner="ri")
+    c.tile("i", "j", 2, 16)
+    c.reorder("i_o", "j_o", "ro", "ri", "i_i", "j_i")
+    c.unroll("i_i")
+    c.vectorize("j_i")
+    c.parallel("i_o")
+    return s
+
+
+@case
+def matmul_promised_multiples():
+    n = ps.size_var("n", min=1, multiple_of=4)
+    s = ps.Schedule(matmul(n, n, n))
+    s["C"].split("i", 4)
+    s["C"].split("j", 3)
+    return s
+
+
+@case
+def reduction_outermost():
+    s = ps.Schedule(matmul(*sizes("n m k")))
+    c = s["C"]
+    c.reorder("r", "i", "j")
+    c.split("j", 8)
+    c.vectorize("j_i")
+    return s
+
+
+@case
+def fuse_data_loop_with_reduction():
+    s = ps.Schedule(matmul(*sizes("n m k")))
+    s["C"].fuse("j", "r")
+    return s
+
+
+@case
+def fuse_symbolic_then_split():
+    n, m = sizes("n m")
+    A = ps.placeholder((n, m), "float32", name="A")
+    s = ps.Schedule(ps.compute((n, m), lambda i, j: A[i, j] * 2 + 1, name="B"))
+    b = s["B"]
+    outer, _ = b.split(b.fuse("i", "j"), 100)
+    b.parallel(outer)
+    return s
+
+
+@case
+def fuse_of_pieces():
+    n, m = sizes("n m")
+    A = ps.placeholder((n, m), "float32", name="A")
+    s = ps.Schedule(ps.compute((n, m), lambda i, j: A[i, j] * 2 + 1, name="B"))
+    b = s["B"]
+    b.tile("i", "j", 4, 8)
+    b.fuse("i_i", "j_i", name="cell")
+    b.vectorize("cell")
+    return s
+
+
+@case
+def triangle_default():
+    (n,) = sizes("n")
+    return ps.Schedule(row_sums((n, n)))
+
+
+@case
+def triangle_split_and_reversed():
+    (n,) = sizes("n")
+    s = ps.Schedule(row_sums((n, n)))
+    t = s["T"]
+    t.split("r", 4)
+    t.split("i", 8)
+    t.reverse("i_o")
+    return s
+
+
+@case
+def triangle_reduction_outside():
+    (n,) = sizes("n")
+    s = ps.Schedule(row_sums((n, n)))
+    s["T"].reorder("r", "i")
+    return s
+
+
+@case
+def triangle_fused_to_a_box():
+    (n,) = sizes("n")
+    s = ps.Schedule(row_sums((n, n)))
+    s["T"].fuse("i", "r")
+    return s
+
+
+@case
+def reversed_and_split():
+    (n,) = sizes("n")
+    A = ps.placeholder((n,), "int32", name="A")
+    s = ps.Schedule(ps.compute((n,), lambda i: A[n - 1 - i], name="B"))
+    b = s["B"]
+    b.reverse("i")
+    b.split("i", 4)
+    return s
+
+
+def blur():
+    h, w = sizes("h w")
+    image = ps.placeholder((h + 2, w + 2), "uint16", name="image")
+    across = ps.compute((h + 2, w), lambda y, x: (image[y, x] + image[y, x + 1] + image[y, x + 2]) // 3, name="across")
+    return ps.compute((h, w), lambda y, x: (across[y, x] + across[y + 1, x] + across[y + 2, x]) // 3, name="blurred")
+
+
+@case
+def blur_two_stages():
+    s = ps.Schedule(blur())
+    for stage in ("across", "blurred"):
+        s[stage].parallel("y")
+        s[stage].split("x", 16)
+        s[stage].vectorize("x_i")
+    return s
+
+
+@case
+def blur_inlined():
+    s = ps.Schedule(blur())
+    s["across"].inline()
+    s["blurred"].reorder("x", "y")
+    return s
+
+
+@case
+def several_outputs():
+    (n,) = sizes("n")
+    A = ps.placeholder((n,), "float64", name="A")
+    alpha = ps.scalar("alpha", "float64")
+    doubled = ps.compute((n,), lambda i: A[i] * alpha, name="doubled")
+    clipped = ps.compute((n,), lambda i: ps.max(ps.min(doubled[i], 1.0), -1.0), name="clipped")
+    s = ps.Schedule([clipped, doubled])
+    s["doubled"].split("i", 5)
+    s["doubled"].unroll("i_i")
+    return s
+
+
+@case
+def argmax_of_an_inlined_stage():
+    n, m = sizes("n m")
+    A = ps.placeholder((n, m), "float32", name="A")
+    squares = ps.compute((n, m), lambda i, j: A[i, j] * A[i, j], name="squares")
+    r = ps.reduce_axis((0, m), name="r")
+    s = ps.Schedule(ps.compute((n,), lambda i: ps.argmax(squares[i, r], axis=r), name="best"))
+    s["squares"].inline()
+    return s
+
+
+@case
+def sum_of_all_in_any_order():
+    (n,) = sizes("n")
+    A = ps.placeholder((n,), "float32", name="A")
+    r = ps.reduce_axis((0, n), name="r")
+    s = ps.Schedule(ps.compute((), lambda: ps.sum(A[r], axis=r, reassociate=True), name="total"))
+    s["total"].split("r", 8)
+    s["total"].vectorize("r_i")
+    return s
+
+
+@case
+def guard_and_gather():
+    n, m = sizes("n m")
+    A = ps.placeholder((n,), "float32", name="A")
+    at = ps.placeholder((m,), "int32", name="at")
+    s = ps.Schedule(
+        ps.compute((m,), lambda i: ps.select(i > 0, A[ps.checked(at[i])] + at[i - 1], 0.0), name="picked"),
+    )
+    s["picked"].split("i", 4)
+    return s
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nest(name, expect):
+    schedule = CASES[name]()
+    kernel = schedule.build(TARGET)
+    ast = kernel.source("isl").partition("\n\n")[2]
+    parts = {
+        "commands": schedule.to_text(),
+        "print(schedule)": str(schedule),
+        'kernel.source("loops")': kernel.source("loops"),
+        "isl": ast,
+        "rounding": kernel.rounding,
+        "warnings": "\n".join(kernel.warnings) or "none",
+    }
+    expect(f"{name}.txt", "\n\n".join(f"===== {title}\n{text.strip()}" for title, text in parts.items()))
+
+
+def test_every_primitive_is_in_a_case():
+    from polysched.schedule.primitives import REGISTRY
+
+    used = {command.word for make in CASES.values() for _, command in make().log}
+    assert used >= set(REGISTRY) - {"compute_root"}  # it is the default, and prints as nothing
+
+
+def test_the_text_of_a_case_does_not_depend_on_what_was_made_before():
+    make = CASES["fuse_symbolic_then_split"]
+    first = make().build(TARGET).source("isl")
+    for _ in range(3):
+        blur()
+    assert make().build(TARGET).source("isl") == first

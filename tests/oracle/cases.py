@@ -1,0 +1,209 @@
+"""One case: a random definition, random commands on it, and the checker's verdict on each against the oracle's."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import polysched as ps
+from polysched.compute.simplify import constant_value
+from polysched.schedule.primitives import REGISTRY, Primitive
+from polysched.schedule.text import schedule_text
+
+from .definitions import Definition, random_definition
+from .oracle import Oracle
+
+Command = tuple[str, Primitive]
+MOST_INSTANCES = 700
+_WORDS = (
+    ["split"] * 6 + ["tile"] * 2 + ["reorder"] * 6 + ["fuse"] * 4 + ["unroll"] + ["vectorize"] * 5
+    + ["parallel"] * 4 + ["reverse"] * 3 + ["inline"] * 5 + ["compute_root"]
+)  # fmt: skip
+assert set(_WORDS) == set(REGISTRY), "every primitive is tried"
+
+
+class Disagreement(AssertionError):
+    """The checker and the oracle differ."""
+
+
+@dataclass
+class Tally:
+    """How often each primitive was accepted, refused and left undecided."""
+
+    verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    cases: int = 0
+
+    def __str__(self) -> str:
+        columns = ("accepted", "refused", "undecided")
+        rows = [f"{'':14}{''.join(f'{c:>11}' for c in columns)}"]
+        for word in sorted(REGISTRY):
+            rows.append(f"{word:14}{''.join(f'{self.verdicts[word, c]:>11}' for c in columns)}")
+        return "\n".join([f"{self.cases} cases", *rows])
+
+
+def run_case(seed: int, tally: Tally) -> None:
+    """Raise `Disagreement` with a small reproducer where a verdict is wrong."""
+    rng = random.Random(seed)
+    definition = random_definition(rng)
+    schedule = ps.Schedule(definition.make())
+    sizes = assignments(schedule, rng)
+    log: list[Command] = []
+    for _ in range(rng.randint(3, 8)):
+        command = random_command(schedule, rng)
+        if command is None:
+            continue
+        log.append(command)
+        try:
+            verdict = compare(schedule, command, [rng.choice(sizes)])
+        except Disagreement as wrong:
+            raise Disagreement(report(seed, *shrunk(definition, log), wrong)) from None
+        if verdict != "accepted":
+            log.pop()
+        if verdict != "invalid":
+            tally.verdicts[command[1].word, verdict] += 1
+    try:
+        compare(schedule, (schedule.stages[-1].name, REGISTRY["compute_root"]()), sizes)
+    except Disagreement as wrong:
+        raise Disagreement(report(seed, *shrunk(definition, log), wrong)) from None
+    tally.cases += 1
+
+
+def assignments(schedule: ps.Schedule, rng: random.Random) -> list[dict[str, int]]:
+    """Up to three small values of the sizes with not too many instances, most with several iterations a loop."""
+    named = schedule.program.sizes
+    choices = [
+        dict(zip((size.name for size in named), values, strict=True))
+        for values in itertools.product((0, 1, 2, 3, 4, 5, 6, 8, 9), repeat=len(named))
+        if all(v >= size.min and v % size.multiple_of == 0 for v, size in zip(values, named, strict=True))
+    ]
+    least = min(choices, key=lambda sizes: sum(sizes.values()))
+    rng.shuffle(choices)
+    found: list[dict[str, int]] = []
+    for sizes in choices:
+        if min(sizes.values(), default=2) >= 2 and instances(schedule, sizes) <= MOST_INSTANCES:
+            found.append(sizes)
+        if len(found) == 2:
+            break
+    return [*found, choices[0] if instances(schedule, choices[0]) <= MOST_INSTANCES else least]
+
+
+def instances(schedule: ps.Schedule, sizes: dict[str, int]) -> int:
+    oracle = Oracle(schedule.state, sizes)
+    return sum(len(run.cells) for run in oracle.runs)
+
+
+def random_command(schedule: ps.Schedule, rng: random.Random) -> Command | None:
+    """A stage and a command with names that exist; it may be illegal, and now and then invalid."""
+    stage = rng.choice(schedule.stages)
+    word = rng.choice(_WORDS)
+    record = REGISTRY[word]
+    if word in ("inline", "compute_root"):
+        return stage.name, record()
+    if stage.uid not in schedule.state.nests:
+        return None
+    nest = schedule.state.nests[stage.uid]
+    names = [loop.name for loop in nest.loops]
+    if not names:
+        return None
+    reductions = [loop.name for loop in nest.loops if nest.is_reduction(loop)]
+    new = [name for name in (f"x{k}" for k in range(len(names) + 4)) if name not in names]
+    name = rng.choice(reductions if reductions and rng.random() < 0.4 else names)
+    first = names.index(name)
+    arguments: tuple[Any, ...]
+    match word:
+        case "split":
+            arguments = name, _factor(rng), new[0], new[1]
+        case "tile" if len(names) > 1:
+            other = rng.choice([n for n in names if n != name])
+            arguments = name, other, _factor(rng), _factor(rng), tuple(new[:2]), tuple(new[2:4])
+        case "reorder" if len(names) > 1:
+            arguments = (tuple(rng.sample(names, rng.randint(2, min(4, len(names))))),)
+        case "fuse" if first + 1 < len(names):
+            arguments = tuple(names[first : first + rng.choice((2, 2, 3))]), new[0]
+        case "parallel" if rng.random() < 0.3 and first + 1 < len(names):
+            arguments = (name, names[first + 1]), new[0]
+        case "parallel":
+            arguments = (name,), ""
+        case "reverse":
+            arguments = (name,)
+        case "unroll" | "vectorize":
+            short = [loop.name for loop in nest.loops if constant_value(loop.extent) is not None]
+            if not short:
+                return stage.name, REGISTRY["split"](name, _factor(rng), new[0], new[1])
+            arguments = (rng.choice(short),)
+        case _:
+            return None
+    return stage.name, record(*arguments)
+
+
+def _factor(rng: random.Random) -> int:
+    return rng.choice((1, 2, 2, 3, 3, 4, 4, 5, 7, 10))
+
+
+def compare(schedule: ps.Schedule, command: Command, sizes: list[dict[str, int]]) -> str:
+    """Give the command, and check the verdict: accepted, refused, undecided or invalid."""
+    stage, record = command
+    try:
+        state = record.apply(schedule.state, schedule[stage].tensor)
+    except ps.ScheduleError:
+        return "invalid"
+    try:
+        schedule.apply(schedule[stage].tensor, record)
+    except ps.BudgetError:
+        return "undecided"
+    except ps.LegalityError as refusal:
+        if not Oracle(state, refusal.sizes).violated(refusal.source, refusal.sink):
+            legal = next(Oracle(state, refusal.sizes).violations(), None) is None
+            also = "; everything is legal at these sizes" if legal else "; another pair is"
+            raise Disagreement(f"refused, and the witness is no violation{also}: {refusal}") from None
+        return "refused"
+    for values in sizes:
+        wrong = next(Oracle(schedule.state, values).violations(), None)
+        if wrong is not None:
+            source, mine, sink, theirs = wrong
+            pair = [{axis.name: int(c[rows[0]]) for axis, c in run.columns.items()}
+                    for run, rows in ((source, mine), (sink, theirs))]  # fmt: skip
+            raise Disagreement(
+                f"accepted, but at {values} {source.stage.name}{pair[0]} must be before {sink.stage.name}{pair[1]}"
+            )
+    return "accepted"
+
+
+def fails(definition: Definition, log: list[Command]) -> bool:
+    """Whether the commands still lead to a disagreement, invalid and refused ones left out."""
+    try:
+        schedule = ps.Schedule(definition.make())
+        sizes = assignments(schedule, random.Random(0)) + assignments(schedule, random.Random(1))
+        for command in log:
+            compare(schedule, command, sizes)
+    except Disagreement:
+        return True
+    except (ps.PolyschedError, NameError, SyntaxError, ValueError):
+        return False
+    return False
+
+
+def shrunk(definition: Definition, log: list[Command]) -> tuple[Definition, list[Command]]:
+    """A smaller definition and fewer commands that still disagree."""
+    changed = fails(definition, log)
+    while changed:
+        changed = False
+        for k in reversed(range(len(log))):
+            fewer = log[:k] + log[k + 1 :]
+            if fails(definition, fewer):
+                log, changed = fewer, True
+        for smaller in definition.smaller():
+            if fails(smaller, log):
+                definition, changed = smaller, True
+                break
+    return definition, log
+
+
+def report(seed: int, definition: Definition, log: list[Command], wrong: Any) -> str:
+    stage = definition.stages[-1].name
+    text = schedule_text(tuple(log))
+    program = f'import polysched as ps\n{definition.source()}\ns = ps.Schedule.from_text({stage}, """{text}""")'
+    return f"seed {seed}: {wrong}\n\n{program}\n"

@@ -1,0 +1,103 @@
+"""Verdicts that the oracle found wrong, each smaller than it was found."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+import polysched as ps
+from polysched.schedule.primitives import Parallel, Primitive, Reorder, Vectorize
+
+from .oracle import Oracle
+
+n, m = ps.size_var("n"), ps.size_var("m")
+
+
+def reduction(operator: str, *bounds: Any, rows: Any = None) -> ps.Tensor:
+    """A reduction over axes r, q from 0 to, or between, these bounds, for every i in `rows`."""
+
+    def body(i: Any = None) -> Any:
+        axes = () if i is None else (i,)
+        made: list[Any] = []
+        for name, given in zip("rq", bounds, strict=False):
+            extent = given(*axes, *made) if callable(given) else given
+            made.append(ps.reduce_axis(extent if isinstance(extent, tuple) else (0, extent), name=name))
+        return getattr(ps, operator)(ps.cast("float32", sum(made[1:], made[0])), axis=tuple(made))
+
+    return ps.compute((), partial(body, None), name="S") if rows is None else ps.compute((rows,), body, name="S")
+
+
+def refusal(s: ps.Schedule, command: Primitive) -> ps.LegalityError:
+    """The refusal of a command on S, whose witness the oracle confirms."""
+    with pytest.raises(ps.LegalityError) as caught:
+        s.apply(s["S"].tensor, command)
+    error = caught.value
+    assert Oracle(command.apply(s.state, s["S"].tensor), error.sizes).violated(error.source, error.sink)
+    return error
+
+
+def test_lanes_that_combine_inside_iterations_that_race() -> None:
+    """Pairs with different lanes left before a parallel loop inside was looked at: a race was accepted."""
+    S = reduction("max", n, lambda r: (r, r + 1))
+    s = ps.Schedule(S)
+    _, inner = s["S"].split("r", 4)
+    s["S"].vectorize(inner)
+    error = refusal(s, Parallel(("q",), ""))
+    assert error.sizes == {"n": 2} and error.source[1] == {"r": 0, "q": 0} and error.sink[1] == {"r": 1, "q": 1}
+
+
+def test_lanes_of_a_reversed_fused_loop() -> None:
+    """Pairs that may be equal were taken for pairs that certainly are: lanes that race were accepted."""
+    S = reduction("max", 2 * m, rows=2 * m)
+    s = ps.Schedule(S)
+    s["S"].fuse("i", "r", name="f")
+    s["S"].reverse("f")
+    _, inner = s["S"].split("f", 2)
+    error = refusal(s, Vectorize(inner))
+    assert error.sizes == {"m": 1}
+
+
+@pytest.mark.parametrize(("command", "least"), [(Parallel(("f_o",), ""), 3), (Vectorize("f_i"), 2)])
+def test_witnesses_of_split_fused_loops_are_real(command: Primitive, least: int) -> None:
+    """The position is not affine in symbolic extents; the witness was one that the approximation left."""
+    s = ps.Schedule(reduction("max", n, rows=n + 1))
+    s["S"].split(s["S"].fuse("i", "r", name="f"), 4)
+    assert refusal(s, command).sizes == {"n": least}
+
+
+def test_a_reordered_piece_of_a_fused_loop_has_a_real_witness() -> None:
+    s = ps.Schedule(reduction("sum", m, rows=m))
+    s["S"].split(s["S"].fuse("i", "r", name="f"), 5)
+    s["S"].split("f_o", 2, outer="a", inner="b")
+    error = refusal(s, Reorder(("b", "a")))
+    assert error.source[1]["i"] == error.sink[1]["i"] and error.source[1]["r"] < error.sink[1]["r"]
+
+
+def test_counts_of_fused_loops_have_no_smallest_value() -> None:
+    """A reversed fused loop has a count in its counter, of which nothing is known: isl found no least one."""
+    S = reduction("max", lambda i: (i, m), lambda i, r: (i, m), rows=5)
+    s = ps.Schedule(S)
+    s["S"].reverse(s["S"].fuse("r", "q", name="f"))
+    s["S"].fuse("i", "f", name="g")
+    error = refusal(s, Parallel(("g",), ""))
+    assert error.sizes == {"m": 2}
+
+
+def test_a_reversed_fused_loop_with_an_affine_count_is_exact() -> None:
+    """n * 4 is affine: where pieces of the reversed loop begin is known, and lanes over data do no harm."""
+    A = ps.placeholder((n, 4), "float32", name="A")
+    r = ps.reduce_axis((0, n), name="r")
+    S = ps.compute((4,), lambda j: ps.sum(A[r, j], axis=r), name="S")
+    s = ps.Schedule(S)
+    s["S"].reorder("r", "j")
+    s["S"].split(s["S"].fuse("r", "j", name="f"), 4)
+    s["S"].vectorize("f_i")
+    assert next(Oracle(s.state, {"n": 5}).violations(), None) is None
+    t = ps.Schedule(ps.compute((4,), lambda j: ps.max(A[r, j], axis=r), name="S"))
+    t["S"].reorder("r", "j")
+    t["S"].reverse(t["S"].fuse("r", "j", name="f"))
+    t["S"].split("f", 4)
+    t["S"].vectorize("f_i")
+    assert next(Oracle(t.state, {"n": 5}).violations(), None) is None

@@ -1,0 +1,58 @@
+"""What the documents say is so: examples run, generated parts are up to date, links lead somewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLE = re.compile(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)")
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_readme_has_examples_with_output() -> None:
+    examples = EXAMPLE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(examples) >= 4 and sum("ps." in code for code, _ in examples) >= 2
+    assert all(output.strip() for _, output in examples)
+
+
+def test_generated_pages_are_up_to_date(generate: ModuleType) -> None:
+    """All python blocks of README.md and errors.md are run for this, and print or raise what the pages say."""
+    for path, text in generate.pages().items():
+        assert path.read_text(encoding="utf-8") == text, f"run python docs/generate.py: {path.name} is out of date"
+
+
+def test_every_primitive_is_in_the_reference(generate: ModuleType) -> None:
+    page = generate.schedule_page()
+    for word, record in generate.REGISTRY.items():
+        assert f"\n### {word}\n" in page
+        assert all(part in (record.__doc__ or "") for part in ("Legal when:", "Also called:", "After ")), word
+
+
+def test_every_error_class_has_a_section(generate: ModuleType) -> None:
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    errors = generate.ps.errors
+    classes = [name for name, value in vars(errors).items() if isinstance(value, type) and name.endswith("Error")]
+    assert "LegalityError" in classes
+    for name in set(classes) - {"PolyschedError"}:
+        assert re.search(rf"^## {name}$.*?^{name}: ", page, re.DOTALL | re.MULTILINE), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, _ in LINK.findall(page.read_text(encoding="utf-8")):
+        assert not target or (page.parent / target).exists(), target
