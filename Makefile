@@ -13,7 +13,8 @@ BIN := $(VENV)/bin
 help:
 	@echo "make demo       a matrix product and a photograph's blur under several schedules, timed and compared"
 	@echo "make test       all tests; ARGS='-k name' for some of them"
-	@echo "make fuzz       random definitions under random schedules, far more than 'make test' runs"
+	@echo "make fuzz       verdicts against the oracle, mutated texts, random kernels: POLYSCHED_FUZZ_CASES=5000 of each,"
+	@echo "                from POLYSCHED_FUZZ_SEED=0 on"
 	@echo "make bench      against NumPy, Numba and others"
 	@echo "make lint       ruff's rules and format; 'make format' repairs what it can"
 	@echo "make types      mypy --strict, and the stubs of typings/ against the installed llvmlite"
@@ -26,7 +27,9 @@ test: $(VENV)/.installed-test
 	$(BIN)/pytest -n $(JOBS) --dist=loadfile $(ARGS)
 
 fuzz: $(VENV)/.installed-test
-	POLYSCHED_FUZZ_CASES=$${POLYSCHED_FUZZ_CASES:-5000} $(BIN)/pytest -n $(JOBS) tests/fuzz $(ARGS)
+	POLYSCHED_FUZZ_CASES=$${POLYSCHED_FUZZ_CASES:-5000} $(BIN)/pytest -s tests/oracle/test_verdicts.py $(ARGS)
+	POLYSCHED_FUZZ_CASES=$${POLYSCHED_FUZZ_CASES:-5000} $(BIN)/pytest -s tests/schedule/test_mutated_text.py $(ARGS)
+	POLYSCHED_FUZZ_CASES=$${POLYSCHED_FUZZ_CASES:-5000} $(BIN)/pytest -s tests/fuzz $(ARGS)
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/run.py $(ARGS)

@@ -1,5 +1,8 @@
 """polysched: tensor computations defined once, schedules proven legal by isl, kernels compiled by LLVM."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .compute.define import compute
 from .compute.evaluate import evaluate
 from .compute.expr import Size
@@ -37,9 +40,11 @@ from .errors import (
 )
 from .polyhedral import bounds as _bounds  # noqa: F401 - registers the prover that `compute` calls
 from .schedule.schedule import Schedule
-from .target.build import build
-from .target.kernel import Kernel
-from .target.machine import Target
+
+if TYPE_CHECKING:
+    from .target.build import build
+    from .target.kernel import Kernel
+    from .target.machine import Target
 
 __version__ = "0.1.0"
 __all__ = [
@@ -49,3 +54,12 @@ __all__ = [
     "maximum", "min", "minimum", "placeholder", "pow", "prod", "reduce_axis", "scalar", "select", "sin", "size_var",
     "sqrt", "sum", "tanh", "trunc",
 ]  # fmt: skip
+# What needs LLVM is loaded when it is first asked for: schedules are written and proven without it.
+_WITH_LLVM = {"build": ".target.build", "Kernel": ".target.kernel", "Target": ".target.machine"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_LLVM:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value = getattr(import_module(_WITH_LLVM[name], __name__), name)
+    return value

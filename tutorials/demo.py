@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+os.environ.pop("OPENBLAS_CORETYPE", None)  # the peer chooses its own code for this processor
+
 import numpy as np
 import pywt
 from PIL import Image

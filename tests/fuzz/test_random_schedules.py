@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-CASES = int(os.environ.get("POLYSCHED_FUZZ_CASES", "300"))
+CASES = int(os.environ.get("POLYSCHED_FUZZ_CASES", "1000"))
 FIRST = int(os.environ.get("POLYSCHED_FUZZ_SEED", "0"))
 BATCH = 100
 SHOWN = 3
