@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# Every build of every test verifies the Program, the loop tree, and the loop IR after each pass.
+os.environ.setdefault("POLYSCHED_CHECK", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,0 +1,87 @@
+"""The verifiers of the Program and the loop tree: right ones pass, and each broken rule is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import polysched as ps
+from polysched.polyhedral.tree import Leaf, LoopNode, Sequence, loops_of
+from polysched.polyhedral.verify import verify_program, verify_tree
+
+
+@pytest.fixture
+def schedule() -> ps.Schedule:
+    n, m = ps.size_var("n"), ps.size_var("m")
+    A = ps.placeholder((n, m), "float32", name="A")
+    r = ps.reduce_axis((0, m), name="r")
+    B = ps.compute((n, m), lambda i, j: A[i, j] + 1, name="B")
+    C = ps.compute((n,), lambda i: ps.sum(B[i, r], axis=r), name="C")
+    s = ps.Schedule(C)
+    s[B].split(s[B].fuse("i", "j"), 8)
+    return s
+
+
+def test_what_schedules_make_keeps_the_rules(schedule: ps.Schedule) -> None:
+    verify_program(schedule.program)
+    verify_tree(schedule.program, schedule.tree())
+
+
+def test_a_reader_before_its_writer(schedule: ps.Schedule) -> None:
+    program = schedule.program
+    backwards = replace(program, stages=program.stages[::-1])
+    with pytest.raises(AssertionError, match="reads B, which is computed later"):
+        verify_program(backwards)
+
+
+def test_statements_out_of_order(schedule: ps.Schedule) -> None:
+    program = schedule.program
+    with pytest.raises(AssertionError, match="has the number"):
+        verify_program(replace(program, statements=program.statements[::-1]))
+
+
+def test_an_axis_that_the_statement_does_not_have(schedule: ps.Schedule) -> None:
+    program = schedule.program
+    first, *rest = program.statements
+    other = rest[-1].axes[-1]
+    wrong = replace(first, value=first.value + ps.cast("float32", other))
+    with pytest.raises(AssertionError, match="B uses the axis r"):
+        verify_program(replace(program, statements=(wrong, *rest)))
+
+
+def test_an_inlined_output(schedule: ps.Schedule) -> None:
+    program = schedule.program
+    with pytest.raises(AssertionError, match="inlined"):
+        verify_program(replace(program, inlined=frozenset({program.outputs[0].uid})))
+
+
+def test_a_statement_that_is_lost_or_doubled(schedule: ps.Schedule) -> None:
+    tree = schedule.tree()
+    assert isinstance(tree.root, Sequence)
+    first, *rest = tree.root.children
+    with pytest.raises(AssertionError, match="B stands 0 times"):
+        verify_tree(schedule.program, replace(tree, root=Sequence(tuple(rest))))
+    with pytest.raises(AssertionError, match="B stands 2 times"):
+        verify_tree(schedule.program, replace(tree, root=Sequence((first, first, *rest))))
+
+
+def test_a_virtual_axis_that_is_never_resolved(schedule: ps.Schedule) -> None:
+    tree = schedule.tree()
+    assert isinstance(tree.root, Sequence)
+    outer, inner = [loop for loop in loops_of(tree.root.children[0]) if loop.kind == "serial"]
+    statement = schedule.program.statements[0]
+    shortened: LoopNode = replace(outer, body=replace(inner, body=Leaf(statement)))
+    root = Sequence((shortened, *tree.root.children[1:]))
+    with pytest.raises(AssertionError, match="is never resolved around B"):
+        verify_tree(schedule.program, replace(tree, root=root))
+
+
+def test_counters_for_other_statements(schedule: ps.Schedule) -> None:
+    tree = schedule.tree()
+    assert isinstance(tree.root, Sequence)
+    first = tree.root.children[0]
+    assert isinstance(first, LoopNode)
+    wrong = replace(first, values={**first.values, 99: next(iter(first.values.values()))})
+    with pytest.raises(AssertionError, match="has counters for"):
+        verify_tree(schedule.program, replace(tree, root=Sequence((wrong, *tree.root.children[1:]))))

@@ -1,0 +1,64 @@
+"""why_not and parallel_loops: what a refusal says, as data for programs, without changing the schedule."""
+
+from __future__ import annotations
+
+import pytest
+
+import polysched as ps
+
+
+def row_sums(*, reassociate: bool = False) -> ps.Schedule:
+    n, m = ps.size_var("n"), ps.size_var("m")
+    A = ps.placeholder((n, m), "float32", name="A")
+    r = ps.reduce_axis((0, m), name="r")
+    return ps.Schedule(ps.compute((n,), lambda i: ps.sum(A[i, r], axis=r, reassociate=reassociate), name="S"))
+
+
+def test_why_not_gives_the_witness_and_changes_nothing() -> None:
+    s = row_sums()
+    before = s.copy()
+    refusal = s.why_not("parallel", "r")
+    assert isinstance(refusal, ps.LegalityError)
+    assert (refusal.source, refusal.sink) == (("S", {"i": 0, "r": 0}), ("S", {"i": 0, "r": 1}))
+    assert (refusal.sizes, refusal.cell) == ({"n": 1, "m": 2}, ("S", (0,)))
+    assert s == before
+    assert s.commands == ()
+
+
+def test_why_not_is_none_for_what_is_accepted() -> None:
+    s = row_sums()
+    assert s.why_not("parallel", "i") is None
+    assert s["S"].why_not("split", "r", 4) is None
+    assert s.commands == ()
+
+
+def test_why_not_also_tells_what_cannot_be_carried_out() -> None:
+    refusal = row_sums().why_not("vectorize", "i")
+    assert type(refusal) is ps.ScheduleError
+    assert "literal number of iterations" in str(refusal)
+
+
+def test_questions_about_nothing_are_refused() -> None:
+    s = row_sums()
+    with pytest.raises(ps.ScheduleError, match="'paralel' is no command"):
+        s["S"].why_not("paralel", "i")
+    with pytest.raises(ps.ScheduleError, match="no stage has a loop 'x'"):
+        s.why_not("parallel", "x")
+
+
+def test_parallel_loops_are_those_that_parallel_accepts() -> None:
+    s = row_sums()
+    assert s.parallel_loops() == {"S": ("i",)}
+    s["S"].split("i", 4)
+    s["S"].split("r", 4)
+    s["S"].parallel("i_o")
+    assert s["S"].parallel_loops() == ("i_o", "i_i")
+
+
+def test_free_order_makes_lanes_of_a_reduction_legal_and_threads_not() -> None:
+    s = row_sums(reassociate=True)
+    s["S"].split("r", 16)
+    assert s.why_not("vectorize", "r_i") is None
+    refusal = s.why_not("parallel", "r_i")
+    assert isinstance(refusal, ps.LegalityError)
+    assert "both update S[0]" in str(refusal)
