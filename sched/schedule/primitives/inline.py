@@ -29,7 +29,7 @@ class Inline(Primitive):
             C[i] = (A[i] + 1) * 2
 
     Legal when: the stage is no output and no reduction. The result has the same bits: every stage rounds as it is
-    defined.
+    defined. A run-time check (ps.checked) in the stage is then made for the elements that are read, and for no others.
     Also called: compute_inline (TVM), the default of a Func in Halide.
     """
 
