@@ -86,7 +86,7 @@ class LoopBuilder:
         """
         assert loop.of is not None
         fused = self.tree.fused[loop.of]
-        component, value = fused.components[loop.component], self._component_value(loop, scope)
+        component, value = self._visible(fused.components[loop.component]), self._component_value(loop, scope)
         only = self._first_value(node, component, scope)
         if only is None:
             scope = scope.inner()

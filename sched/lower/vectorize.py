@@ -242,12 +242,21 @@ class _Lanes:
 
     def run(self, stmt: Stmt) -> Stmt:
         match stmt:
-            case Block() | For() | If() | Let() | Allocate() if self.loop.var not in self._own(stmt):
+            case Block(body):
+                # Stores in a row go together: what one of them stores may be what the next one of the same lane reads.
+                parts: list[Stmt] = []
+                for simple, row in itertools.groupby(body, lambda inner: isinstance(inner, (Store, Check))):
+                    parts += self._copies(block(*row)) if simple else map(self.run, row)
+                return block(*parts)
+            case For() | If() | Let() | Allocate() if self.loop.var not in self._own(stmt):
                 return map_statements(stmt, self.run)
             case Comment():
                 return stmt
             case _:
-                return block(*(self._copy(stmt, lane) for lane in range(self.count)))
+                return block(*self._copies(stmt))
+
+    def _copies(self, stmt: Stmt) -> list[Stmt]:
+        return [self._copy(stmt, lane) for lane in range(self.count)]
 
     def _own(self, stmt: Stmt) -> set[Var]:
         return set().union(*map(variables, values(stmt)))

@@ -1,0 +1,38 @@
+"""What the kernel fuzzer has found in the passes, smallest forms."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import polysched as ps
+
+
+def test_an_argmax_under_two_vectorized_loops_keeps_index_and_value_together() -> None:
+    n = ps.size_var("n", min=1)
+    r = ps.reduce_axis((0, 2), name="r")
+    A = ps.placeholder((2, n, n), "float64", name="A")
+    T = ps.compute((n, n, n), lambda i, j, k: ps.argmax(A[r, k, j], axis=r), name="T")
+    s = ps.Schedule(T)
+    s[T].split("i", 2)
+    s[T].split("r", 2)
+    s[T].vectorize("r_i")
+    s[T].reorder("r_i", "i_o", "i_i")
+    s[T].vectorize("i_i")
+    a = np.random.default_rng(0).random((2, 5, 5))
+    assert np.array_equal(s.build()(a), ps.evaluate(T, {A: a}))
+
+
+def test_a_fused_piece_of_a_reversed_fused_loop_counts_by_sizes_that_the_kernel_has() -> None:
+    n = ps.size_var("n")
+    A = ps.placeholder((n, n), "float32", name="A")
+    r = ps.reduce_axis((0, n), name="r")
+    T = ps.compute((n,), lambda i: ps.min(A[i, r], axis=r), name="T")
+    s = ps.Schedule(T)
+    s[T].fuse("i", "r")
+    s[T].reverse("i_r")
+    s[T].split("i_r", 2)
+    s[T].split("i_r_i", 2)
+    s[T].tile("i_r_o", "i_r_i_o", 2, 2)
+    s[T].fuse("i_r_o_o", "i_r_i_o_o", "i_r_o_i")
+    a = np.random.default_rng(0).random((7, 7), dtype=np.float32)
+    assert np.array_equal(s.build()(a), ps.evaluate(T, {A: a}))
