@@ -7,7 +7,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint format types bench fuzz clean distclean
+.PHONY: help demo test lint format types bench fuzz mutants exhaustive clean distclean
 .NOTPARALLEL:
 
 help:
@@ -15,6 +15,8 @@ help:
 	@echo "make test       all tests; ARGS='-k name' for some of them"
 	@echo "make fuzz       verdicts against the oracle, mutated texts, random kernels: POLYSCHED_FUZZ_CASES=5000 of each,"
 	@echo "                from POLYSCHED_FUZZ_SEED=0 on"
+	@echo "make exhaustive  the errors of the elementary functions over all float32 numbers, into docs/math.md"
+	@echo "make mutants    faults put into the code by hand, each of which the tests must notice; ARGS='mask' for some"
 	@echo "make bench      against NumPy, Numba and others"
 	@echo "make lint       ruff's rules and format; 'make format' repairs what it can"
 	@echo "make types      mypy --strict, and the stubs of typings/ against the installed llvmlite"
@@ -30,6 +32,12 @@ fuzz: $(VENV)/.installed-test
 	POLYSCHED_FUZZ_CASES=$${POLYSCHED_FUZZ_CASES:-5000} $(BIN)/pytest -s tests/oracle/test_verdicts.py $(ARGS)
 	POLYSCHED_FUZZ_CASES=$${POLYSCHED_FUZZ_CASES:-5000} $(BIN)/pytest -s tests/schedule/test_mutated_text.py $(ARGS)
 	POLYSCHED_FUZZ_CASES=$${POLYSCHED_FUZZ_CASES:-5000} $(BIN)/pytest -s tests/fuzz $(ARGS)
+
+exhaustive: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/exhaustive.py $(ARGS)
+
+mutants: $(VENV)/.installed-test
+	$(BIN)/python -m tests.mutants.run --jobs $(JOBS) $(ARGS)
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/run.py $(ARGS)

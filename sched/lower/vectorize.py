@@ -245,7 +245,8 @@ class _Lanes:
             case Block(body):
                 # Stores in a row go together: what one of them stores may be what the next one of the same lane reads.
                 parts: list[Stmt] = []
-                for simple, row in itertools.groupby(body, lambda inner: isinstance(inner, (Store, Check))):
+                for simple, run in itertools.groupby(body, lambda inner: isinstance(inner, (Store, Check))):
+                    row = tuple(run)
                     parts += self._copies(block(*row)) if simple else map(self.run, row)
                 return block(*parts)
             case For() | If() | Let() | Allocate() if self.loop.var not in self._own(stmt):

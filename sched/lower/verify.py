@@ -147,12 +147,14 @@ class _Verifier:
     def _operation(self, name: str, operands: tuple[Expr, ...], node: Op, stmt: Stmt) -> None:
         self.require(_ARITIES.get(name) == len(operands), f"{name} has {len(operands)} operands", stmt)
         types = [operand.dtype for operand in operands]
-        rule = f"{name} of {', '.join(map(str, types))} gives {node.dtype} in {node}"
         if name in HORIZONTAL:
-            self.require(types[0] == node.dtype, rule, stmt)
+            kept = types[0] == node.dtype
         elif name == "select":
-            self.require(types[0] == BOOL and types[1] == types[2] == node.dtype, rule, stmt)
+            kept = types[0] == BOOL and types[1] == types[2] == node.dtype
         elif name in COMPARISONS or name == "isnan":
-            self.require(node.dtype == BOOL and len(set(types)) == 1, rule, stmt)
+            # Integers of different types are compared as the numbers that they are.
+            kept = node.dtype == BOOL and (len(set(types)) == 1 or all(t.is_int for t in types))
         else:
-            self.require(set(types) == {node.dtype}, rule, stmt)
+            kept = set(types) == {node.dtype}
+        if not kept:
+            self.require(False, f"{name} of {', '.join(map(str, types))} gives {node.dtype} in {node}", stmt)

@@ -11,7 +11,22 @@ import pytest
 import polysched as ps
 from polysched.compute.dtypes import BOOL, DTYPES, INDEX
 from polysched.compute.expr import Const, Expr, Op
-from polysched.lower.ir import Block, Buffer, Check, For, If, Let, Load, LoopKind, Ramp, Stmt, Store, Var, lanes
+from polysched.lower.ir import (
+    Allocate,
+    Block,
+    Buffer,
+    Check,
+    For,
+    If,
+    Let,
+    Load,
+    LoopKind,
+    Ramp,
+    Stmt,
+    Store,
+    Var,
+    lanes,
+)
 from polysched.lower.printing import program_text
 from polysched.lower.promote_accumulators import promote_accumulators
 from polysched.lower.rewrite import simplified
@@ -82,6 +97,22 @@ def test_unroll_counts_from_the_full_tile_where_the_begin_is_a_maximum() -> None
             A[0] = C[0]
         if 1 >= n - 3:
             A[1] = C[1]
+        """,
+    )
+
+
+def test_unroll_repeats_the_last_operands_where_only_registers_are_stored() -> None:
+    i, r = Var("i"), Var("r")
+    tile = Buffer("tile", F32, (number(2),), "register", padded=True)
+    update = Store(tile, (i,), add(Load(tile, (i,)), Load(B, (i, r))))
+    check(
+        Allocate(tile, unroll(loop(r, M, loop(i, smallest(number(2), N), update, "unroll")))),
+        """
+        register tile: float32[2]
+        for r in 0..m:
+            if 0 < min(2, n):
+                tile[0] = tile[0] + B[min(0, n - 1), r]
+                tile[1] = tile[1] + B[min(1, n - 1), r]
         """,
     )
 
@@ -178,6 +209,48 @@ def test_vectorize_makes_masks_of_conditions_and_hulls_of_loops() -> None:
             for k in 0..lanes_max(ramp(0, 4)):
                 if lanes_or((ramp(0, 4) < m) & (k < ramp(0, 4))):
                     A[ramp(0, 4)] = C[k] where (ramp(0, 4) < m) & (k < ramp(0, 4))
+        """,
+    )
+
+
+def test_vectorize_starts_a_loop_at_the_first_lane_that_begins() -> None:
+    i, k = Var("i"), Var("k")
+    check(
+        vectorize(loop(i, 4, loop(k, M, Store(A, (i,), Load(C, (k,))), begin=i), "vectorize")),
+        """
+        for k in lanes_min(ramp(0, 4))..m:
+            if lanes_or(k >= ramp(0, 4)):
+                A[ramp(0, 4)] = C[k] where k >= ramp(0, 4)
+        """,
+    )
+
+
+def test_vectorize_keeps_the_mask_of_a_tail_in_conditions() -> None:
+    i = Var("i")
+    body = If(Op("lt", (i, M), BOOL), Store(A, (i,), Const(1.0, F32)), Store(A, (i,), Const(2.0, F32)))
+    check(
+        vectorize(loop(i, smallest(number(4), N), body, "vectorize")),
+        """
+        if 0 < min(4, n):
+            if lanes_or((ramp(0, 4) < n) & (ramp(0, 4) < m)):
+                A[ramp(0, 4)] = 1.0 where (ramp(0, 4) < n) & (ramp(0, 4) < m)
+            if lanes_or((ramp(0, 4) < n) & ~(ramp(0, 4) < m)):
+                A[ramp(0, 4)] = 2.0 where (ramp(0, 4) < n) & ~(ramp(0, 4) < m)
+        """,
+    )
+
+
+def test_vectorize_leaves_out_the_lanes_beyond_a_tail_one_by_one() -> None:
+    i, at = Var("i"), (number(0),)
+    last = Store(I, at, Op("select", (Op("gt", (Load(C, (i,)), Const(0.0, F32)), BOOL), i, Load(I, at)), INDEX))
+    check(
+        vectorize(loop(i, smallest(number(2), N), last, "vectorize")),
+        """
+        if 0 < min(2, n):
+            if 0 < n:
+                I[0] = select(C[0] > 0.0, 0, I[0])
+            if 1 < n:
+                I[0] = select(C[1] > 0.0, 1, I[0])
         """,
     )
 
@@ -345,11 +418,42 @@ def test_an_accumulator_without_an_init_is_loaded_first() -> None:
     )
 
 
+def test_a_tile_without_an_init_is_loaded_first() -> None:
+    k, r = Var("k"), Var("r")
+    update = loop(k, 4, Store(C, (k,), add(Load(C, (k,)), Load(B, (k, r)))), "vectorize")
+    check(
+        promote_accumulators(loop(r, M, update)),
+        """
+        register C_tile0: float32[4]
+        vectorized for k in 0..4:
+            C_tile0[k] = C[k]
+        for r in 0..m:
+            vectorized for k in 0..4:
+                C_tile0[k] = C_tile0[k] + B[k, r]
+        vectorized for k in 0..4:
+            C[k] = C_tile0[k]
+        """,
+    )
+
+
 def test_threads_share_no_registers() -> None:
     i, r = Var("i"), Var("r")
-    update = Store(C, (i,), add(Load(C, (i,)), Load(B, (i, r))))
-    stmt = loop(r, M, loop(i, 4, update, "parallel"))
-    assert promote_accumulators(stmt) is stmt
+    for index in (i, number(3)):
+        update = Store(C, (index,), add(Load(C, (index,)), Load(B, (i, r))))
+        stmt = loop(r, M, loop(i, 4, update, "parallel"))
+        assert promote_accumulators(stmt) is stmt
+
+
+def test_several_tiles_share_no_registers() -> None:
+    r, k, l = Var("r"), Var("k"), Var("l")
+    elements = [Store(C, (number(c),), add(Load(C, (number(c),)), Load(A, (r,)))) for c in (3, 4)]
+    tiles = [
+        loop(var, begin + 4, Store(C, (var,), add(Load(C, (var,)), Load(B, (var, r)))), "vectorize", begin)
+        for var, begin in ((k, 0), (l, 2))
+    ]
+    for updates in (elements, tiles):
+        stmt = loop(r, N, Block(tuple(updates)))
+        assert promote_accumulators(stmt) is stmt
 
 
 def test_what_a_loop_moves_is_no_accumulator() -> None:

@@ -81,3 +81,14 @@ def test_a_clamped_index_from_data_is_proven(dtype: str) -> None:
         ps.compute((4,), lambda i: table[ps.clamp(at[i], 0, 10)], name="one_too_far")
     with pytest.raises(ps.BoundsError):
         ps.compute((4,), lambda i: table[at[i]], name="bare")
+
+
+def test_a_uint64_may_be_negative_as_an_index() -> None:
+    """What is at least 0 before it becomes an int64 may be -1 after it."""
+    table = ps.placeholder((8,), "float32", name="table")
+    for dtype in ("uint32", "int64"):
+        at = ps.placeholder((4,), dtype, name="at")
+        ps.compute((4,), lambda i, at=at: table[ps.minimum(ps.cast("int64", ps.maximum(at[i], 0)), 7)], name="fits")
+    at = ps.placeholder((4,), "uint64", name="at")
+    with pytest.raises(ps.BoundsError):
+        ps.compute((4,), lambda i: table[ps.minimum(ps.cast("int64", ps.maximum(at[i], 0)), 7)], name="wraps")

@@ -148,6 +148,14 @@ def test_words_about_arrays(add, strided):
     )
 
 
+def test_fortran_order_is_not_taken_for_c_order(strided):
+    rows = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert call(strided, rows, out=np.zeros((2, 3), np.float32, order="F")) == (
+        "C is not C-contiguous: its shape is (2, 3), its strides are (4, 8) bytes"
+    )
+    assert np.array_equal(strided(np.asfortranarray(rows)), rows)
+
+
 def test_words_about_outputs(add):
     a, b, c = arrays()
     c.flags.writeable = False

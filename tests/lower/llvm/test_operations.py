@@ -13,6 +13,7 @@ from polysched.compute.operations import COMPARISONS, OPERATIONS, TRANSCENDENTAL
 from polysched.errors import DefinitionError
 from polysched.lower.ir import HORIZONTAL, For, Load, Stmt, Store, Var
 from polysched.lower.llvm import Note
+from polysched.lower.math.expansion import EXPANDED
 
 LANES = (1, 3, 4, 8, 16, 17)
 EXACT = [operation for operation in OPERATIONS.values() if operation.name not in TRANSCENDENTAL]
@@ -157,16 +158,16 @@ def test_transcendental_functions_are_the_c_library_in_all_lanes(lab: Any, name:
     dtype = DTYPES[name]
     a, b = lab.pairs(dtype)
     values, expected = {}, {}
-    for function in sorted(TRANSCENDENTAL):
+    for function in sorted(TRANSCENDENTAL - EXPANDED):
         arity = OPERATIONS[function].arity
         called = lab.libm(function, dtype, arity)
         rows = zip(*(a, b)[:arity], strict=True)
         with np.errstate(all="ignore"):
             expected[function] = np.array([called(*map(float, row)) for row in rows]).astype(dtype.numpy)
         values[function] = lambda x, y, f=function, n=arity: apply(f, *(x, y)[:n])
-    values["exp of a literal"] = lambda x, y: apply("exp", Const(1.25, x.dtype))
+    values["sin of a literal"] = lambda x, y: apply("sin", Const(1.25, x.dtype))
     for function, result in run_all(lab, [a, b], values, lab.NATIVE, 3).items():
-        if function == "exp of a literal":
+        if function == "sin of a literal":
             assert len(np.unique(result[0])) == 1
         else:
             check_rows(lab, result, expected[function], function)
@@ -252,14 +253,14 @@ def test_notes_say_what_is_done_lane_by_lane(lab: Any) -> None:
     lanes = lab.ramp(0, 8)
     loads = Load(x[1], (lanes,))
     body = [
-        Store(out[1], (lanes,), apply("exp", loads)),
+        Store(out[1], (lanes,), apply("sin", loads)),
         Store(out[1], (lanes,), apply("mod", loads, Const(2.0, loads.dtype))),
         Store(out[1], (Load(at[1], (lanes,)),), Load(x[1], (apply("mul", lanes, 5),))),
         Store(out[1], (lanes,), Cast(apply("floordiv", Load(at[1], (lanes,)), Load(at[1], (lanes,))), loads.dtype)),
-        Store(out[1], (const(0),), apply("exp", Load(x[1], (const(0),)))),
+        Store(out[1], (const(0),), apply("sin", Load(x[1], (const(0),)))),
     ]
     assert lab.emit(body, (x, at, out)).notes == (
-        Note("call", "expf", 8),
+        Note("call", "sinf", 8),
         Note("call", "fmodf", 8),
         Note("gather", "x", 8),
         Note("scatter", "out", 8),

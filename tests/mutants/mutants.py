@@ -1,0 +1,12 @@
+"""Faults made by hand, each of which the tests must notice: see run.py."""
+
+from __future__ import annotations
+
+from .faults.compute import IN_COMPUTE
+from .faults.llvm import IN_LLVM
+from .faults.lower import IN_LOWER
+from .faults.polyhedral import IN_POLYHEDRAL
+from .faults.schedule import IN_SCHEDULE
+from .faults.target import IN_TARGET
+
+MUTANTS = (*IN_COMPUTE, *IN_POLYHEDRAL, *IN_SCHEDULE, *IN_LOWER, *IN_LLVM, *IN_TARGET)
