@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..errors import DefinitionError
-from .dtypes import BOOL, INDEX, dtype, resolve
+from .dtypes import BOOL, DTYPES, INDEX, dtype, resolve
 from .expr import Cast, Const, Expr, Op
 from .operations import apply, as_expr, convert, promotion_keys
 
@@ -114,13 +115,39 @@ def isnan(x: Any) -> Expr:
 
 
 def exp(x: Any) -> Expr:
-    """e to the power x. A scalar library call a lane: vector loops say so in a warning."""
+    """e to the power x.
+
+    Cody and Waite's reduction by ln 2, and a polynomial of degree 6 (float32) or 12. Largest error
+    0.81 ulp in float32 (all inputs), 0.60 ulp in float64 (sampled).
+    """
     return apply("exp", x)
 
 
+def exp2(x: Any) -> Expr:
+    """2 to the power x.
+
+    The exact difference to the nearest integer, and a polynomial of degree 7 (float32) or 13. Largest error
+    0.77 ulp in float32 (all inputs), 0.64 ulp in float64 (sampled).
+    """
+    return apply("exp2", x)
+
+
 def log(x: Any) -> Expr:
-    """The natural logarithm. A scalar library call a lane: vector loops say so in a warning."""
+    """The natural logarithm.
+
+    Reduced to sqrt(1/2) to sqrt(2), then an odd polynomial in f / (2 + f) of degree 9 (float32) or 15.
+    Largest error 0.83 ulp in float32 (all inputs), 0.74 ulp in float64 (sampled).
+    """
     return apply("log", x)
+
+
+def log2(x: Any) -> Expr:
+    """The logarithm to the base 2.
+
+    As log, times 1 / ln 2, both in two parts. Largest error 0.85 ulp in float32 (all inputs), 0.69 ulp in float64
+    (sampled).
+    """
+    return apply("log2", x)
 
 
 def sin(x: Any) -> Expr:
@@ -134,8 +161,54 @@ def cos(x: Any) -> Expr:
 
 
 def tanh(x: Any) -> Expr:
-    """The hyperbolic tangent. A scalar library call a lane: vector loops say so in a warning."""
+    """The hyperbolic tangent.
+
+    A polynomial in x ** 2 below 0.625, above it 1 - 2 / (exp(2 |x|) + 1). Largest error 1.35 ulp in float32 and 1.21
+    ulp in float64 (sampled).
+    """
     return apply("tanh", x)
+
+
+def sigmoid(x: Any) -> Expr:
+    """The logistic function 1 / (1 + exp(-x)), without overflow for any x.
+
+    A quotient with exp(-|x|), to which its remainder is added, with what the sum in the denominator lost.
+    Largest error 1.50 ulp in float32 and 1.20 ulp in float64 (sampled).
+    """
+    expr = as_expr(x)
+    types = resolve("exp", promotion_keys((expr,)))
+    assert types is not None, "NumPy's exp takes every type"
+    given, wide = types[0], DTYPES["float32"] if types[0].bits == 16 else types[0]
+    expr = convert(convert(expr, given), wide)
+    one, half = Const(1.0, wide), Const(0.5, wide)
+    falling = exp(-abs(expr))
+    top = select(expr < 0, falling, one)
+    bottom = falling + one
+    lost = (one - bottom) + falling
+    ratio = top / bottom
+    remainder = (top - ratio * bottom) - ratio * lost
+    return convert(ratio + remainder * (one - falling * half), given)
+
+
+def silu(x: Any) -> Expr:
+    """x * sigmoid(x)."""
+    return apply("mul", x, sigmoid(x))
+
+
+def gelu(x: Any) -> Expr:
+    """x times the normal distribution at x, in the form 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x ** 3))).
+
+    As x * sigmoid(2 u), which is the same and does not cancel. Where x is far below 0 the result is as good as the
+    exponent u, whose rounding counts |2 u| times: in float32 3 ulp above -1, 202 ulp at -10 (sampled).
+    """
+    expr = as_expr(x)
+    outer = 2 * math.sqrt(2 / math.pi)
+    return expr * sigmoid(expr * (outer + expr * expr * (outer * 0.044715)))
+
+
+def relu(x: Any) -> Expr:
+    """The larger of x and 0; NaN if x is NaN."""
+    return apply("max", x, 0)
 
 
 def pow(x: Any, y: Any) -> Expr:

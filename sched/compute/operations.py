@@ -58,18 +58,21 @@ OPERATIONS: dict[str, Operation] = {
         Operation("trunc", "trunc", 1),
         Operation("isnan", "isnan", 1),
         Operation("exp", "exp", 1),
+        Operation("exp2", "exp2", 1),
         Operation("log", "log", 1),
+        Operation("log2", "log2", 1),
         Operation("sin", "sin", 1),
         Operation("cos", "cos", 1),
         Operation("tanh", "tanh", 1),
     )
 }
 COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
-TRANSCENDENTAL = frozenset({"exp", "log", "sin", "cos", "tanh", "pow"})
+TRANSCENDENTAL = frozenset({"exp", "exp2", "log", "log2", "sin", "cos", "tanh", "pow"})
 # Operations that no ufunc stands for; `apply` does not make them:
 #   select(condition, a, b)   both sides of one type; the condition guards what each side reads
 #   checked(x, low, high)     x, which must satisfy low <= x < high at run time
 #   fma(a, b, c)              a * b + c rounded once (two operations where the target has no fma)
+#   reinterpret(x)            the bits of x at another type of the same size
 
 _UINT64 = DTYPES["uint64"]
 

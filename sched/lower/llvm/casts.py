@@ -31,6 +31,12 @@ def cast(e: Emitter, value: Value, to: DType) -> Value:
     return Value(text, to, value.lanes)
 
 
+def reinterpret(e: Emitter, value: Value, to: DType) -> Value:
+    """The bits of `value` at a type of the same size; no float16, which is an integer already."""
+    result = vector(ELEMENTS[to.name], value.lanes)
+    return Value(e.fn.pure(f"bitcast {value.type} {value.text} to {result}"), to, value.lanes)
+
+
 def to_bool(e: Emitter, value: Value) -> Value:
     """value != 0; NaN is true."""
     if value.dtype == FLOAT16:

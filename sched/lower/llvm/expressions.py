@@ -8,8 +8,9 @@ from ...compute.dtypes import BOOL, INDEX
 from ...compute.expr import Cast, Const, Expr, Op, Scalar, Size
 from ...compute.operations import COMPARISONS, TRANSCENDENTAL
 from ..ir import HORIZONTAL, Buffer, Load, Ramp, Var
+from ..math.expansion import EXPANDED, Expansion, expansion
 from . import floats, halves, horizontal, integers, lane_index, memory
-from .casts import cast
+from .casts import cast, reinterpret
 from .comparisons import compare, integer_predicate
 from .emitter import Emitter
 from .lane_index import LaneIndex, Operand
@@ -115,6 +116,8 @@ def _operation(e: Emitter, expr: Op) -> Value:
         if compared is not None:
             return compared
     operands = tuple(map(value_of, repeat(e), expr.operands))
+    if name == "reinterpret":
+        return reinterpret(e, operands[0], expr.dtype)
     if name in HORIZONTAL:
         return horizontal.combine(e, name, operands[0])
     known = operands[-1].constant
@@ -160,10 +163,22 @@ def _on_floats(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
             return e.test("uno", first, first.lit(0.0))
         case "floordiv" | "mod":
             return floats.divide(e, name, *operands)
+        case _ if name in EXPANDED:
+            return _expanded(e, expansion(name, first.dtype.name), first)
         case _ if name in TRANSCENDENTAL:
             return floats.library_call(e, name, operands)
         case _:
             raise AssertionError(f"{name} is not defined on {first.dtype}")
+
+
+def _expanded(e: Emitter, function: Expansion, argument: Value) -> Value:
+    """An elementary function of a value. What is remembered of its nodes is forgotten: they stand for one argument."""
+    outer, e.memo = e.memo, {}
+    e.variables[function.argument] = argument
+    result = value_of(e, function.value)
+    e.memo = outer
+    del e.variables[function.argument]
+    return result
 
 
 def _on_integers(e: Emitter, name: str, operands: tuple[Value, ...], known: int | None) -> Value:

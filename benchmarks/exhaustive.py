@@ -1,0 +1,105 @@
+"""The errors of the elementary functions over all float32 numbers: python benchmarks/exhaustive.py [function ...]
+
+Each function is compared with the same of NumPy in float64, whose own error of some 2 ** -52 shows in no digit given.
+Special values (NaN, infinities, zeros with their signs) must be the same. The table goes into docs/math.md.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import polysched as ps
+
+Array = np.ndarray[Any, Any]
+CHUNK = 1 << 22
+CHUNKS = (1 << 32) // CHUNK
+THREADS = 2
+TABLE = Path(__file__).resolve().parents[1] / "docs" / "math.md"
+BEGIN, END = "<!-- exhaustive -->\n", "<!-- end -->\n"
+
+
+def sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+FUNCTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Array], Array]]] = {
+    "exp": (ps.exp, np.exp),
+    "exp2": (ps.exp2, np.exp2),
+    "log": (ps.log, np.log),
+    "log2": (ps.log2, np.log2),
+    "tanh": (ps.tanh, np.tanh),
+    "sigmoid": (ps.sigmoid, sigmoid),
+}
+
+
+def kernel(function: Callable[[Any], Any], dtype: str = "float32") -> ps.Kernel:
+    """The function of a whole array, in vectors."""
+    n = ps.size_var("n")
+    x = ps.placeholder((n,), dtype, name="x")
+    y = ps.compute((n,), lambda i: function(x[i]), name="y")
+    schedule = ps.Schedule(y)
+    schedule[y].split("i", 16)
+    schedule[y].vectorize("i_i")
+    return ps.build(schedule)
+
+
+def errors(found: Array, exact: Array) -> Array:
+    """How far float32 numbers are from float64 ones, in units in the last place of the latter; infinite where they
+    differ in being NaN, infinite or zero with a sign."""
+    with np.errstate(all="ignore"):
+        power = (exact.view(np.uint64) & np.uint64(0x7FF << 52)).view(np.float64)
+        unit = np.maximum(power * 2.0**-23, 2.0**-149)
+        rounded = exact.astype(np.float32)
+        error = np.abs(found.astype(np.float64) - exact) / unit
+    special = ~np.isfinite(rounded) | (exact == 0)
+    if special.any():
+        alike = (rounded == found) & (np.signbit(rounded) == np.signbit(found)) | (np.isnan(rounded) & np.isnan(found))
+        error[special] = np.where(alike[special], 0.0, np.inf)
+    return error
+
+
+def measure(name: str) -> tuple[float, float, float, float]:
+    """The largest error, where it is, the mean error, and the seconds taken."""
+    function, reference = FUNCTIONS[name]
+    run = kernel(function)
+
+    def chunk(number: int) -> tuple[float, float, float]:
+        x = np.arange(number * CHUNK, (number + 1) * CHUNK, dtype=np.int64).astype(np.uint32).view(np.float32)
+        with np.errstate(all="ignore"):
+            exact = reference(x.astype(np.float64))
+        error = errors(run(x), exact)
+        worst = int(error.argmax())
+        return float(error[worst]), float(x[worst]), float(error.sum())
+
+    began, worst, total = time.perf_counter(), (0.0, 0.0), 0.0
+    with ThreadPoolExecutor(THREADS) as pool:
+        for done, (error, where, summed) in enumerate(pool.map(chunk, range(CHUNKS)), 1):
+            worst, total = max(worst, (error, where)), total + summed
+            if done % 32 == 0:
+                print(f"\r{name:8} {100 * done / CHUNKS:5.1f} %  largest {worst[0]:.4f} ulp", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    return worst[0], worst[1], total / (1 << 32), time.perf_counter() - began
+
+
+def main(names: list[str]) -> None:
+    text = TABLE.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    old, after = rest.split(END)
+    rows = {line.split("|")[1].strip(): line for line in old.splitlines()[2:]}
+    for name in names or FUNCTIONS:
+        error, where, _, _ = measure(name)
+        rows[name] = f"| {name} | {error:.4f} | `{where!r}` |"
+        ordered = "\n".join(rows[known] for known in FUNCTIONS if known in rows)
+        table = f"| function | largest error, ulp | at |\n|---|---|---|\n{ordered}\n"
+        TABLE.write_text(before + BEGIN + table + END + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

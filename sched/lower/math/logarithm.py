@@ -1,0 +1,74 @@
+"""log and log2: x = 2 ** k m with m between sqrt(1/2) and sqrt(2), and a polynomial in s = f / (2 + f) of f = m - 1.
+
+log(1 + f) = f - (f ** 2 / 2 - s (f ** 2 / 2 + R(s ** 2))): the first term is exact and the rest small
+(fdlibm; Tang, Table-driven implementation of the logarithm function, 1990; Muller, Elementary Functions). Special
+values replace the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, nan
+
+from ...compute.expr import Cast, Expr
+from ...compute.operations import apply
+from .coefficients import LN2, LOG, LOG2E
+from .parts import FORMATS, Format, fma, polynomial, select
+
+_SQRT_HALF = {"float32": 0x3F3504F3, "float64": 0x3FE6A09E667F3BCD}
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """x = 2 ** k (1 + f); `half` is f ** 2 / 2 and `rest` is s (half + R)."""
+
+    k: Expr
+    f: Expr
+    half: Expr
+    rest: Expr
+
+
+def log(x: Expr) -> Expr:
+    """k ln 2 + log(1 + f), from the smallest to the largest term."""
+    form = FORMATS[x.dtype.name]
+    high, low = LN2[x.dtype.name]
+    parts = _parts(form, x)
+    small = parts.half - fma(parts.k, form.const(low), parts.rest)
+    return _special(form, x, fma(parts.k, form.const(high), parts.f - small))
+
+
+def log2(x: Expr) -> Expr:
+    """k + log(1 + f) / ln 2, with log(1 + f) and 1 / ln 2 in two parts whose product of first parts is exact."""
+    form = FORMATS[x.dtype.name]
+    high, low = LOG2E[x.dtype.name]
+    parts = _parts(form, x)
+    upper_bits = form.int(-1 << (form.fraction // 2 + 2))
+    first = form.float(form.bits(parts.f - parts.half) & upper_bits)
+    second = ((parts.f - first) - parts.half) + parts.rest
+    product = first * form.const(high)
+    rest = fma(second + first, form.const(low), second * form.const(high))
+    total = parts.k + product
+    return _special(form, x, total + (rest + ((parts.k - total) + product)))
+
+
+def _parts(form: Format, x: Expr) -> _Parts:
+    name = x.dtype.name
+    tiny = x < form.const(2.0 ** (1 - form.bias))
+    normal = select(tiny, x * form.const(2.0 ** (form.fraction + 1)), x)
+    offset = form.bits(normal) - form.int(_SQRT_HALF[name])
+    exponent = offset >> form.int(form.fraction)
+    mantissa = (offset & form.int((1 << form.fraction) - 1)) + form.int(_SQRT_HALF[name])
+    extra = select(tiny, form.const(-1.0 - form.fraction), form.const(0.0))
+    f = form.float(mantissa) - form.const(1.0)
+    s = f / (f + form.const(2.0))
+    z = s * s
+    half = f * form.const(0.5) * f
+    rest = s * fma(z, polynomial(z, LOG[name]), half)
+    return _Parts(Cast(exponent, x.dtype) + extra, f, half, rest)
+
+
+def _special(form: Format, x: Expr, value: Expr) -> Expr:
+    """What NumPy gives: NaN for negative numbers, infinities for zeros and infinity."""
+    value = select(x < form.const(inf), value, x)
+    value = select(x < form.const(0.0), form.const(nan), value)
+    return select(apply("eq", x, form.const(0.0)), form.const(-inf), value)

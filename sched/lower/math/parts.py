@@ -1,0 +1,89 @@
+"""What the functions are made of: formats, bits, polynomials, and powers of two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...compute.dtypes import DTYPES, DType
+from ...compute.expr import Const, Expr, Op
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A binary floating-point type: the bits of its fraction, its exponent's bias, and the integer of its size."""
+
+    dtype: DType
+    fraction: int
+    bias: int
+    integer: DType
+
+    @property
+    def to_integer(self) -> float:
+        """Added to a number below 2 ** (fraction - 2), it rounds that to the nearest integer, which is left in the
+        low bits of the sum."""
+        return 1.5 * 2.0**self.fraction
+
+    def const(self, value: float) -> Const:
+        return Const(value, self.dtype)
+
+    def int(self, value: int) -> Const:
+        return Const(value, self.integer)
+
+    def bits(self, value: Expr) -> Expr:
+        """The bits of a float as an integer."""
+        return Op("reinterpret", (value,), self.integer)
+
+    def float(self, bits: Expr) -> Expr:
+        """The float that has these bits."""
+        return Op("reinterpret", (bits,), self.dtype)
+
+    def power_of_two(self, exponent: Expr) -> Expr:
+        """2 ** exponent for an integer that is the exponent of a normal number."""
+        return self.float((exponent + self.int(self.bias)) << self.int(self.fraction))
+
+    def scaled(self, value: Expr, exponent: Expr) -> Expr:
+        """value * 2 ** exponent, rounded once: in two steps, because 2 ** exponent itself may be no normal number."""
+        half = exponent >> self.int(1)
+        return value * self.power_of_two(half) * self.power_of_two(exponent - half)
+
+    def magnitude(self, x: Expr) -> Expr:
+        """x without its sign bit."""
+        return self.float(self.bits(x) & self.int((1 << (self.integer.bits - 1)) - 1))
+
+    def with_sign_of(self, magnitude: Expr, x: Expr) -> Expr:
+        """A number that is not negative, with the sign bit of x."""
+        sign = self.bits(x) & self.int(-1 << (self.integer.bits - 1))
+        return self.float(self.bits(magnitude) | sign)
+
+
+FORMATS = {
+    "float32": Format(DTYPES["float32"], 23, 127, DTYPES["int32"]),
+    "float64": Format(DTYPES["float64"], 52, 1023, DTYPES["int64"]),
+}
+
+
+def fma(a: Expr, b: Expr, c: Expr) -> Expr:
+    """a * b + c, rounded once where the target can."""
+    return Op("fma", (a, b, c), a.dtype)
+
+
+def select(condition: Expr, yes: Expr, no: Expr) -> Expr:
+    return Op("select", (condition, yes, no), yes.dtype)
+
+
+def at_most(x: Expr, limit: Const) -> Expr:
+    """The smaller of the two; NaN stays."""
+    return select(x > limit, limit, x)
+
+
+def at_least(x: Expr, limit: Const) -> Expr:
+    """The larger of the two; NaN stays."""
+    return select(x < limit, limit, x)
+
+
+def polynomial(x: Expr, coefficients: tuple[float, ...]) -> Expr:
+    """Horner's scheme, the coefficient of the lowest power first."""
+    value: Expr = Const(coefficients[-1], x.dtype)
+    for coefficient in reversed(coefficients[:-1]):
+        value = fma(value, x, Const(coefficient, x.dtype))
+    return value
