@@ -96,7 +96,7 @@ class Expr:
     def __eq__(self, other: object) -> Expr:  # type: ignore[override]  # builds a node, as NumPy's arrays do
         return _apply("eq", self, other)
 
-    def __ne__(self, other: object) -> Expr:  # type: ignore[override]
+    def __ne__(self, other: object) -> Expr:  # type: ignore[override]  # likewise
         return _apply("ne", self, other)
 
     __hash__ = object.__hash__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ..compute.reductions import REDUCTIONS
 from ..errors import TargetError
 from ..lower.llvm.emitter import Note
 from ..lower.pipeline import Lowered, lower
@@ -47,7 +48,7 @@ def build(schedule: Schedule, target: Any = "native", *, name: str | None = None
         machine,
         sources=_sources(lowered, schedule),
         timings=lowered.timings,
-        warnings=tuple(_warnings(lowered)),
+        warnings=(*_warnings(lowered), *_lane_by_lane(schedule)),
         rounding=rounding(schedule.program),
     )
 
@@ -77,6 +78,19 @@ def rounding(program: Program) -> str:
 def _warnings(lowered: Lowered) -> list[str]:
     """What a user would otherwise find out by measuring, numbered by kind."""
     return [_note(note) for note in lowered.emitted.notes]
+
+
+def _lane_by_lane(schedule: Schedule) -> list[str]:
+    """Vector loops that have no vector form: around another one, or over the candidates of an argmin or argmax."""
+    found = []
+    for nest in schedule.state.nests.values():
+        vectors = [loop for loop in nest.loops if loop.kind == "vectorize"]
+        reduce = nest.stage.equations[0].reduce
+        chooses = reduce is not None and REDUCTIONS[reduce.name].combine is None
+        for place, loop in enumerate(vectors):
+            if place < len(vectors) - 1 or (chooses and nest.is_reduction(loop)):
+                found.append(f"P005: loop {loop.name} of {nest.stage.name} has no vector form and runs lane by lane")
+    return found
 
 
 def _note(note: Note) -> str:
