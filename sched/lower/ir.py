@@ -20,8 +20,8 @@ LoopKind = Literal["serial", "parallel", "vectorize", "unroll"]
 class Buffer:
     """Storage for elements of one type, addressed by one index a dimension.
 
-    scope   "argument": passed in; "heap": allocated for the call, 64-byte aligned; "register": of constant size,
-            private to its `Allocate`, kept in registers when its indices are constants.
+    scope   "argument": passed in; "heap": allocated for the call, 64-byte aligned; "stack": of constant size, private
+            to its `Allocate`; "register": such a one that is kept in registers when its indices are constants.
     A single index on a row-major buffer of several dimensions is a position in row-major order.
     strides in elements, one a dimension, or None for row-major.
     padded  a register buffer whose elements outside of the loops around its accesses may hold anything: all those loops
@@ -31,7 +31,7 @@ class Buffer:
     name: str
     dtype: DType
     shape: tuple[Expr, ...]
-    scope: Literal["argument", "heap", "register"]
+    scope: Literal["argument", "heap", "stack", "register"]
     strides: tuple[Expr, ...] | None = None
     padded: bool = False
 

@@ -11,7 +11,7 @@ from ..compute.simplify import difference, simplify
 from ..polyhedral.isl import AstExpr, AstNode, identifier_of, integer_of, mark_of, node_kind, operands_of, operation_of
 from ..polyhedral.schedule_tree import Extended, Nest
 from ..polyhedral.tree import Fused, LoopNode, Tree
-from .ir import Block, For, If, Let, LoopKind, Stmt, Var
+from .ir import Allocate, Block, For, If, Let, LoopKind, Stmt, Var
 from .statements import StatementLowering
 from .tiles import is_tile, most_iterations
 
@@ -28,15 +28,23 @@ _TRUTH = frozenset({"and", "or", "eq", "le", "lt", "ge", "gt"})
 class _Scope:
     """Values of isl's iterators, and of the virtual axes that are resolved here.
 
-    `guards` are pairs of a value and an expression of a statement's axes that must be equal where it runs.
+    `counters` are the values of loops, by whose they are and what they are called. `guards` are pairs of a value and an
+    expression of a statement's axes that must be equal where it runs.
     """
 
     iterators: dict[str, Expr] = field(default_factory=dict)
+    counters: dict[tuple[int, str], Expr] = field(default_factory=dict)
     positions: dict[Axis, Expr] = field(default_factory=dict)
     guards: list[tuple[Expr, Expr]] = field(default_factory=list)
 
+    def count(self, loop: LoopNode, iterator: str, value: Expr) -> None:
+        """Note the value of isl's iterator of a loop."""
+        self.iterators[iterator] = value
+        if loop.stage is not None:
+            self.counters[loop.stage.uid, loop.name] = value
+
     def inner(self) -> _Scope:
-        return _Scope(dict(self.iterators), dict(self.positions), list(self.guards))
+        return _Scope(dict(self.iterators), dict(self.counters), dict(self.positions), list(self.guards))
 
 
 class LoopBuilder:
@@ -56,7 +64,8 @@ class LoopBuilder:
             case "mark" | "user" as kind:
                 if loop is not None and loop.kind == "component":
                     return self._fixed(node, loop, scope)
-                return self._marked(node, scope) if kind == "mark" else self._leaf(node, scope)
+                inside = self._marked(node, scope) if kind == "mark" else self._leaf(node, scope)
+                return self._with_memory(loop, inside)
             case "block":
                 children = node.block_get_children()
                 return Block(tuple(self._node(children.get_at(k), loop, scope) for k in range(children.n_ast_node())))
@@ -145,21 +154,27 @@ class LoopBuilder:
         if loop.kind == "component":
             return self._component(node, loop, begin, scope)
         if node.for_is_degenerate():
-            inner.iterators[name] = begin
-            return self._node(body, None, inner)
+            inner.count(loop, name, begin)
+            return self._with_memory(loop, self._node(body, None, inner))
         var, step = Var(loop.name), _step(node)
         end = self._end(node, scope)
         if step == 1:
-            inner.iterators[name] = var
+            inner.count(loop, name, var)
         else:
-            inner.iterators[name] = simplify(begin + var * step)
+            inner.count(loop, name, simplify(begin + var * step))
             begin, end = Const(0, INDEX), simplify((end - begin + (step - 1)) // step)
-        loop_body = self._node(body, None, inner)
+        loop_body = self._with_memory(loop, self._node(body, None, inner))
         made = For(var, begin, end, loop_body, _kind(loop))
         if is_tile(made) and most_iterations(made) is None:
             assert loop.most is not None, f"{loop.name} has at most a literal number of iterations"
             made = replace(made, end=Op("min", (simplify(begin + loop.most), end), INDEX))
         return made
+
+    def _with_memory(self, loop: LoopNode | None, body: Stmt) -> Stmt:
+        """The body of a loop with the buffers that each iteration has for itself."""
+        for buffer in self.statements.private(loop.stores) if loop is not None else ():
+            body = Allocate(buffer, body)
+        return body
 
     def _end(self, node: AstNode, scope: _Scope) -> Expr:
         condition = node.for_get_cond()
@@ -196,7 +211,7 @@ class LoopBuilder:
         called, *arguments = operands_of(node.user_get_expr())
         extended = self._called(called)
         at = {axis: self._expr(value, scope) for axis, value in zip(extended.axes, arguments, strict=True)}
-        stmt = self.statements.lower(extended.statement, at)
+        stmt = self.statements.lower(extended.statement, at, scope.counters)
         for value, component in scope.guards:
             own = simplify(substitute(component, at))
             stmt = stmt if difference(value, own) == 0 else If(_same(value, own), stmt)

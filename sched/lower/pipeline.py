@@ -12,6 +12,7 @@ from ..polyhedral.tree import Tree
 from ..target.machine import Target
 from .abi import ArrayParameter, ScalarParameter, Signature
 from .flatten_positions import flatten_positions
+from .hoist_allocations import hoist_allocations
 from .ir import Allocate, LoopProgram, Stmt
 from .llvm import EmittedKernel, emit_kernel
 from .loops import LoopBuilder
@@ -19,7 +20,7 @@ from .promote_accumulators import promote_accumulators
 from .rewrite import simplified
 from .separate_full_tiles import separate_full_tiles
 from .split_vectors import split_vectors
-from .statements import StatementLowering, argument_tensors, intermediate_tensors
+from .statements import StatementLowering, argument_tensors, intermediate_shapes
 from .unroll import unroll
 from .vectorize import vectorize
 from .verify import verify
@@ -42,6 +43,7 @@ class Lowered:
 def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
     """The passes over loop IR, in order."""
     return (
+        ("hoist_allocations", hoist_allocations),
         ("promote_accumulators", promote_accumulators),
         ("separate_full_tiles", separate_full_tiles),
         ("vectorize", vectorize),
@@ -102,6 +104,6 @@ def make_signature(program: Program, statements: StatementLowering) -> Signature
         positional,
         tuple(arrays[output.uid] for output in program.outputs),
         program.sizes,
-        tuple((tensor.name, tensor.shape) for tensor in intermediate_tensors(program)),
+        intermediate_shapes(program),
         tuple(statements.checks),
     )

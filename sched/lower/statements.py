@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 
-from ..compute.dtypes import BOOL, INDEX
+from ..compute.dtypes import BOOL, INDEX, DType
 from ..compute.expr import Axis, Const, Expr, Op, Read, rebuild, substitute, walk
 from ..compute.operations import apply, convert
 from ..compute.reductions import REDUCTIONS
@@ -14,6 +15,10 @@ from ..polyhedral.bounds import outside
 from ..polyhedral.program import Program, Statement
 from .ir import Block, Buffer, Check, Load, RuntimeCheck, Stmt, Store, Var
 from .rewrite import both
+
+Counters = Mapping[tuple[int, str], Expr]  # of loops, by the uid of the stage whose they are and their names
+
+_STACK_BYTES = 1 << 18  # of all buffers on the stack together
 
 
 class StatementLowering:
@@ -26,6 +31,7 @@ class StatementLowering:
         self._buffers: dict[int, Buffer] = {}
         self._state: dict[int, Buffer] = {}
         self._safe: dict[int, bool] = {}
+        self._stack = _STACK_BYTES
         for tensor in argument_tensors(program):
             self._buffers[tensor.uid] = _argument(tensor)
 
@@ -35,28 +41,52 @@ class StatementLowering:
         return tuple(self._buffers[tensor.uid] for tensor in argument_tensors(self.program))
 
     def buffer(self, tensor: Tensor) -> Buffer:
-        """Where a tensor is stored; intermediate ones on the heap."""
+        """Where a tensor is stored, if it is no argument: on the heap, or on the stack in loops of other stages."""
         if tensor.uid not in self._buffers:
-            self._buffers[tensor.uid] = self._on_heap(Buffer(tensor.name, tensor.dtype, tensor.shape, "heap"))
+            self._buffers[tensor.uid] = self._made(tensor, tensor.name, tensor.dtype)
         return self._buffers[tensor.uid]
 
-    def _on_heap(self, buffer: Buffer) -> Buffer:
-        self.heap.append(buffer)
-        return buffer
-
-    def state(self, statement: Statement) -> Buffer:
+    def state(self, tensor: Tensor, dtype: DType) -> Buffer:
         """The values that go with the indices of an argmin or argmax."""
-        stage, reduce = statement.stage, statement.reduce
-        assert reduce is not None
-        if stage.uid not in self._state:
-            name = f"{stage.name}_value"
-            self._state[stage.uid] = self._on_heap(Buffer(name, reduce.operand.dtype, stage.shape, "heap"))
-        return self._state[stage.uid]
+        if tensor.uid not in self._state:
+            self._state[tensor.uid] = self._made(tensor, f"{tensor.name}_value", dtype)
+        return self._state[tensor.uid]
 
-    def lower(self, statement: Statement, at: Mapping[Axis, Expr]) -> Stmt:
-        """The statement at an instance whose axes have these values."""
-        value = _Value(self, statement, dict(at))
-        indices = tuple(value.index(index) for index in statement.indices)
+    def private(self, tensors: tuple[Tensor, ...]) -> list[Buffer]:
+        """The buffers of stages of which each iteration of some loop has its own elements."""
+        uids = [tensor.uid for tensor in tensors]
+        return [buffers[uid] for uid in uids for buffers in (self._buffers, self._state) if uid in buffers]
+
+    def _made(self, tensor: Tensor, name: str, dtype: DType) -> Buffer:
+        placement = self.program.placements[tensor.uid]
+        shape = placement.stored.shape
+        if not placement.kept:
+            self.heap.append(Buffer(name, dtype, shape, "heap"))
+            return self.heap[-1]
+        size = prod(extent.value if isinstance(extent, Const) else _STACK_BYTES for extent in shape) * dtype.bytes
+        fits = size <= self._stack
+        self._stack -= int(size) if fits else 0
+        return Buffer(name, dtype, shape, "stack" if fits else "heap")
+
+    def cell(self, tensor: Tensor, kept: Mapping[Axis, Expr], indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        """Where an element is in its tensor's buffer; `kept` are the values of the prefix that tells elements apart."""
+        placement = self.program.placements.get(tensor.uid)
+        if placement is None or not placement.around.loops:
+            return indices
+        origins = (substitute(origin, dict(kept)) for origin in placement.stored.origin)
+        return tuple(simplify(index - origin) for index, origin in zip(indices, origins, strict=True))
+
+    def kept(self, tensor: Tensor, reader: Statement) -> dict[Axis, Expr]:
+        """The kept prefix of a tensor's elements in terms of the axes of a statement that reads it, or writes it."""
+        placement = self.program.placements.get(tensor.uid)
+        if placement is None or tensor is reader.stage:
+            return {}
+        return dict(zip(placement.kept, placement.around.counters.get(reader.stage.uid, ()), strict=False))
+
+    def lower(self, statement: Statement, at: Mapping[Axis, Expr], counters: Counters) -> Stmt:
+        """The statement at an instance whose axes have these values, in loops with these counters."""
+        value = _Value(self, statement, dict(at), counters)
+        indices = value.cell(statement.stage, tuple(value.index(index) for index in statement.indices))
         buffer = self.buffer(statement.stage)
         reduce = statement.reduce
         if reduce is not None and REDUCTIONS[reduce.name].combine is None:
@@ -73,8 +103,9 @@ class StatementLowering:
 
         Ties go to the smaller index, so that the order of updates does not matter; -1 stands for no index yet.
         """
-        state, reduce = self.state(statement), statement.reduce
+        reduce = statement.reduce
         assert reduce is not None
+        state = self.state(statement.stage, reduce.operand.dtype)
         operand = value.lower(statement.value, None)
         if statement.kind == "init":
             return Store(buffer, indices, Const(-1, INDEX)), Store(state, indices, operand)
@@ -93,9 +124,12 @@ class StatementLowering:
     def is_safe(self, read: Read, statement: Statement) -> bool:
         """Whether a read is in bounds at every instance of its statement, also where a guard does not need it."""
         if id(read) not in self._safe:
-            frame, domain = statement.frame, statement.domain
+            placement = self.program.placements.get(read.tensor.uid)
+            shape = read.tensor.shape if placement is None else placement.stored.shape
+            cell = self.cell(read.tensor, self.kept(read.tensor, statement), read.indices)
             self._safe[id(read)] = all(
-                outside(read, dimension, frame, domain).is_empty() for dimension in range(len(read.indices))
+                outside(index, extent, statement.frame, statement.domain).is_empty()
+                for index, extent in zip(cell, shape, strict=True)
             )
         return self._safe[id(read)]
 
@@ -103,14 +137,28 @@ class StatementLowering:
 class _Value:
     """Lowers the expressions of one instance, collecting its run-time checks."""
 
-    def __init__(self, lowering: StatementLowering, statement: Statement, at: dict[Axis, Expr]) -> None:
-        self.lowering, self.statement, self.at = lowering, statement, at
+    def __init__(
+        self, lowering: StatementLowering, statement: Statement, at: dict[Axis, Expr], counters: Counters
+    ) -> None:
+        self.lowering, self.statement, self.at, self.counters = lowering, statement, at, counters
         self.checks: list[Check] = []
         self._lowered: dict[tuple[int, int], tuple[Expr | None, Expr]] = {}
         self._inside: dict[tuple[int, int], tuple[Expr | None, Expr]] = {}
 
     def index(self, expr: Expr) -> Expr:
         return simplify(substitute(expr, self.at))
+
+    def cell(self, tensor: Tensor, indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        """Where an element that this instance reads or writes is stored."""
+        placement = self.lowering.program.placements.get(tensor.uid)
+        if placement is None or not placement.kept:
+            return self.lowering.cell(tensor, {}, indices)
+        written = self.lowering.kept(tensor, self.statement)
+        here = {
+            axis: self.counters[loop] if loop in self.counters else self.index(written.get(axis, axis))
+            for axis, loop in zip(placement.kept, placement.around.loops, strict=False)
+        }
+        return self.lowering.cell(tensor, here, indices)
 
     def lower(self, expr: Expr, mask: Expr | None) -> Expr:
         """`expr` at this instance; `mask` is the condition of the selects around it, if they guard it.
@@ -152,7 +200,7 @@ class _Value:
                 if isinstance(node, Op) and node.name == "checked":
                     guard = both(guard, self._check(read, dimension, node, mask))
             indices.append(simplify(_as_index(self.lower(index, mask))))
-        return Load(self.lowering.buffer(read.tensor), tuple(indices), guard)
+        return Load(self.lowering.buffer(read.tensor), self.cell(read.tensor, tuple(indices)), guard)
 
     def _check(self, read: Read, dimension: int, index: Op, mask: Expr | None) -> Expr:
         """The condition that an index which is checked at run time is inside: a failing one is reported and its element
@@ -186,10 +234,11 @@ def argument_tensors(program: Program) -> tuple[Tensor, ...]:
     return (*listed, *(output for output in program.outputs if not any(output is tensor for tensor in listed)))
 
 
-def intermediate_tensors(program: Program) -> tuple[Tensor, ...]:
-    """The tensors that the kernel allocates."""
+def intermediate_shapes(program: Program) -> tuple[tuple[str, tuple[Expr, ...]], ...]:
+    """The names and shapes of what the kernel allocates."""
     arguments = argument_tensors(program)
-    return tuple(stage for stage in program.live_stages() if not any(stage is tensor for tensor in arguments))
+    stages = (stage for stage in program.live_stages() if not any(stage is tensor for tensor in arguments))
+    return tuple((stage.name, program.placements[stage.uid].stored.shape) for stage in stages)
 
 
 def _argument(tensor: Tensor) -> Buffer:

@@ -95,7 +95,9 @@ class _Verifier:
             case Allocate(buffer, _):
                 self.require(buffer not in buffers, f"{buffer.name} is allocated inside itself", stmt)
                 literal = all(isinstance(extent, Const) for extent in buffer.shape)
-                self.require(buffer.scope != "register" or literal, f"{buffer.name} has no literal shape", stmt)
+                self.require(
+                    buffer.scope not in ("stack", "register") or literal, f"{buffer.name} has no literal shape", stmt
+                )
                 self.require(buffer.scope != "argument", f"the argument {buffer.name} is allocated", stmt)
                 buffers |= {buffer}
         for inner in sub_statements(stmt):

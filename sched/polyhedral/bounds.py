@@ -80,16 +80,16 @@ def access_relation(read: Read, frame: Frame, domain: Set) -> Map:
     return relation if relation is not None else frame.map_to(()).intersect_domain(domain)
 
 
-def outside(read: Read, dimension: int, frame: Frame, domain: Set) -> Set:
-    """The instances of `domain` at which an index of `read` may leave its tensor."""
-    values = possible_values(read.indices[dimension], frame, domain)
-    extent = affine(read.tensor.shape[dimension], frame)
+def outside(index: Expr, extent: Expr, frame: Frame, domain: Set) -> Set:
+    """The instances of `domain` at which an index may be less than 0, or not less than `extent`."""
+    values = possible_values(index, frame, domain)
+    limit = affine(extent, frame)
     negative = values.intersect_range(frame.world.from_text("{ [a] -> [b] : a < 0 }").domain())
     bad = negative.domain()
-    if extent is None:
+    if limit is None:
         return values.domain()
-    limit = Map.from_pw_aff(extent).apply_range(frame.world.from_text("{ [a] -> [b] : b >= a }"))
-    return bad.union(values.intersect(limit).domain())
+    beyond = Map.from_pw_aff(limit).apply_range(frame.world.from_text("{ [a] -> [b] : b >= a }"))
+    return bad.union(values.intersect(beyond).domain())
 
 
 def prove_in_bounds(stage: Tensor) -> None:
@@ -119,7 +119,7 @@ def _prove_equation(stage: Tensor, equation: Equation, world: World, context: Se
     domain = iteration_domain(frame, equation.loops, context)
     for read, needed in guarded_reads(equation.value, frame, domain):
         for dimension in range(len(read.indices)):
-            bad = outside(read, dimension, frame, needed)
+            bad = outside(read.indices[dimension], read.tensor.shape[dimension], frame, needed)
             if not bad.is_empty():
                 _refuse(stage, equation, read, dimension, bad, world)
 

@@ -30,12 +30,14 @@ from islpy import (
 )
 from islpy import Schedule as IslSchedule
 
-from ..compute.expr import Axis, Size
+from ..compute.dtypes import INDEX
+from ..compute.expr import Axis, Const, Expr, Size
 from ..errors import BudgetError
 
 __all__ = [
     "AstExpr", "AstNode", "Frame", "IslSchedule", "Map", "MultiPwAff", "Point", "PwAff", "Set", "TreeBuilder", "World",
-    "generate_ast", "identifier_of", "inert", "integer_of", "mark_of", "node_kind", "operands_of", "operation_of",
+    "earlier_inputs", "generate_ast", "identifier_of", "inert", "integer_of", "lower_bounds", "mark_of", "node_kind",
+    "operands_of", "operation_of", "reach", "without",
 ]  # fmt: skip
 
 DEFAULT_BUDGET = 4_000_000
@@ -198,6 +200,10 @@ class Frame:
     def empty(self) -> Set:
         return Set.empty(self.space)
 
+    def relation(self, relation: Map) -> Map:
+        """A relation, with the instances of this frame as its inputs."""
+        return relation.set_tuple_name(dim_type.in_, self.name or "")
+
     def axis(self, axis: Axis) -> PwAff | None:
         """The coordinate of an axis, or None for an axis of another frame."""
         for position, own in enumerate(self.axes):
@@ -234,6 +240,58 @@ class Frame:
         for value in values:
             parts = parts.add(value)
         return MultiPwAff.from_pw_aff_list(self.space.from_domain().add_dims(dim_type.out, len(values)), parts)
+
+
+def lower_bounds(relation: Map, frame: Frame) -> list[Expr]:
+    """Expressions of the frame's axes and sizes that are at most the output, of one dimension, of a relation on it."""
+    found: list[Expr] = []
+    for constraint in relation.simple_hull().get_constraints():
+        signs = (1, -1) if constraint.is_equality() else (1,)
+        factor = int(constraint.get_coefficient_val(dim_type.out, 0).to_python())
+        for sign in signs:
+            if sign * factor > 0 and not _has_divisions(constraint):
+                rest = _linear_rest(constraint, frame, -sign)
+                found.append(rest if abs(factor) == 1 else (rest + (abs(factor) - 1)) // abs(factor))
+    return found
+
+
+def _has_divisions(constraint: islpy.Constraint) -> bool:
+    count = constraint.dim(dim_type.div)
+    return any(constraint.involves_dims(dim_type.div, k, 1) for k in range(count))
+
+
+def _linear_rest(constraint: islpy.Constraint, frame: Frame, sign: int) -> Expr:
+    """What a constraint has beside its output, times `sign`."""
+    total: Expr = Const(sign * int(constraint.get_constant_val().to_python()), INDEX)
+    for k, axis in enumerate(frame.axes):
+        factor = int(constraint.get_coefficient_val(dim_type.in_, k).to_python())
+        total = total + axis * (sign * factor) if factor else total
+    for k in range(constraint.dim(dim_type.param)):
+        factor = int(constraint.get_coefficient_val(dim_type.param, k).to_python())
+        size = frame.world.size_of_parameter(constraint.get_dim_name(dim_type.param, k) or "")
+        if factor:
+            assert size is not None, "parameters stand for sizes"
+            total = total + size * (sign * factor)
+    return total
+
+
+def reach(relation: Map, origin: PwAff) -> int | None:
+    """The largest difference between the output of a relation and `origin` of its input; None without a bound."""
+    most = relation.sum(Map.from_pw_aff(origin.neg())).range().dim_max_val(0)
+    return int(most.to_python()) if most.is_int() else None
+
+
+def without(relation: Map, kind: Literal["in", "out"], first: int, count: int) -> Map:
+    """The relation with `count` inputs or outputs from `first` on projected out."""
+    return relation.project_out(dim_type.in_ if kind == "in" else dim_type.out, first, count)
+
+
+def earlier_inputs(relation: Map, kept: int) -> Map:
+    """From each input of a relation to the lexicographically smaller ones that agree in the first `kept` dimensions."""
+    earlier = Map.lex_gt(relation.domain().get_space())
+    for k in range(kept):
+        earlier = earlier.equate(dim_type.in_, k, dim_type.out, k)
+    return earlier
 
 
 class TreeBuilder:

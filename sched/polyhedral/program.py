@@ -1,63 +1,26 @@
 """A Program: the statements of a computation over isl sets. Proof and code generation see only this.
 
 A stage without a reduction is one statement; a reduction is two, an init over the stage's axes and an update over
-those and the reduction axes, whose value reads the element it writes. Values are contracted (see `compute.contract`)
-when the Program is made, before anything is inlined, so inlining changes no bit.
+those and the reduction axes, whose value reads the element it writes. What a stage computes, and where, may have been
+rewritten (`definitions`, `placement`); its statements follow from that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from ..compute.contract import accumulate_sum, contract
 from ..compute.define import sizes_of, stages_of, tensors_read
-from ..compute.dtypes import INDEX
-from ..compute.expr import Axis, Cast, Const, Expr, Op, Read, Reduce, Scalar, Size, substitute, transform, walk
-from ..compute.reductions import REDUCTIONS
-from ..compute.tensor import Equation, Tensor
+from ..compute.expr import Read, Scalar, Size, walk
+from ..compute.tensor import Tensor
 from ..errors import DefinitionError
-from .affine import affine
-from .bounds import iteration_domain, size_context
-from .isl import Frame, Map, Set, World, inert
+from .bounds import access_relation, size_context
+from .definitions import Definitions, Rewrite, defined
+from .isl import Map, Set, World
+from .placement import Around, Placement, at_root, counters_of, inside, statements_of
+from .statement import Statement, StatementKind
 
-StatementKind = Literal["define", "init", "update"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Statement:
-    """stage[indices] = value for every instance in `domain`, whose dimensions are `axes`.
-
-    The value of an argmin or argmax update is what is compared; the state beside the index is the code generator's.
-    """
-
-    number: int
-    stage: Tensor
-    kind: StatementKind
-    axes: tuple[Axis, ...]
-    indices: tuple[Expr, ...]
-    value: Expr
-    reduce: Reduce | None
-    frame: Frame
-    domain: Set
-
-    @property
-    def label(self) -> str:
-        """What the statement is called in messages and dumps."""
-        return self.stage.name if self.kind == "define" else f"{self.stage.name}.{self.kind}"
-
-    def writes(self) -> Map:
-        """From an instance to the element it writes."""
-        values = [affine(index, self.frame) for index in self.indices]
-        assert all(value is not None for value in values), "left-hand sides are affine by construction"
-        return self.frame.map_to([v for v in values if v is not None]).intersect_domain(self.domain)
-
-    @property
-    def reads(self) -> tuple[Read, ...]:
-        """The reads of other elements than the accumulator."""
-        found = [node for node in walk(self.value) if isinstance(node, Read)]
-        return tuple(read for read in found if read.tensor is not self.stage)
+__all__ = ["Program", "Statement", "StatementKind", "default_arguments", "make_program"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,10 +31,20 @@ class Program:
     context: Set
     outputs: tuple[Tensor, ...]
     arguments: tuple[Tensor | Scalar, ...]
-    stages: tuple[Tensor, ...]
-    values: Mapping[int, Expr]
-    inlined: frozenset[int]
+    written: tuple[Tensor, ...]
+    rewrites: tuple[Rewrite, ...]
+    definitions: Definitions
+    placements: Mapping[int, Placement]
     statements: tuple[Statement, ...]
+
+    @property
+    def stages(self) -> tuple[Tensor, ...]:
+        """All stages, producers first, inlined ones among them."""
+        return self.definitions.stages
+
+    @property
+    def inlined(self) -> frozenset[int]:
+        return self.definitions.inlined
 
     @property
     def sizes(self) -> tuple[Size, ...]:
@@ -82,38 +55,26 @@ class Program:
 
     def live_stages(self) -> tuple[Tensor, ...]:
         """The stages that have loops, producers first."""
-        return tuple(stage for stage in self.stages if stage.uid not in self.inlined)
+        return self.definitions.live()
 
-    def with_inlined(self, stage: Tensor) -> Program:
-        """The Program in which every read of `stage` is its value. The caller has checked that it has one."""
-        equation = stage.equations[0]
-        own = self.values[stage.uid]
+    def elements_read(self, read: Read, sink: Statement, instances: Set) -> Map:
+        """From an instance of `sink` to the elements that a read of a stage may see, as `Statement.writes` has them."""
+        elements = access_relation(read, sink.frame, instances)
+        around = self.placements[read.tensor.uid].around
+        if not around.kept:
+            return elements
+        return counters_of(around, sink, around.kept).flat_range_product(elements)
 
-        def replaced(expr: Expr) -> Expr:
-            if isinstance(expr, Read) and expr.tensor is stage:
-                indices = (index if index.dtype == INDEX else Cast(index, INDEX) for index in expr.indices)
-                at: dict[Axis, Expr] = dict(zip(equation.axes, indices, strict=True))
-                return substitute(own, at)
-            return expr
+    def rewritten(self, rewrites: tuple[Rewrite, ...]) -> Program:
+        """The Program with these rewrites of what was written, and every stage computed at the root."""
+        return _assembled(replace(self, rewrites=rewrites, definitions=defined(self.written, rewrites)), {})
 
-        values = {uid: transform(value, replaced) for uid, value in self.values.items()}
-        inlined = self.inlined | {stage.uid}
-        return replace(
-            self,
-            values=values,
-            inlined=inlined,
-            statements=_statements(self.world, self.context, self.stages, values, inlined),
-        )
-
-    def without_inlined(self, stage: Tensor) -> Program:
-        """The Program in which `stage` is stored again."""
-        values = {s.uid: _value(s) for s in self.stages}
-        statements = _statements(self.world, self.context, self.stages, values, frozenset())
-        program = replace(self, values=values, inlined=frozenset(), statements=statements)
-        for other in self.stages:
-            if other.uid in self.inlined and other is not stage:
-                program = program.with_inlined(other)
-        return program
+    def placed(self, stage: Tensor, around: Around) -> Program:
+        """The Program with a stage computed inside loops. What reads it is placed before."""
+        equation, value = self.definitions.equations[stage.uid], self.definitions.values[stage.uid]
+        readers = [s for c in self.definitions.consumers(stage) for s in self.of_stage(c)]
+        placement = inside(stage, equation, value, around, readers, self.world)
+        return _assembled(self, {**self.placements, stage.uid: placement}, keep=stage)
 
 
 def make_program(outputs: tuple[Tensor, ...], arguments: tuple[Tensor | Scalar, ...] | None, budget: int) -> Program:
@@ -127,9 +88,24 @@ def make_program(outputs: tuple[Tensor, ...], arguments: tuple[Tensor | Scalar, 
     _check_names(arguments, outputs, sizes)
     world = World(sizes, budget)
     context = size_context(world, tuple(named))
-    values = {stage.uid: _value(stage) for stage in stages}
-    statements = _statements(world, context, stages, values, frozenset())
-    return Program(world, context, outputs, arguments, stages, values, frozenset(), statements)
+    return _assembled(Program(world, context, outputs, arguments, stages, (), defined(stages, ()), {}, ()), {})
+
+
+def _assembled(program: Program, placements: Mapping[int, Placement], keep: Tensor | None = None) -> Program:
+    """The Program with the statements that follow from its definitions and placements; with `keep`, only those of one
+    stage are new, and others may have other numbers."""
+    definitions, found = program.definitions, dict[int, Placement]()
+    made: list[Statement] = []
+    for stage in definitions.live():
+        placement = placements.get(stage.uid)
+        if placement is None:
+            placement = at_root(stage, definitions.equations[stage.uid], definitions.values[stage.uid])
+        found[stage.uid] = placement
+        if keep is not None and keep is not stage:
+            made += program.of_stage(stage)
+        else:
+            made += statements_of(stage, placement, len(made), program.world, program.context)
+    return replace(program, placements=found, statements=tuple(made))
 
 
 def default_arguments(stages: tuple[Tensor, ...]) -> tuple[Tensor | Scalar, ...]:
@@ -157,41 +133,3 @@ def _check_names(arguments: tuple[Tensor | Scalar, ...], outputs: tuple[Tensor, 
                 "scalars and sizes names of their own",
                 location=getattr(item, "location", None),
             )
-
-
-def _value(stage: Tensor) -> Expr:
-    """What the (last) statement of a stage computes under every schedule: contracted, accumulated if it reduces."""
-    equation = stage.equations[0]
-    reduce, operand = equation.reduce, contract(equation.value)
-    combine = None if reduce is None else REDUCTIONS[reduce.name].combine
-    if reduce is None or combine is None:
-        return operand
-    accumulator = Read(stage, equation.indices)
-    if combine == "add":
-        return accumulate_sum(accumulator, operand)
-    return Op(combine, (accumulator, operand), operand.dtype)
-
-
-def _statements(
-    world: World, context: Set, stages: tuple[Tensor, ...], values: Mapping[int, Expr], inlined: frozenset[int]
-) -> tuple[Statement, ...]:
-    made: list[Statement] = []
-
-    def add(stage: Tensor, kind: StatementKind, axes: tuple[Axis, ...], equation: Equation, value: Expr) -> None:
-        number = len(made)
-        frame = world.frame(axes, inert("S", number, f"{stage.name}_{kind}"))
-        domain = iteration_domain(frame, axes, context)
-        made.append(Statement(number, stage, kind, axes, equation.indices, value, equation.reduce, frame, domain))
-
-    for stage in stages:
-        if stage.uid in inlined:
-            continue
-        for equation in stage.equations:
-            value, reduce = values[stage.uid], equation.reduce
-            if reduce is None:
-                add(stage, "define", equation.axes, equation, value)
-                continue
-            identity = Const(REDUCTIONS[reduce.name].identity(reduce.operand.dtype), reduce.operand.dtype)
-            add(stage, "init", equation.axes, equation, identity)
-            add(stage, "update", equation.loops, equation, value)
-    return tuple(made)

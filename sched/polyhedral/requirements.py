@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from .bounds import access_relation, guarded_reads
+from .bounds import guarded_reads
 from .isl import Map
 from .program import Program, Statement
 
@@ -56,8 +56,8 @@ def _within_reduction(program: Program, update: Statement) -> Iterator[Requireme
 
 def _flows(program: Program, sink: Statement) -> Iterator[Requirement]:
     for read, needed in guarded_reads(sink.value, sink.frame, sink.domain):
-        if read.tensor is sink.stage:
+        if read.tensor is sink.stage or not read.tensor.equations:
             continue
-        elements = access_relation(read, sink.frame, needed)
+        elements = program.elements_read(read, sink, needed)
         for source in program.of_stage(read.tensor):
             yield Requirement("flow", source, sink, source.writes().apply_range(elements.reverse()))

@@ -15,6 +15,7 @@ from typing import Literal
 
 from ..compute.expr import Axis, Expr
 from ..compute.simplify import simplify
+from ..compute.tensor import Tensor
 from .program import Statement
 
 LoopKind = Literal["serial", "parallel", "vectorize", "unroll", "position", "component"]
@@ -47,7 +48,8 @@ class LoopNode:
     """One loop. `values` maps the number of each statement below to its counter; `uid` tells loops apart.
 
     `most` is the largest number of iterations, where it is a literal. `of` is the virtual axis of a position or
-    component loop, `component` which one of its components.
+    component loop, `component` which one of its components. `stage` is whose loop it is, and `stores` are the stages of
+    which each iteration has its own elements.
     """
 
     uid: int
@@ -58,6 +60,8 @@ class LoopNode:
     most: int | None = None
     of: Axis | None = None
     component: int = 0
+    stage: Tensor | None = None
+    stores: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Protocol
 
 from ..compute.expr import Axis, Expr, Size, transform, walk
 from ..compute.printing import text
 from ..compute.simplify import constant_value, simplify, upper_bound
 from ..compute.tensor import Tensor
 from ..errors import ScheduleError
-from ..polyhedral.program import Program, Statement
-from ..polyhedral.tree import Fused, Leaf, LoopKind, LoopNode, Node, Sequence, Tree
+from ..polyhedral.tree import Fused, LoopKind
 from .suggestion import listed, meant, shown
 
 MAX_LOOPS = 40  # keeps every proof and every print of a hostile log short
@@ -45,14 +43,27 @@ class Loop:
         return constant_value(upper_bound(self.extent))
 
 
+class OrderCommand(Protocol):
+    """A command that rewrites the loops of one stage, and is remembered in their history."""
+
+    def carried_out(self, nest: StageNest) -> StageNest: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StageNest:
-    """The loops of a stage, outermost first. `parts` are the names of the loops that a virtual axis was made of."""
+    """The loops of a stage, outermost first.
+
+    axes     the stage's axes, which the loops are made of
+    parts    the names of the loops that a virtual axis was made of
+    history  the commands that made these loops of the default ones, so that they can be made of other axes
+    """
 
     stage: Tensor
     loops: tuple[Loop, ...]
+    axes: tuple[Axis, ...]
     fused: Mapping[Axis, Fused] = field(default_factory=dict)
     parts: Mapping[Axis, tuple[str, ...]] = field(default_factory=dict)
+    history: tuple[OrderCommand, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -134,82 +145,9 @@ def axis_loop(axis: Axis) -> Loop:
     return Loop(axis.name, axis, axis.lower, simplify(axis.upper - axis.lower))
 
 
-def default_nest(stage: Tensor) -> StageNest:
-    """One loop an axis, in the order of the definition."""
-    (equation,) = stage.equations
-    return StageNest(stage, tuple(map(axis_loop, equation.loops)))
-
-
-def make_tree(program: Program, nests: Mapping[int, StageNest]) -> Tree:
-    """The loop tree of all stages that have loops, one nest after the other."""
-    uids = itertools.count()
-    children: list[Node] = []
-    fused: dict[Axis, Fused] = {}
-    for stage in program.live_stages():
-        nest = nests[stage.uid]
-        fused |= nest.fused
-        children.append(_stage_tree(nest, program.of_stage(stage), uids))
-    return Tree(Sequence(tuple(children)), fused)
-
-
-def _stage_tree(nest: StageNest, statements: tuple[Statement, ...], uids: Iterator[int]) -> Node:
-    if len(statements) == 1:
-        return _chain(nest, nest.loops, 0, statements, Leaf(statements[0]), uids)
-    init, update = statements
-    first = next(k for k, loop in enumerate(nest.loops) if nest.is_reduction(loop))
-    outer, inner = nest.loops[:first], nest.loops[first:]
-    remaining = nest.init_loops(first, init.axes)
-    body = Sequence(
-        (
-            _chain(nest, (*outer, *remaining), first, (init,), Leaf(init), uids),
-            _chain(nest, nest.loops, first, (update,), Leaf(update), uids),
-        )
-    )
-    return _chain(nest, outer, 0, statements, body, uids, rest=inner)
-
-
-def _chain(
-    nest: StageNest,
-    loops: tuple[Loop, ...],
-    first: int,
-    statements: tuple[Statement, ...],
-    body: Node,
-    uids: Iterator[int],
-    rest: tuple[Loop, ...] = (),
-) -> Node:
-    """loops[first:] around `body`; virtual axes are resolved below the last loop made of them, unless that is in
-    `rest`, the loops further in."""
-    made: list[LoopNode] = []
-    numbers = tuple(statement.number for statement in statements)
-
-    def add(name: str, kind: LoopKind, value: Expr, **more: Any) -> None:
-        made.append(LoopNode(next(uids), name, kind, dict.fromkeys(numbers, value), body, **more))
-
-    last = {axis: k for k, loop in enumerate((*loops, *rest)) for axis in _virtual(nest, loop.value)}
-    for k, loop in enumerate(loops[first:], first):
-        add(loop.name, loop.kind, loop.value, most=loop.most)
-        for axis in _virtual(nest, loop.value):
-            if last[axis] == k:
-                add(axis.name, "position", axis, of=axis)
-                for number, component in enumerate(nest.fused[axis].components):
-                    add(_component_name(nest, axis, number), "component", component, of=axis, component=number)
-    for node in reversed(made):
-        body = replace(node, body=body)
-    return body
-
-
-def _component_name(nest: StageNest, axis: Axis, number: int) -> str:
-    """What a loop was called before it was fused, unless a loop that is there now has that name."""
-    name = nest.parts[axis][number] if axis in nest.parts else ""
-    return name if name and name not in nest.names else f"{axis.name}.{number}"
-
-
-def _virtual(nest: StageNest, value: Expr) -> list[Axis]:
-    """The virtual axes that a counter is made of, each before those that its components are made of."""
-    found: dict[Axis, None] = {}
-    for node in walk(value):
-        if isinstance(node, Axis) and node in nest.fused:
-            found[node] = None
-            for component in nest.fused[node].components:
-                found |= dict.fromkeys(_virtual(nest, component))
-    return list(found)
+def default_nest(stage: Tensor, axes: tuple[Axis, ...] | None = None) -> StageNest:
+    """One loop an axis, in the order of the definition; `axes` are those of the stage where it is placed."""
+    if axes is None:
+        (equation,) = stage.equations
+        axes = equation.loops
+    return StageNest(stage, tuple(map(axis_loop, axes)), axes)

@@ -31,11 +31,13 @@ _KINDS = {"serial": "for", "parallel": "parallel for", "vectorize": "vectorized 
 
 def nest_text(state: State) -> str:
     """All stages in the order in which they run; inlined ones have no loops."""
-    live = state.program.live_stages()
-    return "\n".join(
-        _stage(state, state.nests[stage.uid]) if any(stage is s for s in live) else f"{stage}, inlined"
-        for stage in state.program.stages
-    )
+    shown = []
+    for stage in state.program.stages:
+        if stage.uid in state.program.inlined:
+            shown.append(f"{stage}, inlined")
+        elif stage.uid not in state.places:
+            shown += _stage(state, state.nests[stage.uid], 0)
+    return "\n".join(shown)
 
 
 def grade(statement: Statement) -> str:
@@ -46,16 +48,16 @@ def grade(statement: Statement) -> str:
     return "re-associable" if reduce.reassociate else "in order"
 
 
-def _stage(state: State, nest: StageNest) -> str:
+def _stage(state: State, nest: StageNest, outside: int) -> list[str]:
+    """The lines of a stage that stands in so many loops of others."""
     statements = state.program.of_stage(nest.stage)
-    reduce = statements[-1].reduce
-    lines = [f"{nest.stage}" if reduce is None else f"{nest.stage}, {reduce.name} {grade(statements[-1])}"]
+    lines = ["    " * outside + _title(state, nest.stage, statements[-1])]
     bindings, open_guards = Bindings(nest), list[str]()
     first = next((k for k, loop in enumerate(nest.loops) if nest.is_reduction(loop)), None)
-    for depth, loop in enumerate(nest.loops, 1):
+    for depth, loop in enumerate(nest.loops, outside + 1):
         pad = "    " * depth
-        if depth - 1 == first:
-            inner = nest.init_loops(first, statements[0].axes)
+        if depth - outside - 1 == first:
+            inner = nest.init_loops(first, statements[0].axes[len(statements[0].prefix) :])
             over = f" for {', '.join(other.name for other in inner)}" if inner else ""
             lines.append(f"{pad}{_init(statements[0])}{over}")
         lines.append(pad + _header(nest, loop, bindings))
@@ -65,8 +67,23 @@ def _stage(state: State, nest: StageNest) -> str:
                 open_guards += [guard] if guard else []
             else:
                 lines.append(f"{pad}    {binding.axis.name} = {nest.shown(binding.value)}{_comment([guard])}")
-    lines.append("    " * (len(nest.loops) + 1) + _assignment(state.program, statements[-1]) + _comment(open_guards))
-    return "\n".join(lines)
+        for other in state.program.live_stages():
+            if other.uid in state.places and state.places[other.uid].is_at(nest.stage, loop.name):
+                lines += _stage(state, state.nests[other.uid], depth + 1)
+    pad = "    " * (outside + len(nest.loops) + 1)
+    return [*lines, pad + _assignment(state.program, statements[-1]) + _comment(open_guards)]
+
+
+def _title(state: State, stage: Tensor, statement: Statement) -> str:
+    """What a stage is, and where and how it is stored in loops of others."""
+    reduce, place = statement.reduce, state.places.get(stage.uid)
+    summed = "" if reduce is None else f", {reduce.name} {grade(statement)}"
+    if place is None:
+        return f"{stage}{summed}"
+    extents = ", ".join(map(text, state.program.placements[stage.uid].stored.shape))
+    here = place.is_at(place.store_host, place.store_loop) if place.store_host is not None else False
+    where = "" if here else " at the root" if place.store_host is None else f" at {place.store_loop}"
+    return f"{stage.name}: {stage.dtype}[{extents}] stored{where or ' here'}{summed}"
 
 
 def _header(nest: StageNest, loop: Loop, bindings: Bindings) -> str:
@@ -102,7 +119,7 @@ def _init(statement: Statement) -> str:
 def _assignment(program: Program, statement: Statement) -> str:
     """The definition as it was written, with inlined stages in their places."""
     left, reduce = _left(statement), statement.reduce
-    value = _written(program, statement.stage)
+    value = _written(program, program.placements[statement.stage.uid].equation.value)
     if reduce is None:
         return f"{left} = {text(value)}"
     combine = REDUCTIONS[reduce.name].combine
@@ -113,13 +130,14 @@ def _assignment(program: Program, statement: Statement) -> str:
     return f"{left} {symbol}= {text(value)}" if symbol else f"{left} = {reduce.name}({left}, {text(value)})"
 
 
-def _written(program: Program, stage: Tensor) -> Expr:
-    """What a stage's equation computes, in the user's words and not as it is contracted."""
+def _written(program: Program, value: Expr) -> Expr:
+    """What an equation computes, in the user's words and not as it is contracted, with what is inlined in its place."""
 
     def inlined(expr: Expr) -> Expr:
         if not isinstance(expr, Read) or expr.tensor.uid not in program.inlined:
             return expr
-        at: dict[Axis, Expr] = dict(zip(expr.tensor.equations[0].axes, expr.indices, strict=True))
-        return substitute(_written(program, expr.tensor), at)
+        equation = program.definitions.equations[expr.tensor.uid]
+        at: dict[Axis, Expr] = dict(zip(equation.axes, expr.indices, strict=True))
+        return _written(program, substitute(equation.value, at))
 
-    return transform(stage.equations[0].value, inlined)
+    return transform(value, inlined)

@@ -12,7 +12,6 @@ from ..polyhedral.isl import DEFAULT_BUDGET
 from ..polyhedral.legality import first_violation, refusal
 from ..polyhedral.program import Program, make_program
 from ..polyhedral.tree import Tree
-from .nest import make_tree
 from .primitives import Primitive, State
 from .printing import nest_text
 from .stage import Stage
@@ -78,7 +77,7 @@ class Schedule:
 
     def tree(self) -> Tree:
         """The loop tree of all stages."""
-        return make_tree(self.program, self.state.nests)
+        return self.state.tree()
 
     def __getitem__(self, stage: Tensor | str) -> Stage:
         for known in self.stages:
@@ -102,12 +101,11 @@ class Schedule:
         self._states.append(state)
 
     def _prove(self, state: State, stage: Tensor, step: str) -> None:
-        if state.program is self.program:
+        if state.program is self.program and not state.places:
             pairs = tuple(p for p in state.pairs if stage in (p.source.stage, p.sink.stage))
         else:
             pairs = state.pairs
-        tree = make_tree(state.program, state.nests)
-        violation = first_violation(tree, pairs, state.program.world, step)
+        violation = first_violation(state.tree(), pairs, state.program.world, step)
         if violation is not None:
             raise refusal(step, violation)
 

@@ -10,6 +10,7 @@ from ..compute.tensor import Tensor, validated_name
 from ..errors import DefinitionError, ScheduleError
 from .primitives import (
     REGISTRY,
+    ComputeAt,
     ComputeRoot,
     Fuse,
     Inline,
@@ -18,6 +19,7 @@ from .primitives import (
     Reorder,
     Reverse,
     Split,
+    StoreAt,
     Tile,
     Unroll,
     Vectorize,
@@ -114,6 +116,25 @@ class Stage:
         """Compute this stage as a whole, before its readers: the default. See `ComputeRoot`."""
         self._apply(ComputeRoot())
 
+    def compute_at(self, consumer: Stage | Tensor | str, loop: str) -> None:
+        """Compute what each iteration of a consumer's loop needs of this stage in that iteration. See `ComputeAt`."""
+        self._apply(ComputeAt(_stage_name(consumer), _name(loop)))
+
+    def store_at(self, consumer: Stage | Tensor | str | None = None, loop: str | None = None) -> None:
+        """Keep what is computed for all iterations inside a loop further out, or for the whole call. See `StoreAt`."""
+        if (consumer is None) != (loop is None):
+            raise ScheduleError(
+                "store_at takes a consumer and one of its loops, or neither to store the stage at the root"
+            )
+        if consumer is None or loop is None:
+            self._apply(StoreAt())
+        else:
+            self._apply(StoreAt(_stage_name(consumer), _name(loop)))
+
+    def store_root(self) -> None:
+        """Keep what is computed for the whole call. See `StoreAt`."""
+        self._apply(StoreAt())
+
     def why_not(self, word: str, *args: Any, **options: Any) -> ScheduleError | None:
         """Why a command would be refused here, or None if it would be accepted; nothing is changed.
 
@@ -145,6 +166,17 @@ class Stage:
 
     def _apply(self, command: Primitive) -> None:
         self.schedule.apply(self.tensor, command)
+
+
+def _stage_name(stage: object) -> str:
+    """The name of a stage, given as itself, its tensor or its name."""
+    if isinstance(stage, Stage):
+        return stage.tensor.name
+    if isinstance(stage, Tensor):
+        return stage.name
+    if isinstance(stage, str):
+        return stage
+    raise ScheduleError(f"a stage is given as a tensor, as s[tensor], or by its name, not by {shown(stage)}")
 
 
 def _name(loop: object) -> str:

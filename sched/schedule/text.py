@@ -146,7 +146,7 @@ def _record(record: type[Primitive], positional: list[Any], named: dict[str, lis
         kind = _TYPES[record.word][field.name]
         several = kind not in (str, int)
         given = named.pop(field.name, None)
-        if given is None and field.default is not MISSING:
+        if given is None and field.default is not MISSING and (field.name in KEYWORDS or not rest):
             continue
         if given is None and field.name in KEYWORDS:
             given = []

@@ -85,7 +85,7 @@ def _lane_by_lane(schedule: Schedule) -> list[str]:
     found = []
     for nest in schedule.state.nests.values():
         vectors = [loop for loop in nest.loops if loop.kind == "vectorize"]
-        reduce = nest.stage.equations[0].reduce
+        reduce = schedule.program.definitions.equations[nest.stage.uid].reduce
         chooses = reduce is not None and REDUCTIONS[reduce.name].combine is None
         for place, loop in enumerate(vectors):
             if place < len(vectors) - 1 or (chooses and nest.is_reduction(loop)):

@@ -39,6 +39,33 @@ def row_sums(shape):
 
 
 @case
+def blur_in_tiles():
+    n, m = sizes("n m")
+    A = ps.placeholder((n + 2, m), "float32", name="A")
+    B = ps.compute((n + 2, m), lambda i, j: A[i, j] * 2, name="B")
+    C = ps.compute((n, m), lambda i, j: B[i, j] + B[i + 2, j], name="C")
+    s = ps.Schedule(C)
+    s[C].tile("i", "j", 8, 16)
+    s[C].vectorize("j_i")
+    s[B].compute_at(C, "j_o")
+    s[B].vectorize("j")
+    return s
+
+
+@case
+def blur_in_a_sliding_window():
+    n, m = sizes("n m")
+    A = ps.placeholder((n + 2, m), "float32", name="A")
+    B = ps.compute((n + 2, m), lambda i, j: A[i, j] * 2, name="B")
+    C = ps.compute((n, m), lambda i, j: B[i, j] + B[i + 2, j], name="C")
+    s = ps.Schedule(C)
+    s[C].split("i", 8)
+    s[B].compute_at(C, "i_i")
+    s[B].store_at(C, "i_o")
+    return s
+
+
+@case
 def matmul_default():
     return ps.Schedule(matmul(*sizes("n m k")))
 

@@ -6,7 +6,7 @@ import pytest
 
 import polysched as ps
 from polysched.polyhedral.legality import first_violation
-from polysched.schedule.nest import make_tree
+from polysched.schedule.forest import make_tree
 from polysched.schedule.primitives import Reverse
 
 

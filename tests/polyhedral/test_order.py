@@ -10,7 +10,7 @@ import pytest
 import polysched as ps
 from polysched.polyhedral.order import at_sizes, violations
 from polysched.polyhedral.requirements import requirements
-from polysched.schedule.nest import make_tree
+from polysched.schedule.forest import make_tree
 
 from ..oracle.cases import MOST_INSTANCES, assignments, random_command
 from ..oracle.definitions import random_definition

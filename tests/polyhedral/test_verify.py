@@ -30,7 +30,7 @@ def test_what_schedules_make_keeps_the_rules(schedule: ps.Schedule) -> None:
 
 def test_a_reader_before_its_writer(schedule: ps.Schedule) -> None:
     program = schedule.program
-    backwards = replace(program, stages=program.stages[::-1])
+    backwards = replace(program, definitions=replace(program.definitions, stages=program.stages[::-1]))
     with pytest.raises(AssertionError, match="reads B, which is computed later"):
         verify_program(backwards)
 
@@ -52,8 +52,9 @@ def test_an_axis_that_the_statement_does_not_have(schedule: ps.Schedule) -> None
 
 def test_an_inlined_output(schedule: ps.Schedule) -> None:
     program = schedule.program
+    inlined = replace(program.definitions, inlined=frozenset({program.outputs[0].uid}))
     with pytest.raises(AssertionError, match="inlined"):
-        verify_program(replace(program, inlined=frozenset({program.outputs[0].uid})))
+        verify_program(replace(program, definitions=inlined))
 
 
 def test_a_statement_that_is_lost_or_doubled(schedule: ps.Schedule) -> None:

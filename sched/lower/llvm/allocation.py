@@ -26,8 +26,8 @@ def allocate(e: Emitter, stmt: Allocate, body: Callable[[Emitter, Stmt], None]) 
     buffer = stmt.buffer
     shape = tuple(operand_of(e, extent) for extent in buffer.shape)
     match buffer.scope:
-        case "register":
-            e.buffers[buffer] = _register(e, buffer, shape)
+        case "stack" | "register":
+            e.buffers[buffer] = _on_stack(e, buffer, shape)
             body(e, stmt.body)
         case "heap":
             _heap(e, buffer, shape, stmt.body, body)
@@ -41,15 +41,15 @@ def bind(e: Emitter, buffer: Buffer, shape: tuple[Operand, ...], pointer: str, a
     return Storage(buffer.name, pointer, buffer.dtype, strides, attributes, align, packed=buffer.strides is None)
 
 
-def _register(e: Emitter, buffer: Buffer, shape: tuple[Operand, ...]) -> Storage:
+def _on_stack(e: Emitter, buffer: Buffer, shape: tuple[Operand, ...]) -> Storage:
     slots = 1
     for extent in shape:
-        assert isinstance(extent, int), f"the register buffer {buffer.name} is not of constant size"
+        assert isinstance(extent, int), f"{buffer.name} is not of constant size"
         slots *= extent
-    assert buffer.strides is None, f"the register buffer {buffer.name} has strides"
+    assert buffer.strides is None, f"{buffer.name} has strides"
     pointer = e.fn.alloca(f"[{slots} x {memory_element(buffer.dtype)}]", ALIGNMENT)
     storage = bind(e, buffer, shape, pointer, f"noalias align {ALIGNMENT}", buffer.dtype.bytes)
-    return replace(storage, slots=slots)
+    return replace(storage, slots=slots) if buffer.scope == "register" else storage
 
 
 def _heap(

@@ -7,37 +7,64 @@ reference page. A record's fields are exactly what is printed and loaded, with e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from ...compute.tensor import Tensor
 from ...errors import ScheduleError
+from ...polyhedral.definitions import Rewrite
 from ...polyhedral.program import Program
 from ...polyhedral.requirements import Requirement, requirements
+from ...polyhedral.tree import Tree
+from ..forest import make_tree
 from ..nest import StageNest, default_nest
+from ..place import Place, settled
 from ..suggestion import shown
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """What a log of commands amounts to: the rewritten Program, its requirements, and the loops of each stage."""
+    """What a log of commands amounts to: the rewritten Program, its requirements, the loops of each stage, and which
+    stages are computed inside loops of others."""
 
     program: Program
     pairs: tuple[Requirement, ...]
     nests: Mapping[int, StageNest]
+    places: Mapping[int, Place] = field(default_factory=dict)
 
     @staticmethod
     def initial(program: Program) -> State:
         nests = {stage.uid: default_nest(stage) for stage in program.live_stages()}
         return State(program, requirements(program), nests)
 
-    def with_program(self, program: Program) -> State:
-        """The state with another Program; stages that come back have their default loops."""
-        live = {stage.uid: self.nests.get(stage.uid) or default_nest(stage) for stage in program.live_stages()}
-        return State(program, requirements(program), live)
+    def tree(self) -> Tree:
+        """The loop tree of all stages."""
+        return make_tree(self.program, self.nests, self.places)
+
+    def with_rewrites(self, rewrites: tuple[Rewrite, ...]) -> State:
+        """The state with other rewrites of the definitions; stages that are new have their default loops."""
+        program = self.program.rewritten(rewrites)
+        live = {stage.uid for stage in program.live_stages()}
+        places = {uid: place for uid, place in self.places.items() if uid in live}
+        return replace(self, program=program, places=places).settled()
+
+    def with_place(self, stage: Tensor, place: Place | None) -> State:
+        """The state with a stage computed elsewhere; at the root without a place."""
+        places = {uid: other for uid, other in self.places.items() if uid != stage.uid}
+        return replace(self, places=places if place is None else {**places, stage.uid: place}).settled()
 
     def with_nest(self, nest: StageNest) -> State:
-        return replace(self, nests={**self.nests, nest.stage.uid: nest})
+        """The state with other loops of one stage; what is computed inside them follows."""
+        changed = replace(self, nests={**self.nests, nest.stage.uid: nest})
+        return changed.settled() if self._hosts(nest.stage) else changed
+
+    def settled(self) -> State:
+        """The state whose statements are where the places say."""
+        program, nests = settled(self.program, self.nests, self.places)
+        return replace(self, program=program, pairs=requirements(program), nests=nests)
+
+    def _hosts(self, stage: Tensor) -> bool:
+        return any(stage in (place.host, place.store_host) for place in self.places.values())
 
     def nest(self, stage: Tensor) -> StageNest:
         """The loops of a stage, which an inlined one has not."""
@@ -57,7 +84,11 @@ class Primitive:
 
     def apply(self, state: State, stage: Tensor) -> State:
         """The state after the command, or a ScheduleError that says what would be accepted."""
-        return state.with_nest(self.rewrite(state.nest(stage)))
+        return state.with_nest(self.carried_out(state.nest(stage)))
+
+    def carried_out(self, nest: StageNest) -> StageNest:
+        """The loops after the command, which remember it."""
+        return replace(self.rewrite(nest), history=(*nest.history, self))
 
     def rewrite(self, nest: StageNest) -> StageNest:
         """The loops after the command, for primitives that touch nothing else."""
@@ -65,7 +96,7 @@ class Primitive:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {item.name: getattr(self, item.name) for item in fields(self)}
 
     def __str__(self) -> str:
         parts = []

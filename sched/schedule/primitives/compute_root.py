@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...compute.tensor import Tensor
+from ...polyhedral.definitions import Inlined
 from .base import Primitive, State, primitive
 
 
 @primitive
 @dataclass(frozen=True, slots=True)
 class ComputeRoot(Primitive):
-    """Compute all of a stage before the stages that read it: the default, and the way back from `inline`.
+    """Compute all of a stage before the stages that read it: the default, and the way back from `inline` and
+    `compute_at`.
 
     Before::
 
@@ -33,6 +35,7 @@ class ComputeRoot(Primitive):
     word: ClassVar[str] = "compute_root"
 
     def apply(self, state: State, stage: Tensor) -> State:
-        if stage.uid not in state.program.inlined:
-            return state
-        return state.with_program(state.program.without_inlined(stage))
+        rewrites = state.program.rewrites
+        if stage.uid in state.program.inlined:
+            return state.with_rewrites(tuple(r for r in rewrites if not (isinstance(r, Inlined) and r.stage is stage)))
+        return state.with_place(stage, None) if stage.uid in state.places else state

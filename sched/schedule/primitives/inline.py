@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from ...compute.tensor import Tensor
 from ...errors import ScheduleError
+from ...polyhedral.definitions import Inlined
 from ..suggestion import listed
 from .base import Primitive, State, primitive
 
@@ -41,12 +42,12 @@ class Inline(Primitive):
         if why is not None:
             others = listed(s.name for s in state.program.live_stages() if _why_not(state, s) is None)
             raise ScheduleError(f"{why}; stages that can be inlined: {others}")
-        return state.with_program(state.program.with_inlined(stage))
+        return state.with_rewrites((*state.program.rewrites, Inlined(stage)))
 
 
 def _why_not(state: State, stage: Tensor) -> str | None:
     if any(output is stage for output in state.program.outputs):
         return f"{stage.name} is an output and must be stored"
-    if stage.equations[0].reduce is not None:
+    if state.program.definitions.equations[stage.uid].reduce is not None:
         return f"{stage.name} is a reduction, and an expression cannot hold one"
     return None

@@ -1,0 +1,162 @@
+"""What each stage computes, after the commands that rewrite definitions: inline, cache_read, cache_write, rfactor.
+
+A schedule keeps the list of its rewrites, and the definitions are that list applied to what the user wrote, so that any
+of them can be taken back. Values are contracted (see `compute.contract`) before anything is rewritten, so that no
+rewrite changes a bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import reduce as fold
+
+from ..compute.contract import accumulate_sum, contract
+from ..compute.dtypes import INDEX
+from ..compute.expr import Axis, Cast, Expr, Op, Read, substitute, transform, walk
+from ..compute.reductions import REDUCTIONS
+from ..compute.tensor import Equation, Tensor
+
+ReadFunction = Callable[[Read], Expr]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Definitions:
+    """The stages, producers first.
+
+    equations  what a stage is defined by, in the user's words, with what replaces the reads in it
+    values     what its (last) statement computes: contracted, and accumulated if it reduces
+    """
+
+    stages: tuple[Tensor, ...]
+    equations: Mapping[int, Equation]
+    values: Mapping[int, Expr]
+    inlined: frozenset[int] = field(default=frozenset())
+
+    def live(self) -> tuple[Tensor, ...]:
+        """The stages that have loops, producers first."""
+        return tuple(stage for stage in self.stages if stage.uid not in self.inlined)
+
+    def consumers(self, tensor: Tensor) -> tuple[Tensor, ...]:
+        """The stages that read a tensor and have loops."""
+        return tuple(s for s in self.live() if s is not tensor and reads_of(self.values[s.uid], tensor))
+
+    def with_value(self, stage: Tensor, equation: Equation, value: Expr) -> Definitions:
+        equations, values = {**self.equations, stage.uid: equation}, {**self.values, stage.uid: value}
+        return replace(self, equations=equations, values=values)
+
+    def with_stage(self, stage: Tensor, before: Tensor, equation: Equation, value: Expr) -> Definitions:
+        """The definitions with a stage more, computed before another one."""
+        place = next(k for k, known in enumerate(self.stages) if known is before)
+        stages = (*self.stages[:place], stage, *self.stages[place:])
+        return replace(self.with_value(stage, equation, value), stages=stages)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rewrite:
+    """One change to the definitions."""
+
+    def __call__(self, definitions: Definitions) -> Definitions:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inlined(Rewrite):
+    """Every read of `stage`, which is no reduction, is its value."""
+
+    stage: Tensor
+
+    def __call__(self, definitions: Definitions) -> Definitions:
+        stage = self.stage
+        equation, own = definitions.equations[stage.uid], definitions.values[stage.uid]
+
+        def inlined(read: Read) -> Expr:
+            indices = (index if index.dtype == INDEX else Cast(index, INDEX) for index in read.indices)
+            at: dict[Axis, Expr] = dict(zip(equation.axes, indices, strict=True))
+            return substitute(own, at)
+
+        values = {uid: with_reads(value, stage, inlined) for uid, value in definitions.values.items()}
+        return replace(definitions, values=values, inlined=definitions.inlined | {stage.uid})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadThrough(Rewrite):
+    """`consumer` reads `tensor` through the stage `copy`."""
+
+    consumer: Tensor
+    tensor: Tensor
+    copy: Tensor
+
+    def __call__(self, definitions: Definitions) -> Definitions:
+        copy, consumer = self.copy, self.consumer
+        (own,) = copy.equations
+
+        def copied(read: Read) -> Expr:
+            return Read(copy, read.indices, read.location)
+
+        equation, value = definitions.equations[consumer.uid], definitions.values[consumer.uid]
+        equation = replace(equation, body=with_reads(equation.body, self.tensor, copied))
+        definitions = definitions.with_value(consumer, equation, with_reads(value, self.tensor, copied))
+        return definitions.with_stage(copy, consumer, own, own.value)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ComputedIn(Rewrite):
+    """What `stage` computes is computed in the stage `copy`, whose elements it then takes over."""
+
+    stage: Tensor
+    copy: Tensor
+
+    def __call__(self, definitions: Definitions) -> Definitions:
+        stage, copy = self.stage, self.copy
+        equation, value = definitions.equations[stage.uid], definitions.values[stage.uid]
+
+        def accumulated(read: Read) -> Expr:
+            return Read(copy, read.indices, read.location)
+
+        taken = Read(copy, equation.axes)
+        definitions = definitions.with_stage(copy, stage, equation, with_reads(value, stage, accumulated))
+        return definitions.with_value(stage, replace(equation, body=taken), taken)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Factored(Rewrite):
+    """The reduction `stage` sums up partial results of the stage `partial`, both of which are given."""
+
+    stage: Tensor
+    partial: Tensor
+    equation: Equation
+
+    def __call__(self, definitions: Definitions) -> Definitions:
+        (own,) = self.partial.equations
+        definitions = definitions.with_stage(self.partial, self.stage, own, value_of(self.partial, own))
+        return definitions.with_value(self.stage, self.equation, value_of(self.stage, self.equation))
+
+
+def defined(stages: tuple[Tensor, ...], rewrites: Iterable[Rewrite]) -> Definitions:
+    """The definitions of the stages, rewritten."""
+    equations = {stage.uid: stage.equations[0] for stage in stages}
+    values = {stage.uid: value_of(stage, equations[stage.uid]) for stage in stages}
+    return fold(lambda definitions, rewrite: rewrite(definitions), rewrites, Definitions(stages, equations, values))
+
+
+def value_of(stage: Tensor, equation: Equation) -> Expr:
+    """What the (last) statement of an equation computes under every schedule: contracted, accumulated if it reduces."""
+    reduce, operand = equation.reduce, contract(equation.value)
+    combine = None if reduce is None else REDUCTIONS[reduce.name].combine
+    if reduce is None or combine is None:
+        return operand
+    accumulator = Read(stage, equation.indices)
+    if combine == "add":
+        return accumulate_sum(accumulator, operand)
+    return Op(combine, (accumulator, operand), operand.dtype)
+
+
+def reads_of(value: Expr, tensor: Tensor) -> bool:
+    """Whether an expression reads a tensor."""
+    return any(isinstance(node, Read) and node.tensor is tensor for node in walk(value))
+
+
+def with_reads(expr: Expr, tensor: Tensor, function: ReadFunction) -> Expr:
+    """The expression with every read of `tensor` replaced."""
+    return transform(expr, lambda node: function(node) if isinstance(node, Read) and node.tensor is tensor else node)

@@ -1,0 +1,211 @@
+"""Where a stage is computed: as a whole, or inside the loops of the stages that read it.
+
+A stage that is computed inside loops is computed anew at every point of those loops: its statements get one more axis a
+loop, the `prefix`, and the points (prefix, element) at which its consumers need it are their domain (domain expansion).
+Its own axes are counted from the first element needed, so its loops are those of a tensor of the size of the footprint.
+Stored elements are told apart by the first `kept` axes of the prefix: by all of them where it is stored where it is
+computed; by fewer where it is stored further out, and then what an earlier point has computed is not computed again, as
+in a sliding window. From there on these are statements like all others, and so are the requirements between them.
+
+The polyhedral form of Halide's compute_at and store_at (Ragan-Kelley et al., PLDI 2013).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..compute.dtypes import INDEX
+from ..compute.expr import Axis, Const, Expr, Reduce, substitute
+from ..compute.reductions import REDUCTIONS
+from ..compute.simplify import constant_value, simplify
+from ..compute.tensor import Equation, Tensor
+from .affine import affine
+from .bounds import access_relation, guarded_reads, iteration_domain
+from .isl import Frame, Map, Set, World, earlier_inputs, inert, lower_bounds, reach, without
+from .statement import Statement, StatementKind
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Box:
+    """The elements origin, ..., origin + shape - 1 of each dimension; `origin` is made of prefix axes."""
+
+    origin: tuple[Expr, ...]
+    shape: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Around:
+    """The loops that a stage is computed in, outermost first; none by default.
+
+    loops     each as the uid of the stage that it is a loop of, and its name
+    axes      for each loop, an axis that stands for its counter
+    counters  for each stage that reads this one (by uid): the counters in terms of that stage's axes
+    kept      the number of loops around the place where the stage is stored
+    """
+
+    loops: tuple[tuple[int, str], ...] = ()
+    axes: tuple[Axis, ...] = ()
+    counters: Mapping[int, tuple[Expr, ...]] = field(default_factory=dict)
+    kept: int = 0
+
+    def counter(self, stage: Tensor, loop: str) -> Axis:
+        """The axis that stands for a loop of a stage."""
+        return self.axes[self.loops.index((stage.uid, loop))]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placement:
+    """Where the statements of a stage are.
+
+    equation  what it computes, over the prefix and axes of its own that are counted from the origin of `computed`
+    value     what its (last) statement computes, likewise
+    computed  the elements computed at a point of the prefix, `stored` those stored at a point of the kept prefix
+    domain    the points (prefix, own axes) at which it is computed; None for all elements of the tensor
+    """
+
+    around: Around
+    equation: Equation
+    value: Expr
+    computed: Box
+    stored: Box
+    domain: Map | None = None
+
+    @property
+    def prefix(self) -> tuple[Axis, ...]:
+        return self.around.axes
+
+    @property
+    def kept(self) -> tuple[Axis, ...]:
+        """The prefix axes that tell stored elements apart."""
+        return self.around.axes[: self.around.kept]
+
+
+def at_root(stage: Tensor, equation: Equation, value: Expr) -> Placement:
+    """The stage computed as a whole, before its readers."""
+    whole = Box(tuple(Const(0, INDEX) for _ in stage.shape), stage.shape)
+    return Placement(Around(), equation, value, whole, whole)
+
+
+def inside(
+    stage: Tensor, equation: Equation, value: Expr, around: Around, consumers: Sequence[Statement], world: World
+) -> Placement:
+    """The stage computed at every point of the loops `around` where the consumers need it."""
+    loops = world.frame(around.axes, inert("O", stage.uid, stage.name))
+    needed = _needed(stage, equation, around, consumers, loops)
+    stored = _box(_of_kept(needed, around), world.frame(around.axes[: around.kept], "K"), stage.shape)
+    if around.kept < len(around.axes):
+        before = earlier_inputs(needed, around.kept)
+        needed = needed.subtract(before.apply_range(needed)).coalesce()
+    computed = _box(needed, loops, stage.shape)
+    at, own = {}, []
+    for axis, origin, extent in zip(equation.axes, computed.origin, computed.shape, strict=True):
+        own.append(replace(axis, lower=Const(0, INDEX), upper=extent))
+        at[axis] = _element(origin, own[-1])
+    placed = _moved(equation, at, tuple(own))
+    reduce = placed.reduce
+    if reduce is not None and equation.reduce is not None:
+        at |= dict(zip(equation.reduce.axes, reduce.axes, strict=True))
+    return Placement(around, placed, substitute(value, at), computed, stored, needed)
+
+
+def _needed(stage: Tensor, equation: Equation, around: Around, consumers: Sequence[Statement], loops: Frame) -> Map:
+    """From a point of the loops to the elements that are needed there: the convex hull of what is read, in the tensor.
+
+    More than is read may be computed, as every element is defined; less may not.
+    """
+    found: Map | None = None
+    for consumer in consumers:
+        for read, instances in guarded_reads(consumer.value, consumer.frame, consumer.domain):
+            if read.tensor is stage:
+                counters = counters_of(around, consumer, len(around.axes)).intersect_domain(instances)
+                elements = counters.reverse().apply_range(access_relation(read, consumer.frame, instances))
+                found = elements if found is None else found.union(elements)
+    assert found is not None, f"{stage.name} is read"
+    found = found.coalesce()
+    hull = Map.from_basic_map(found.simple_hull()).intersect_domain(found.domain())
+    whole = iteration_domain(loops.world.frame(equation.axes, "P"), equation.axes, loops.universe().params())
+    return loops.relation(hull.intersect_range(whole.reset_tuple_id()))
+
+
+def counters_of(around: Around, consumer: Statement, count: int) -> Map:
+    """From an instance of a consumer to the first `count` counters of the loops around."""
+    values = [affine(counter, consumer.frame) for counter in around.counters[consumer.stage.uid][:count]]
+    assert all(value is not None for value in values), "only loops with affine counters have stages computed in them"
+    return consumer.frame.map_to([value for value in values if value is not None])
+
+
+def _of_kept(needed: Map, around: Around) -> Map:
+    return without(needed, "in", around.kept, len(around.axes) - around.kept)
+
+
+def _box(needed: Map, frame: Frame, shape: tuple[Expr, ...]) -> Box:
+    """The smallest box of a literal extent around what is needed at a point, dimension by dimension; the whole
+    dimension where there is none."""
+    sides = [_side(needed, frame, dimension, extent, len(shape)) for dimension, extent in enumerate(shape)]
+    return Box(tuple(origin for origin, _ in sides), tuple(extent for _, extent in sides))
+
+
+def _side(needed: Map, frame: Frame, dimension: int, extent: Expr, rank: int) -> tuple[Expr, Expr]:
+    alone = without(without(needed, "out", dimension + 1, rank - dimension - 1), "out", 0, dimension)
+    alone = frame.relation(alone)
+    whole = constant_value(extent)
+    best: tuple[Expr, int] | None = None
+    for candidate in lower_bounds(alone, frame):
+        origin = simplify(candidate)
+        known = affine(origin, frame)
+        assert known is not None, "bounds of isl's are affine"
+        most = reach(alone, known)
+        if most is not None and (best is None or most + 1 < best[1]):
+            best = origin, max(most + 1, 0)
+    if best is None or (whole is not None and whole <= best[1]):
+        return Const(0, INDEX), extent
+    return best[0], Const(best[1], INDEX)
+
+
+def _moved(equation: Equation, at: dict[Axis, Expr], own: tuple[Axis, ...]) -> Equation:
+    """The equation with its axes counted from elsewhere."""
+    body = substitute(equation.body, at)
+    if isinstance(body, Reduce):
+        fresh = {
+            axis: replace(axis, lower=simplify(substitute(axis.lower, at)), upper=simplify(substitute(axis.upper, at)))
+            for axis in body.axes
+        }
+        body = replace(body, operand=substitute(body.operand, dict(fresh)), axes=tuple(fresh.values()))
+    return Equation(own, tuple(simplify(substitute(index, at)) for index in equation.indices), body)
+
+
+def statements_of(stage: Tensor, placement: Placement, first: int, world: World, context: Set) -> Iterator[Statement]:
+    """The statements of a stage, numbered from `first`: one, or an init and an update."""
+    equation, reduce = placement.equation, placement.equation.reduce
+
+    def made(number: int, kind: StatementKind, axes: tuple[Axis, ...], value: Expr) -> Statement:
+        frame = world.frame((*placement.prefix, *axes), inert("S", number, f"{stage.name}_{kind}"))
+        domain = _domain(frame, placement, axes, context)
+        about = (number, stage, kind, frame.axes, equation.indices, value, reduce, frame, domain)
+        return Statement(*about, placement.prefix, placement.around.kept)
+
+    if reduce is None:
+        yield made(first, "define", equation.axes, placement.value)
+        return
+    identity = Const(REDUCTIONS[reduce.name].identity(reduce.operand.dtype), reduce.operand.dtype)
+    yield made(first, "init", equation.axes, identity)
+    yield made(first + 1, "update", equation.loops, placement.value)
+
+
+def _domain(frame: Frame, placement: Placement, axes: tuple[Axis, ...], context: Set) -> Set:
+    """The instances of a statement over `axes` at every point at which its stage is computed."""
+    if placement.domain is None:
+        return iteration_domain(frame, axes, context)
+    own = placement.equation.axes
+    points = frame.world.frame((*placement.prefix, *own), "P")
+    elements = map(_element, placement.computed.origin, own)
+    values = [affine(value, points) for value in (*placement.prefix, *elements)]
+    place = points.map_to([value for value in values if value is not None])
+    domain = place.intersect_range(placement.domain.wrap().flatten()).domain().intersect_params(context)
+    rest = axes[len(own) :]
+    return frame.widened(domain, len(rest)).intersect(iteration_domain(frame, rest, context))
+
+
+def _element(origin: Expr, axis: Axis) -> Expr:
+    return simplify(origin + axis)

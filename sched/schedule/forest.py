@@ -1,0 +1,131 @@
+"""From the loops of all stages to the loop tree: stages at the root one after the other, others inside their hosts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..compute.expr import Axis, Expr, walk
+from ..compute.tensor import Tensor
+from ..polyhedral.program import Program, Statement
+from ..polyhedral.tree import Fused, Leaf, LoopKind, LoopNode, Node, Sequence, Tree, statements_below
+from .nest import Loop, StageNest
+from .place import Place
+
+
+def make_tree(program: Program, nests: Mapping[int, StageNest], places: Mapping[int, Place] | None = None) -> Tree:
+    """The loop tree of all stages that have loops."""
+    return _Forest(program, nests, places or {}).tree()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Forest:
+    program: Program
+    nests: Mapping[int, StageNest]
+    places: Mapping[int, Place]
+    uids: Iterator[int] = field(default_factory=itertools.count)
+
+    def tree(self) -> Tree:
+        roots = [self._stage(stage) for stage in self.program.live_stages() if stage.uid not in self.places]
+        fused: dict[Axis, Fused] = {}
+        for nest in self.nests.values():
+            fused |= nest.fused
+        return Tree(Sequence(tuple(roots)), fused)
+
+    def _stage(self, stage: Tensor) -> Node:
+        """The loops of a stage, with those of the stages that are computed inside them."""
+        nest, statements = self.nests[stage.uid], self.program.of_stage(stage)
+        chain = _Chain(self, nest)
+        if len(statements) == 1:
+            return chain.around(0, nest.loops, Leaf(statements[0]))
+        init, update = statements
+        first = next(k for k, loop in enumerate(nest.loops) if nest.is_reduction(loop))
+        outer, inner = nest.loops[:first], nest.loops[first:]
+        bare = _Chain(self, nest, hosting=False)
+        body = Sequence(
+            (
+                bare.around(first, (*outer, *nest.init_loops(first, init.axes)), Leaf(init)),
+                chain.around(first, nest.loops, Leaf(update)),
+            )
+        )
+        return chain.around(0, outer, body, rest=inner)
+
+    def hosted(self, stage: Tensor, loop: str) -> list[Node]:
+        """The stages that are computed at the beginning of each iteration of a loop, producers first."""
+        return [
+            self._stage(other)
+            for other in self.program.live_stages()
+            if (place := self.places.get(other.uid)) is not None and place.is_at(stage, loop)
+        ]
+
+    def stored(self, stage: Tensor, loop: str) -> tuple[Tensor, ...]:
+        """The stages of which each iteration of a loop has its own elements."""
+        live = self.program.live_stages()
+        return tuple(s for s in live if s.uid in self.places and self.places[s.uid].is_stored_at(stage, loop))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Chain:
+    """Loops of one stage around something; only those that are `hosting` have other stages inside."""
+
+    forest: _Forest
+    nest: StageNest
+    hosting: bool = True
+
+    def around(self, first: int, loops: tuple[Loop, ...], body: Node, rest: tuple[Loop, ...] = ()) -> Node:
+        """loops[first:] around `body`; virtual axes are resolved below the last loop made of them, unless that is in
+        `rest`, the loops further in."""
+        last = {axis: k for k, loop in enumerate((*loops, *rest)) for axis in _virtual(self.nest, loop.value)}
+        for k in reversed(range(first, len(loops))):
+            loop = loops[k]
+            stored: tuple[Tensor, ...] = ()
+            if self.hosting:
+                body = _sequence(*self.forest.hosted(self.nest.stage, loop.name), body)
+                stored = self.forest.stored(self.nest.stage, loop.name)
+            for axis in reversed(_virtual(self.nest, loop.value)):
+                if last[axis] == k:
+                    body = self._resolved(axis, body)
+            body = self._node(loop.name, loop.kind, loop.value, body, most=loop.most, stores=stored)
+        return body
+
+    def _resolved(self, axis: Axis, body: Node) -> Node:
+        """The position of a virtual axis and its components around `body`."""
+        components = list(enumerate(self.nest.fused[axis].components))
+        for number, component in reversed(components):
+            name = _component_name(self.nest, axis, number)
+            body = self._node(name, "component", component, body, of=axis, component=number)
+        return self._node(axis.name, "position", axis, body, of=axis)
+
+    def _node(self, name: str, kind: LoopKind, value: Expr, body: Node, **more: Any) -> LoopNode:
+        values = {statement.number: self._value(statement, name, value) for statement in statements_below(body)}
+        return LoopNode(next(self.forest.uids), name, kind, values, body, stage=self.nest.stage, **more)
+
+    def _value(self, statement: Statement, loop: str, value: Expr) -> Expr:
+        """A loop's counter for a statement below; for one of a stage inside, the axis that stands for it."""
+        if statement.stage is self.nest.stage:
+            return value
+        return self.forest.program.placements[statement.stage.uid].around.counter(self.nest.stage, loop)
+
+
+def _sequence(*children: Node) -> Node:
+    flat = [n for child in children for n in (child.children if isinstance(child, Sequence) else (child,))]
+    return flat[0] if len(flat) == 1 else Sequence(tuple(flat))
+
+
+def _component_name(nest: StageNest, axis: Axis, number: int) -> str:
+    """What a loop was called before it was fused, unless a loop that is there now has that name."""
+    name = nest.parts[axis][number] if axis in nest.parts else ""
+    return name if name and name not in nest.names else f"{axis.name}.{number}"
+
+
+def _virtual(nest: StageNest, value: Expr) -> list[Axis]:
+    """The virtual axes that a counter is made of, each before those that its components are made of."""
+    found: dict[Axis, None] = {}
+    for node in walk(value):
+        if isinstance(node, Axis) and node in nest.fused:
+            found[node] = None
+            for component in nest.fused[node].components:
+                found |= dict.fromkeys(_virtual(nest, component))
+    return list(found)

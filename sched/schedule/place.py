@@ -1,0 +1,158 @@
+"""Where stages are computed and stored: at the root, or in a loop of a stage that reads them.
+
+What is written down is the loop's name. What that means for the statements follows from the loops as they are, and is
+derived again whenever a command changes the loops around (`settled`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..compute.expr import Axis, walk
+from ..compute.simplify import lower_bound, upper_bound
+from ..compute.tensor import Tensor
+from ..errors import ScheduleError
+from ..polyhedral.placement import Around
+from ..polyhedral.program import Program
+from .nest import Loop, StageNest, default_nest
+from .suggestion import listed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """A stage is computed at the beginning of each iteration of `loop` of `host`, and each iteration of `store_loop` of
+    `store_host` has its own elements; without those, each call of the kernel."""
+
+    host: Tensor
+    loop: str
+    store_host: Tensor | None
+    store_loop: str
+
+    def is_at(self, host: Tensor, loop: str) -> bool:
+        return self.host is host and self.loop == loop
+
+    def is_stored_at(self, host: Tensor, loop: str) -> bool:
+        return self.store_host is host and self.store_loop == loop
+
+
+Places = Mapping[int, Place]
+Nests = Mapping[int, StageNest]
+Path = list[tuple[Tensor, Loop]]
+
+
+def settled(program: Program, nests: Nests, places: Places) -> tuple[Program, dict[int, StageNest]]:
+    """The Program with every stage where it is placed, and the loops of each stage over the axes that it has there.
+
+    Readers come first, as what they need is what their producers compute.
+    """
+    program = program.rewritten(program.rewrites)
+    made: dict[int, StageNest] = {}
+    for stage in reversed(program.live_stages()):
+        place = places.get(stage.uid)
+        if place is not None:
+            program = program.placed(stage, _around(program, stage, place, made, places))
+        made[stage.uid] = _renewed(nests.get(stage.uid), stage, program.placements[stage.uid].equation.loops)
+    return program, made
+
+
+def _renewed(nest: StageNest | None, stage: Tensor, axes: tuple[Axis, ...]) -> StageNest:
+    """The loops of a stage over the axes it has now: its commands once more, where the axes are new."""
+    if nest is None:
+        return default_nest(stage, axes)
+    if len(axes) == len(nest.axes) and all(a is b for a, b in zip(axes, nest.axes, strict=True)):
+        return nest
+    renewed = default_nest(stage, axes)
+    for command in nest.history:
+        renewed = command.carried_out(renewed)
+    return renewed
+
+
+def path_of(stage: Tensor, nests: Nests, places: Places) -> Path:
+    """All loops that a stage's own loops, and these, stand in, outermost first."""
+    place = places.get(stage.uid)
+    outside = [] if place is None else _path_to(place.host, place.loop, nests, places)
+    return [*outside, *((stage, loop) for loop in nests[stage.uid].loops)]
+
+
+def _path_to(host: Tensor, loop: str, nests: Nests, places: Places) -> Path:
+    """The loops down to one of them."""
+    path = path_of(host, nests, places)
+    names = [(stage, known.name) for stage, known in path]
+    return path[: names.index((host, loop)) + 1]
+
+
+def _around(program: Program, stage: Tensor, place: Place, nests: Nests, places: Places) -> Around:
+    """The loops around a stage, with their counters in terms of the axes of everything that reads it."""
+    _check_loop(stage, place.host, place.loop, nests)
+    path = _path_to(place.host, place.loop, nests, places)
+    for host, loop in path:
+        _check_host(stage, nests[host.uid], loop)
+    counters = {}
+    for reader in program.definitions.consumers(stage):
+        theirs = path_of(reader, nests, places)
+        if [_named(step) for step in theirs[: len(path)]] != [_named(step) for step in path]:
+            raise ScheduleError(
+                f"{stage.name} cannot be computed at {place.loop} of {place.host.name}, because {reader.name} reads it "
+                f"outside of that loop; {_legal(program, stage, nests, places)}"
+            )
+        outer = program.placements[reader.uid].prefix
+        own = [loop.value for host, loop in theirs if host is reader]
+        counters[reader.uid] = tuple([*outer, *own][: len(path)])
+    loops = tuple((host.uid, loop.name) for host, loop in path)
+    axes = tuple(Axis(loop.name, lower_bound(loop.begin), upper_bound(loop.end)) for _, loop in path)
+    return Around(loops, axes, counters, _kept(stage, place, path, nests))
+
+
+def _kept(stage: Tensor, place: Place, path: Path, nests: Nests) -> int:
+    """The number of loops around the place where a stage is stored."""
+    if place.store_host is None:
+        return 0
+    _check_loop(stage, place.store_host, place.store_loop, nests)
+    names = [_named(step) for step in path]
+    wanted = (place.store_host, place.store_loop)
+    if wanted not in names:
+        raise ScheduleError(
+            f"{stage.name} cannot be stored at {place.store_loop} of {place.store_host.name}, because it is computed "
+            f"at {place.loop} of {place.host.name}, outside of that loop; it can be stored at the root or at "
+            f"{listed(f'{loop} of {host.name}' for host, loop in names)}"
+        )
+    return names.index(wanted) + 1
+
+
+def _named(step: tuple[Tensor, Loop]) -> tuple[Tensor, str]:
+    return step[0], step[1].name
+
+
+def _check_loop(stage: Tensor, host: Tensor, loop: str, nests: Nests) -> None:
+    if host.uid not in nests or loop not in nests[host.uid].names:
+        there = f"its loops are {listed(nests[host.uid].names)}" if host.uid in nests else f"{host.name} has no loops"
+        raise ScheduleError(
+            f"{stage.name} is computed or stored at {loop} of {host.name}, which is not there; {there}. Before a "
+            f"command that takes this loop away, place {stage.name} at another one, or at the root with compute_root"
+        )
+
+
+def _check_host(stage: Tensor, nest: StageNest, loop: Loop) -> None:
+    """Refuse loops whose iterations cannot have a stage of their own."""
+    if loop.kind == "vectorize":
+        raise ScheduleError(
+            f"{stage.name} cannot be computed inside {loop.name} of {nest.stage.name}, which is vectorized: compute it "
+            f"outside of that loop, and vectorize the loops of {stage.name} as well, or inline it"
+        )
+    if any(node in nest.fused for node in walk(loop.value) if isinstance(node, Axis)):
+        raise ScheduleError(
+            f"{stage.name} cannot be computed inside {loop.name} of {nest.stage.name}, which is made of fused loops: "
+            "what is needed there is not affine in its counter; leave these loops apart, or compute it outside of them"
+        )
+
+
+def _legal(program: Program, stage: Tensor, nests: Nests, places: Places) -> str:
+    """The loops in which all readers of a stage are."""
+    shared: list[tuple[Tensor, str]] | None = None
+    for reader in program.definitions.consumers(stage):
+        names = [_named(step) for step in path_of(reader, nests, places)]
+        shared = names if shared is None else [a for a, b in zip(shared, names, strict=False) if a == b]
+    if not shared:
+        return "its readers share no loop, so it is computed at the root"
+    return f"it can be computed at {listed(f'{loop} of {host.name}' for host, loop in shared)}"

@@ -1,0 +1,73 @@
+"""compute_at: a stage computed in a loop of a stage that reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...compute.tensor import Tensor
+from ...errors import ScheduleError
+from ..place import Place
+from ..suggestion import listed, meant
+from .base import Primitive, State, primitive
+
+
+@primitive
+@dataclass(frozen=True, slots=True)
+class ComputeAt(Primitive):
+    """Compute what each iteration of a consumer's loop needs of a stage, at the beginning of that iteration.
+
+    Before::
+
+        for i in 0..n + 2:
+            B[i] = A[i] + 1
+        for i_o in 0..n // 32:
+            for i_i in 0..32:
+                C[i] = B[i] + B[i + 2]
+
+    After ``s[B].compute_at(C, "i_o")``::
+
+        for i_o in 0..n // 32:
+            for i in 0..34:               # B[32 * i_o + i]
+                B[i] = A[32 * i_o + i] + 1
+            for i_i in 0..32:
+                C[32 * i_o + i_i] = B[i_i] + B[i_i + 2]
+
+    The stage's loops are then those of what one iteration needs, counted from 0, and it is stored in a buffer of that
+    size, one for each thread. Where iterations need the same elements, each computes them for itself (see `store_at`).
+
+    Legal when: everything that reads the stage is inside the loop. The stage is no output, and the loop is not
+    vectorized.
+    Also called: compute_at (Halide, TVM), overlapped tiling.
+    """
+
+    consumer: str
+    loop: str
+    word: ClassVar[str] = "compute_at"
+
+    def apply(self, state: State, stage: Tensor) -> State:
+        return state.with_place(stage, placed_at(state, stage, self.consumer, self.loop))
+
+
+def placed_at(state: State, stage: Tensor, consumer: str, loop: str) -> Place:
+    """Computed and stored at a loop of a consumer."""
+    state.nest(stage)
+    if any(output is stage for output in state.program.outputs):
+        raise ScheduleError(f"{stage.name} is an output, which is computed as a whole, at the root")
+    host = host_named(state, stage, consumer)
+    position = state.nest(host).position(loop)
+    return Place(host, state.nest(host).loops[position].name, host, loop)
+
+
+def host_named(state: State, stage: Tensor, name: str) -> Tensor:
+    """The stage with this name that comes after `stage`."""
+    live = state.program.live_stages()
+    later = live[[s is stage for s in live].index(True) + 1 :]
+    for other in later:
+        if other.name == name:
+            return other
+    names = [other.name for other in later]
+    raise ScheduleError(
+        f"{stage.name} is computed in loops of stages that read it, and {name} is none; those after it are "
+        f"{listed(names)}{meant(name, names)}"
+    )
