@@ -17,6 +17,7 @@ from .ir import Allocate, LoopProgram, Stmt
 from .llvm import EmittedKernel, emit_kernel
 from .loops import LoopBuilder
 from .promote_accumulators import promote_accumulators
+from .reduce_divisions import reduce_divisions
 from .rewrite import simplified
 from .separate_full_tiles import separate_full_tiles
 from .split_vectors import split_vectors
@@ -44,6 +45,7 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
     """The passes over loop IR, in order."""
     return (
         ("hoist_allocations", hoist_allocations),
+        ("reduce_divisions", reduce_divisions),
         ("promote_accumulators", promote_accumulators),
         ("separate_full_tiles", separate_full_tiles),
         ("vectorize", vectorize),

@@ -59,7 +59,7 @@ class StatementLowering:
 
     def _made(self, tensor: Tensor, name: str, dtype: DType) -> Buffer:
         placement = self.program.placements[tensor.uid]
-        shape = placement.stored.shape
+        shape = self.program.layout(tensor).shape(placement.stored.shape)
         if not placement.kept:
             self.heap.append(Buffer(name, dtype, shape, "heap"))
             return self.heap[-1]
@@ -68,8 +68,9 @@ class StatementLowering:
         self._stack -= int(size) if fits else 0
         return Buffer(name, dtype, shape, "stack" if fits else "heap")
 
-    def cell(self, tensor: Tensor, kept: Mapping[Axis, Expr], indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
-        """Where an element is in its tensor's buffer; `kept` are the values of the prefix that tells elements apart."""
+    def positions(self, tensor: Tensor, kept: Mapping[Axis, Expr], indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        """Where an element is in the box that is stored; `kept` are the values of the prefix that tells elements
+        apart."""
         placement = self.program.placements.get(tensor.uid)
         if placement is None or not placement.around.loops:
             return indices
@@ -126,10 +127,10 @@ class StatementLowering:
         if id(read) not in self._safe:
             placement = self.program.placements.get(read.tensor.uid)
             shape = read.tensor.shape if placement is None else placement.stored.shape
-            cell = self.cell(read.tensor, self.kept(read.tensor, statement), read.indices)
+            positions = self.positions(read.tensor, self.kept(read.tensor, statement), read.indices)
             self._safe[id(read)] = all(
-                outside(index, extent, statement.frame, statement.domain).is_empty()
-                for index, extent in zip(cell, shape, strict=True)
+                outside(position, extent, statement.frame, statement.domain).is_empty()
+                for position, extent in zip(positions, shape, strict=True)
             )
         return self._safe[id(read)]
 
@@ -150,15 +151,16 @@ class _Value:
 
     def cell(self, tensor: Tensor, indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
         """Where an element that this instance reads or writes is stored."""
-        placement = self.lowering.program.placements.get(tensor.uid)
-        if placement is None or not placement.kept:
-            return self.lowering.cell(tensor, {}, indices)
+        program = self.lowering.program
+        placement = program.placements.get(tensor.uid)
+        if placement is None:
+            return indices
         written = self.lowering.kept(tensor, self.statement)
         here = {
             axis: self.counters[loop] if loop in self.counters else self.index(written.get(axis, axis))
             for axis, loop in zip(placement.kept, placement.around.loops, strict=False)
         }
-        return self.lowering.cell(tensor, here, indices)
+        return program.layout(tensor).indices(self.lowering.positions(tensor, here, indices))
 
     def lower(self, expr: Expr, mask: Expr | None) -> Expr:
         """`expr` at this instance; `mask` is the condition of the selects around it, if they guard it.

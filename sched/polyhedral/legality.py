@@ -43,9 +43,11 @@ class Violation:
 
     @property
     def cell(self) -> tuple[str, tuple[int, ...]]:
-        """The element that the source writes."""
-        statement = self.requirement.source
-        at: dict[Axis, int] = dict(zip(statement.axes, self.point.coordinates, strict=False))
+        """The element that the source writes; of a clobber, what overwrites."""
+        statement, first = self.requirement.source, 0
+        if self.requirement.kind == "clobber":
+            statement, first = self.requirement.sink, len(statement.axes)
+        at: dict[Axis, int] = dict(zip(statement.axes, self.point.coordinates[first:], strict=False))
         return statement.stage.name, tuple(_number(index, at, self.point.sizes) for index in statement.indices)
 
 
@@ -160,6 +162,8 @@ def _why(requirement: Requirement, element: str, instances: tuple[str, str]) -> 
             return f"but {instances[1]} reads {element}, which {instances[0]} writes"
         case "init":
             return f"but {element} must be initialised before anything is accumulated into it"
+        case "clobber":
+            return f"but {instances[1]} writes {element} into the cell of an element that {instances[0]} still reads"
         case "accumulate":
             if requirement.exclusive:
                 return f"but both update {element}"
@@ -172,6 +176,11 @@ def _why(requirement: Requirement, element: str, instances: tuple[str, str]) -> 
 
 
 def _advice(requirement: Requirement) -> str:
+    if requirement.kind == "clobber":
+        return (
+            f"Fold {requirement.sink.stage.name} to a larger size, or compute it where fewer of its elements are "
+            "needed at a time"
+        )
     reduce = requirement.sink.reduce
     if requirement.kind != "accumulate" or reduce is None:
         return "Keep the loop that carries this dependence serial, outside the loops that it orders"

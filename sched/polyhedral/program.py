@@ -8,7 +8,7 @@ rewritten (`definitions`, `placement`); its statements follow from that.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..compute.define import sizes_of, stages_of, tensors_read
 from ..compute.expr import Read, Scalar, Size, walk
@@ -17,6 +17,7 @@ from ..errors import DefinitionError
 from .bounds import access_relation, size_context
 from .definitions import Definitions, Rewrite, defined
 from .isl import Map, Set, World
+from .layout import Layout
 from .placement import Around, Placement, at_root, counters_of, inside, statements_of
 from .statement import Statement, StatementKind
 
@@ -36,6 +37,14 @@ class Program:
     definitions: Definitions
     placements: Mapping[int, Placement]
     statements: tuple[Statement, ...]
+    layouts: Mapping[int, Layout] = field(default_factory=dict)
+
+    def layout(self, stage: Tensor) -> Layout:
+        """How the elements of a stage lie in memory."""
+        return self.layouts.get(stage.uid, Layout())
+
+    def with_layout(self, stage: Tensor, layout: Layout) -> Program:
+        return replace(self, layouts={**self.layouts, stage.uid: layout})
 
     @property
     def stages(self) -> tuple[Tensor, ...]:

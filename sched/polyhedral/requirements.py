@@ -23,9 +23,10 @@ class Requirement:
     flow        the source writes the element that the sink reads
     init        the source initialises what the sink accumulates into
     accumulate  both update one element
+    clobber     the sink overwrites the cell of an element that the source reads (see `clobber`)
     """
 
-    kind: Literal["flow", "init", "accumulate"]
+    kind: Literal["flow", "init", "accumulate", "clobber"]
     source: Statement
     sink: Statement
     relation: Map

@@ -48,6 +48,8 @@ class OrderCommand(Protocol):
 
     def carried_out(self, nest: StageNest) -> StageNest: ...
 
+    def restricted(self, names: tuple[str, ...]) -> OrderCommand | None: ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StageNest:

@@ -78,12 +78,24 @@ def _title(state: State, stage: Tensor, statement: Statement) -> str:
     """What a stage is, and where and how it is stored in loops of others."""
     reduce, place = statement.reduce, state.places.get(stage.uid)
     summed = "" if reduce is None else f", {reduce.name} {grade(statement)}"
+    layout = _layout(state, stage)
     if place is None:
-        return f"{stage}{summed}"
+        return f"{stage}{layout}{summed}"
     extents = ", ".join(map(text, state.program.placements[stage.uid].stored.shape))
     here = place.is_at(place.store_host, place.store_loop) if place.store_host is not None else False
-    where = "" if here else " at the root" if place.store_host is None else f" at {place.store_loop}"
-    return f"{stage.name}: {stage.dtype}[{extents}] stored{where or ' here'}{summed}"
+    where = " here" if here else " at the root" if place.store_host is None else f" at {place.store_loop}"
+    return f"{stage.name}: {stage.dtype}[{extents}] stored{where}{layout}{summed}"
+
+
+def _layout(state: State, stage: Tensor) -> str:
+    """How a stage's elements lie in memory, where that is not row-major."""
+    layout, names = state.program.layout(stage), [axis.name for axis in stage.equations[0].axes]
+    shown = ""
+    if layout.terms:
+        shown += f" as [{', '.join(term.shown(names[term.dimension]) for term in layout.terms)}]"
+    for dimension, size in sorted(layout.folds.items()):
+        shown += f", {names[dimension]} modulo {size}"
+    return shown
 
 
 def _header(nest: StageNest, loop: Loop, bindings: Bindings) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..compute.expr import Scalar
 from ..compute.tensor import Tensor
 from ..errors import DefinitionError, Location, ScheduleError, user_location
+from ..polyhedral.clobber import overwrites
 from ..polyhedral.isl import DEFAULT_BUDGET
 from ..polyhedral.legality import first_violation, refusal
 from ..polyhedral.program import Program, make_program
@@ -101,11 +102,13 @@ class Schedule:
         self._states.append(state)
 
     def _prove(self, state: State, stage: Tensor, step: str) -> None:
-        if state.program is self.program and not state.places:
+        tree = state.tree()
+        folded = any(layout.folds for layout in state.program.layouts.values())
+        if state.program is self.program and not state.places and not folded:
             pairs = tuple(p for p in state.pairs if stage in (p.source.stage, p.sink.stage))
         else:
-            pairs = state.pairs
-        violation = first_violation(state.tree(), pairs, state.program.world, step)
+            pairs = (*state.pairs, *overwrites(state.program, tree, state.pairs))
+        violation = first_violation(tree, pairs, state.program.world, step)
         if violation is not None:
             raise refusal(step, violation)
 

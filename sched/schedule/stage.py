@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,19 @@ from ..compute.tensor import Tensor, validated_name
 from ..errors import DefinitionError, ScheduleError
 from .primitives import (
     REGISTRY,
+    CacheRead,
+    CacheWrite,
     ComputeAt,
     ComputeRoot,
+    FoldStorage,
     Fuse,
     Inline,
     Parallel,
     Primitive,
     Reorder,
+    ReorderStorage,
     Reverse,
+    Rfactor,
     Split,
     StoreAt,
     Tile,
@@ -135,6 +141,46 @@ class Stage:
         """Keep what is computed for the whole call. See `StoreAt`."""
         self._apply(StoreAt())
 
+    def cache_read(
+        self,
+        tensor: Stage | Tensor | str,
+        at: str | None = None,
+        *,
+        layout: Sequence[str] = (),
+        name: str | None = None,
+    ) -> Stage:
+        """Read a tensor through a copy made in a loop of this stage; returns the copy. See `CacheRead`."""
+        read = _stage_name(tensor)
+        made = _new(name, f"{read}_cache", "name")
+        self._apply(CacheRead(read, "" if at is None else _name(at), made, _terms(layout)))
+        return self.schedule[made]
+
+    def pack(
+        self, tensor: Stage | Tensor | str, at: str | None = None, *, layout: Sequence[str], name: str | None = None
+    ) -> Stage:
+        """Read a tensor through a copy in another layout; returns the copy. See `CacheRead`."""
+        return self.cache_read(tensor, at, layout=layout, name=name)
+
+    def cache_write(self, at: str | None = None, *, name: str | None = None) -> Stage:
+        """Compute this stage in a buffer of its own and copy it from there; returns that stage. See `CacheWrite`."""
+        made = _new(name, f"{self.tensor.name}_cache", "name")
+        self._apply(CacheWrite("" if at is None else _name(at), made))
+        return self.schedule[made]
+
+    def rfactor(self, loop: str, *, name: str | None = None) -> Stage:
+        """Accumulate partial results, one a value of a reduction loop; returns their stage. See `Rfactor`."""
+        made = _new(name, f"{self.tensor.name}_rf", "name")
+        self._apply(Rfactor(_name(loop), made))
+        return self.schedule[made]
+
+    def fold_storage(self, axis: str, size: int) -> None:
+        """Store only so many positions of a dimension at a time. See `FoldStorage`."""
+        self._apply(FoldStorage(_name(axis), _factor(size)))
+
+    def reorder_storage(self, *layout: str) -> None:
+        """Store the elements of this stage in another order. See `ReorderStorage`."""
+        self._apply(ReorderStorage(_terms(layout)))
+
     def why_not(self, word: str, *args: Any, **options: Any) -> ScheduleError | None:
         """Why a command would be refused here, or None if it would be accepted; nothing is changed.
 
@@ -177,6 +223,15 @@ def _stage_name(stage: object) -> str:
     if isinstance(stage, str):
         return stage
     raise ScheduleError(f"a stage is given as a tensor, as s[tensor], or by its name, not by {shown(stage)}")
+
+
+def _terms(layout: object) -> tuple[str, ...]:
+    """The terms of a layout."""
+    if not isinstance(layout, (tuple, list)) or not all(isinstance(term, str) for term in layout):
+        raise ScheduleError(
+            f'a layout is given by its terms, outermost first, as in ("j/64", "k", "j%64"), not {shown(layout)}'
+        )
+    return tuple("".join(term.split()) for term in layout)
 
 
 def _name(loop: object) -> str:

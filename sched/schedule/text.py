@@ -138,7 +138,8 @@ def _record(record: type[Primitive], positional: list[Any], named: dict[str, lis
     """The record whose fields the arguments fill exactly; a tuple field takes all positional values that are left."""
     values: dict[str, Any] = {}
     rest = list(positional)
-    takes = [f"{field.name}=" if field.name in KEYWORDS else field.name for field in fields(record)] or ["nothing"]
+    named_fields = KEYWORDS | record.named
+    takes = [f"{field.name}=" if field.name in named_fields else field.name for field in fields(record)] or ["nothing"]
     for name in named:
         if name not in _TYPES[record.word]:
             raise _malformed(number, f"{record.word} takes no {name}=; it takes {listed(takes)}{meant(name, takes)}")
@@ -146,9 +147,9 @@ def _record(record: type[Primitive], positional: list[Any], named: dict[str, lis
         kind = _TYPES[record.word][field.name]
         several = kind not in (str, int)
         given = named.pop(field.name, None)
-        if given is None and field.default is not MISSING and (field.name in KEYWORDS or not rest):
+        if given is None and field.default is not MISSING and (field.name in named_fields or not rest):
             continue
-        if given is None and field.name in KEYWORDS:
+        if given is None and field.name in named_fields:
             given = []
         elif given is None:
             given, rest = (rest, []) if several else (rest[:1], rest[1:])
@@ -156,9 +157,10 @@ def _record(record: type[Primitive], positional: list[Any], named: dict[str, lis
         fits = len(given) == 1 or (several and given)
         if not fits or not all(type(value) is wanted for value in given):
             shape = "one or more names" if several else "an integer" if kind is int else "one name"
-            how = f"as {field.name}=" if field.name in KEYWORDS else f"for {field.name}"
+            how = f"as {field.name}=" if field.name in named_fields else f"for {field.name}"
             raise _malformed(number, f"{record.word} needs {shape} {how}; it takes {listed(takes)}")
-        if wanted is str and not all(v.isidentifier() and len(v) <= MAX_NAME for v in given):
+        is_name = str.isidentifier if field.name != "layout" else str.isascii  # terms are read where they are used
+        if wanted is str and not all(is_name(v) and len(v) <= MAX_NAME for v in given):
             raise _malformed(
                 number,
                 f"{field.name} of {record.word} is no name: a Python identifier of at most {MAX_NAME} characters",

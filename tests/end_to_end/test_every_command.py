@@ -291,5 +291,13 @@ def test_reductions_that_may_be_reordered(name: str, word: str) -> None:
 
 
 def test_every_primitive_is_here() -> None:
-    elsewhere = {"compute_at", "store_at"}  # for pipelines: tests/schedule/test_compute_at.py
+    elsewhere = {
+        "cache_read",
+        "cache_write",
+        "compute_at",
+        "fold_storage",
+        "reorder_storage",
+        "rfactor",
+        "store_at",
+    }  # tests/schedule/test_storage.py
     assert set(REGISTRY) <= set(SCHEDULES) | elsewhere

@@ -53,6 +53,30 @@ def blur_in_tiles():
 
 
 @case
+def matmul_packed():
+    s = ps.Schedule(matmul(*sizes("n m k")))
+    c = s["C"]
+    c.tile("i", "j", 2, 8)
+    c.split("r", 32)
+    c.reorder("r_o", "j_o", "i_o", "r_i", "i_i", "j_i")
+    c.unroll("i_i")
+    c.vectorize("j_i")
+    b = c.pack("B", at="r_o", layout=("j/8", "r", "j%8"))
+    b.vectorize(b.split("j", 8)[1])
+    return s
+
+
+@case
+def transposed_storage():
+    n, m = sizes("n m")
+    A = ps.placeholder((n, m), "float32", name="A")
+    B = ps.compute((n, m), lambda i, j: A[i, j] * 2, name="B")
+    s = ps.Schedule(ps.compute((m, n), lambda j, i: B[i, j] + 1, name="C"))
+    s["B"].reorder_storage("j", "i")
+    return s
+
+
+@case
 def blur_in_a_sliding_window():
     n, m = sizes("n m")
     A = ps.placeholder((n + 2, m), "float32", name="A")
@@ -62,6 +86,23 @@ def blur_in_a_sliding_window():
     s[C].split("i", 8)
     s[B].compute_at(C, "i_i")
     s[B].store_at(C, "i_o")
+    s[B].fold_storage("i", 3)
+    return s
+
+
+@case
+def sums_in_two_steps():
+    n, k = sizes("n k")
+    A = ps.placeholder((n, k), "float32", name="A")
+    r = ps.reduce_axis((0, k), name="r")
+    C = ps.compute((n,), lambda i: ps.sum(A[i, r], axis=r, reassociate=True), name="C")
+    s = ps.Schedule(C)
+    s[C].split("r", 8)
+    partial = s[C].rfactor("r_i")
+    partial.compute_at(C, "i")
+    partial.reorder("i", "r_o", "r_i")
+    partial.vectorize("r_i")
+    s[C].cache_write(at="i")
     return s
 
 

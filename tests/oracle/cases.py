@@ -22,7 +22,15 @@ _WORDS = (
     ["split"] * 6 + ["tile"] * 2 + ["reorder"] * 6 + ["fuse"] * 4 + ["unroll"] + ["vectorize"] * 5
     + ["parallel"] * 4 + ["reverse"] * 3 + ["inline"] * 5 + ["compute_root"]
 )  # fmt: skip
-_PLACES = {"compute_at", "store_at"}  # where stages are computed: tests/schedule/test_compute_at.py
+_PLACES = {
+    "cache_read",
+    "cache_write",
+    "compute_at",
+    "fold_storage",
+    "reorder_storage",
+    "rfactor",
+    "store_at",
+}  # tests/schedule/test_compute_at.py, test_storage.py
 assert set(_WORDS) | _PLACES == set(REGISTRY), "every primitive is tried"
 
 

@@ -29,7 +29,15 @@ scaled.parallel("i")
 
 def test_every_primitive_round_trips(samples):
     s = ps.Schedule.from_text(samples.pipeline(), EVERY_PRIMITIVE)
-    elsewhere = {"compute_at", "store_at"}  # tests/schedule/test_compute_at.py
+    elsewhere = {
+        "cache_read",
+        "cache_write",
+        "compute_at",
+        "fold_storage",
+        "reorder_storage",
+        "rfactor",
+        "store_at",
+    }  # test_compute_at.py, test_storage.py
     assert {command.word for _, command in s.log} | elsewhere == set(REGISTRY)
     assert s.to_text() == EVERY_PRIMITIVE
     again = ps.Schedule.from_text(s.outputs, s.to_text())

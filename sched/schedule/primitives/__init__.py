@@ -1,13 +1,18 @@
 """The schedule primitives, one a file; importing this package fills the registry."""
 
 from .base import REGISTRY, Primitive, State
+from .cache_read import CacheRead
+from .cache_write import CacheWrite
 from .compute_at import ComputeAt
 from .compute_root import ComputeRoot
+from .fold_storage import FoldStorage
 from .fuse import Fuse
 from .inline import Inline
 from .parallel import Parallel
 from .reorder import Reorder
+from .reorder_storage import ReorderStorage
 from .reverse import Reverse
+from .rfactor import Rfactor
 from .split import Split
 from .store_at import StoreAt
 from .tile import Tile
@@ -15,6 +20,7 @@ from .unroll import Unroll
 from .vectorize import Vectorize
 
 __all__ = [
-    "REGISTRY", "ComputeAt", "ComputeRoot", "Fuse", "Inline", "Parallel", "Primitive", "Reorder", "Reverse", "Split",
-    "State", "StoreAt", "Tile", "Unroll", "Vectorize",
+    "REGISTRY", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot", "FoldStorage", "Fuse", "Inline", "Parallel",
+    "Primitive", "Reorder", "ReorderStorage", "Reverse", "Rfactor", "Split", "State", "StoreAt", "Tile", "Unroll",
+    "Vectorize",
 ]  # fmt: skip

@@ -81,6 +81,7 @@ class Primitive:
 
     word: ClassVar[str]
     reorders: ClassVar[bool] = True
+    named: ClassVar[frozenset[str]] = frozenset()  # further fields that are written with their names
 
     def apply(self, state: State, stage: Tensor) -> State:
         """The state after the command, or a ScheduleError that says what would be accepted."""
@@ -94,6 +95,12 @@ class Primitive:
         """The loops after the command, for primitives that touch nothing else."""
         raise AssertionError(f"{self.word} rewrites the state as a whole")
 
+    def restricted(self, names: tuple[str, ...]) -> Primitive | None:
+        """The command for loops of which only those with these names are there, if it means anything for them."""
+        given = self.arguments
+        loops = [loop for key in ("loop", "other", "loops") if key in given for loop in _items(given[key])]
+        return self if all(loop in names for loop in loops) else None
+
     @property
     def arguments(self) -> dict[str, Any]:
         return {item.name: getattr(self, item.name) for item in fields(self)}
@@ -101,11 +108,11 @@ class Primitive:
     def __str__(self) -> str:
         parts = []
         for name, value in self.arguments.items():
-            if value == "":  # an option that was not used
+            if value in ("", ()):  # an option that was not used
                 continue
             items = [f'"{item}"' if isinstance(item, str) else str(item) for item in _items(value)]
             shown = ", ".join(items)
-            if name in KEYWORDS:
+            if name in KEYWORDS or name in self.named:
                 shown = f"{name}=({shown})" if isinstance(value, tuple) else f"{name}={shown}"
             parts.append(shown)
         return f"{self.word}({', '.join(part for part in parts if part)})"
@@ -117,7 +124,7 @@ def _items(value: Any) -> tuple[Any, ...]:
 
 # Fields that are written with their names, as keyword-only arguments are; the others are positional, in the order of
 # the record.
-KEYWORDS = frozenset({"outer", "inner", "name", "outers", "inners"})
+KEYWORDS = frozenset({"outer", "inner", "name", "outers", "inners", "at"})
 
 REGISTRY: dict[str, type[Primitive]] = {}
 

@@ -33,6 +33,10 @@ class Reorder(Primitive):
     loops: tuple[str, ...]
     word: ClassVar[str] = "reorder"
 
+    def restricted(self, names: tuple[str, ...]) -> Reorder | None:
+        kept = tuple(loop for loop in self.loops if loop in names)
+        return Reorder(kept) if len(kept) > 1 else None
+
     def rewrite(self, nest: StageNest) -> StageNest:
         return reordered(nest, self.loops)
 

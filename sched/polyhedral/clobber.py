@@ -1,0 +1,61 @@
+"""Is anything overwritten before it is read for the last time?
+
+Where elements share cells (`Layout.folds`), no writer V of another element of the cell may come between a writer W of
+an element and an instance R that reads it: V is before W, or after R. Whether V is certainly before W follows from the
+tree; for all other V of the cell, `overwrites` requires that they come after R, and that is proven like every other
+requirement. With one writer an element this is the classical test on lifetimes (Lefebvre and Feautrier, Parallel
+Computing 1998).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..compute.expr import Expr
+from ..compute.simplify import simplify
+from .affine import affine
+from .isl import Map
+from .order import violations
+from .program import Program
+from .requirements import Requirement
+from .statement import Statement
+from .tree import Tree
+
+
+def overwrites(program: Program, tree: Tree, pairs: Sequence[Requirement]) -> Iterator[Requirement]:
+    """For every stage with folded dimensions: the pairs of a reader and a later writer of the cell."""
+    for stage in program.live_stages():
+        if not program.layout(stage).folds:
+            continue
+        for flow in pairs:
+            if flow.source.stage is stage:
+                for writer in program.of_stage(stage):
+                    yield from _after(program, tree, flow, writer)
+
+
+def _after(program: Program, tree: Tree, flow: Requirement, writer: Statement) -> Iterator[Requirement]:
+    """The instances of `writer` that must come after the sink of `flow`."""
+    source, reader = flow.source, flow.sink
+    shared = _cells(program, source).apply_range(_cells(program, writer).reverse())
+    shared = shared.subtract(source.writes().apply_range(writer.writes().reverse()))
+    earlier = violations(tree, Requirement("clobber", writer, source, shared.reverse()))
+    not_before = earlier.reversed.union(earlier.together)
+    read = flow.relation.union(flow.relation.reverse()) if flow.exclusive else flow.relation
+    relation = not_before.apply_range(read).reverse()
+    if reader is writer:
+        relation = relation.subtract(Map.identity(relation.get_space()))
+    if not relation.is_empty():
+        yield Requirement("clobber", reader, writer, relation)
+
+
+def _cells(program: Program, statement: Statement) -> Map:
+    """From an instance to the cell it writes: the kept prefix, and where in its box the element is."""
+    placement, stage = program.placements[statement.stage.uid], statement.stage
+    folds = program.layout(stage).folds
+    values: list[Expr] = list(statement.prefix[: statement.kept])
+    for dimension, (index, origin) in enumerate(zip(statement.indices, placement.stored.origin, strict=True)):
+        position = simplify(index - origin)
+        values.append(position % folds[dimension] if dimension in folds else position)
+    cells = [affine(value, statement.frame) for value in values]
+    assert all(cell is not None for cell in cells), "left-hand sides are affine by construction"
+    return statement.frame.map_to([cell for cell in cells if cell is not None]).intersect_domain(statement.domain)

@@ -1,0 +1,53 @@
+"""reorder_storage: another layout of a stage's elements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from ...compute.tensor import Tensor
+from ...errors import ScheduleError
+from .base import Primitive, State, primitive
+from .cache_read import storage_terms
+
+
+@primitive
+@dataclass(frozen=True, slots=True)
+class ReorderStorage(Primitive):
+    """Store the elements of a stage in another order, given by terms of its axes, outermost first.
+
+    Before::
+
+        B: float32[n, m]
+
+    After ``s[B].reorder_storage("j", "i")``::
+
+        B: float32[m, n]
+
+    and after ``s[B].reorder_storage("j/16", "i", "j%16")``, panels of 16 columns.
+
+    Legal when: the stage is no output, whose layout is its caller's.
+    Also called: reorder_storage (Halide), transform_layout (TVM).
+    """
+
+    layout: tuple[str, ...]
+    word: ClassVar[str] = "reorder_storage"
+    reorders: ClassVar[bool] = False
+
+    def apply(self, state: State, stage: Tensor) -> State:
+        state.nest(stage)
+        check_intermediate(state, stage, self.word)
+        if not self.layout:
+            names = ", ".join(axis.name for axis in stage.equations[0].axes)
+            raise ScheduleError(f"reorder_storage of {stage.name} takes terms of its axes {names}, outermost first")
+        terms = storage_terms(self.layout, stage, f"reorder_storage of {stage.name}")
+        layout = replace(state.program.layout(stage), terms=terms)
+        return replace(state, program=state.program.with_layout(stage, layout))
+
+
+def check_intermediate(state: State, stage: Tensor, word: str) -> None:
+    """Refuse stages that callers see."""
+    if any(argument is stage for argument in (*state.program.outputs, *state.program.arguments)):
+        inner = [s.name for s in state.program.live_stages() if not any(s is o for o in state.program.outputs)]
+        others = f"stages that are stored inside are {', '.join(inner)}" if inner else "no stage is stored inside"
+        raise ScheduleError(f"{word}: {stage.name} is an output, and its layout is its caller's; {others}")
