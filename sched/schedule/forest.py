@@ -34,12 +34,12 @@ class _Forest:
             fused |= nest.fused
         return Tree(Sequence(tuple(roots)), fused)
 
-    def _stage(self, stage: Tensor) -> Node:
-        """The loops of a stage, with those of the stages that are computed inside them."""
+    def _stage(self, stage: Tensor, outside: int = 0) -> Node:
+        """The loops of a stage from `outside` on, with those of the stages that are computed inside them."""
         nest, statements = self.nests[stage.uid], self.program.of_stage(stage)
         chain = _Chain(self, nest)
         if len(statements) == 1:
-            return chain.around(0, nest.loops, Leaf(statements[0]))
+            return chain.around(outside, nest.loops, Leaf(statements[0]))
         init, update = statements
         first = next(k for k, loop in enumerate(nest.loops) if nest.is_reduction(loop))
         outer, inner = nest.loops[:first], nest.loops[first:]
@@ -50,15 +50,23 @@ class _Forest:
                 chain.around(first, nest.loops, Leaf(update)),
             )
         )
-        return chain.around(0, outer, body, rest=inner)
+        return chain.around(outside, outer, body, rest=inner)
 
     def hosted(self, stage: Tensor, loop: str) -> list[Node]:
         """The stages that are computed at the beginning of each iteration of a loop, producers first."""
         return [
             self._stage(other)
             for other in self.program.live_stages()
-            if (place := self.places.get(other.uid)) is not None and place.is_at(stage, loop)
+            if other.uid in self.places and self.places[other.uid].is_at(stage, loop)
         ]
+
+    def sharing(self, stage: Tensor, loop: str) -> tuple[list[Node], list[Node]]:
+        """What stages that share the loops of another one down to `loop` have further in: before it, and after it."""
+        live = self.program.live_stages()
+        count, place = self.nests[stage.uid].names.index(loop) + 1, live.index(stage)
+        shared = [k for k, s in enumerate(live) if s.uid in self.places and self.places[s.uid].shares(stage, loop)]
+        before = [self._stage(live[k], count) for k in shared if k < place]
+        return before, [self._stage(live[k], count) for k in shared if k > place]
 
     def stored(self, stage: Tensor, loop: str) -> tuple[Tensor, ...]:
         """The stages of which each iteration of a loop has its own elements."""
@@ -82,7 +90,8 @@ class _Chain:
             loop = loops[k]
             stored: tuple[Tensor, ...] = ()
             if self.hosting:
-                body = _sequence(*self.forest.hosted(self.nest.stage, loop.name), body)
+                before, after = self.forest.sharing(self.nest.stage, loop.name)
+                body = _sequence(*self.forest.hosted(self.nest.stage, loop.name), *before, body, *after)
                 stored = self.forest.stored(self.nest.stage, loop.name)
             for axis in reversed(_virtual(self.nest, loop.value)):
                 if last[axis] == k:
@@ -103,9 +112,13 @@ class _Chain:
         return LoopNode(next(self.forest.uids), name, kind, values, body, stage=self.nest.stage, **more)
 
     def _value(self, statement: Statement, loop: str, value: Expr) -> Expr:
-        """A loop's counter for a statement below; for one of a stage inside, the axis that stands for it."""
+        """A loop's counter for a statement below: of a stage that shares the loop, by its own loop; of one that is
+        computed inside, the axis that stands for it."""
         if statement.stage is self.nest.stage:
             return value
+        place = self.forest.places[statement.stage.uid]
+        if place.shared and place.host is self.nest.stage:
+            return self.forest.nests[statement.stage.uid].loops[self.nest.names.index(loop)].value
         return self.forest.program.placements[statement.stage.uid].around.counter(self.nest.stage, loop)
 
 

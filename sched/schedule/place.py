@@ -22,15 +22,22 @@ from .suggestion import listed
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
     """A stage is computed at the beginning of each iteration of `loop` of `host`, and each iteration of `store_loop` of
-    `store_host` has its own elements; without those, each call of the kernel."""
+    `store_host` has its own elements; without those, each call of the kernel.
+
+    With `shared`, the stage is computed as a whole, but its outer loops are those of the host down to `loop`.
+    """
 
     host: Tensor
     loop: str
-    store_host: Tensor | None
-    store_loop: str
+    store_host: Tensor | None = None
+    store_loop: str = ""
+    shared: bool = False
 
     def is_at(self, host: Tensor, loop: str) -> bool:
-        return self.host is host and self.loop == loop
+        return not self.shared and self.host is host and self.loop == loop
+
+    def shares(self, host: Tensor, loop: str) -> bool:
+        return self.shared and self.host is host and self.loop == loop
 
     def is_stored_at(self, host: Tensor, loop: str) -> bool:
         return self.store_host is host and self.store_loop == loop
@@ -50,9 +57,12 @@ def settled(program: Program, nests: Nests, places: Places) -> tuple[Program, di
     made: dict[int, StageNest] = {}
     for stage in reversed(program.live_stages()):
         place = places.get(stage.uid)
-        if place is not None:
+        if place is not None and not place.shared:
             program = program.placed(stage, _around(program, stage, place, made, places))
         made[stage.uid] = _renewed(nests.get(stage.uid), stage, program.placements[stage.uid].equation.loops)
+    for stage in program.live_stages():
+        if stage.uid in places and places[stage.uid].shared:
+            _check_shared(stage, places[stage.uid], made, places)
     return program, made
 
 
@@ -70,9 +80,10 @@ def _renewed(nest: StageNest | None, stage: Tensor, axes: tuple[Axis, ...]) -> S
 
 def path_of(stage: Tensor, nests: Nests, places: Places) -> Path:
     """All loops that a stage's own loops, and these, stand in, outermost first."""
-    place = places.get(stage.uid)
+    place, loops = places.get(stage.uid), nests[stage.uid].loops
     outside = [] if place is None else _path_to(place.host, place.loop, nests, places)
-    return [*outside, *((stage, loop) for loop in nests[stage.uid].loops)]
+    own = loops[len(outside) :] if place is not None and place.shared else loops
+    return [*outside, *((stage, loop) for loop in own)]
 
 
 def _path_to(host: Tensor, loop: str, nests: Nests, places: Places) -> Path:
@@ -97,7 +108,7 @@ def _around(program: Program, stage: Tensor, place: Place, nests: Nests, places:
                 f"outside of that loop; {_legal(program, stage, nests, places)}"
             )
         outer = program.placements[reader.uid].prefix
-        own = [loop.value for host, loop in theirs if host is reader]
+        own = [loop.value for loop in nests[reader.uid].loops]
         counters[reader.uid] = tuple([*outer, *own][: len(path)])
     loops = tuple((host.uid, loop.name) for host, loop in path)
     taken = {axis.name for axis in stage.equations[0].loops}
@@ -110,6 +121,32 @@ def _around(program: Program, stage: Tensor, place: Place, nests: Nests, places:
         for host, loop in path
     )
     return Around(loops, axes, counters, _kept(stage, place, path, nests))
+
+
+def _check_shared(stage: Tensor, place: Place, nests: Nests, places: Places) -> None:
+    """Refuse to share loops that the stage has not, or that are more than the order of instances."""
+    _check_loop(stage, place.host, place.loop, nests)
+    host, nest = nests[place.host.uid], nests[stage.uid]
+    count = host.position(place.loop) + 1
+    if place.host.uid in places:
+        raise ScheduleError(
+            f"{stage.name} shares loops of stages at the root, and {place.host.name} is computed inside "
+            f"{places[place.host.uid].host.name}"
+        )
+    for shared in (host, nest):
+        if len(shared.loops) < count or any(map(shared.is_reduction, shared.loops[:count])):
+            raise ScheduleError(
+                f"{stage.name} shares the {count} outermost loops of {host.stage.name}, and those of "
+                f"{shared.stage.name} are {listed(shared.names)}: shared loops are not made of reduction axes"
+            )
+        if any(node in shared.fused for loop in shared.loops[:count] for node in walk(loop.value)):
+            raise ScheduleError(f"the loops of {shared.stage.name} that would be shared are made of fused loops")
+    marked = [loop.name for loop in nest.loops[:count] if loop.kind != "serial"]
+    if marked:
+        raise ScheduleError(
+            f"{', '.join(marked)} of {stage.name} is marked, and the loops that it shares are those of "
+            f"{host.stage.name}: mark them there"
+        )
 
 
 def _kept(stage: Tensor, place: Place, path: Path, nests: Nests) -> int:

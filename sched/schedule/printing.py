@@ -48,30 +48,46 @@ def grade(statement: Statement) -> str:
     return "re-associable" if reduce.reassociate else "in order"
 
 
-def _stage(state: State, nest: StageNest, outside: int) -> list[str]:
-    """The lines of a stage that stands in so many loops of others."""
+def _stage(state: State, nest: StageNest, outside: int, shared: int = 0) -> list[str]:
+    """The lines of a stage that stands in so many loops, of which so many are its own outermost ones too."""
     statements = state.program.of_stage(nest.stage)
     lines = ["    " * outside + _title(state, nest.stage, statements[-1])]
     bindings, open_guards = Bindings(nest), list[str]()
     first = next((k for k, loop in enumerate(nest.loops) if nest.is_reduction(loop)), None)
-    for depth, loop in enumerate(nest.loops, outside + 1):
-        pad = "    " * depth
-        if depth - outside - 1 == first:
+    for number, loop in enumerate(nest.loops):
+        pad = "    " * (outside + max(number - shared, -1) + 1)
+        if number == first:
             inner = nest.init_loops(first, statements[0].axes[len(statements[0].prefix) :])
             over = f" for {', '.join(other.name for other in inner)}" if inner else ""
             lines.append(f"{pad}{_init(statements[0])}{over}")
-        lines.append(pad + _header(nest, loop, bindings))
+        if number >= shared:
+            lines.append(pad + _header(nest, loop, bindings))
         for binding in bindings.add(loop):
             guard = _guard(nest, binding)
             if binding.plain:
                 open_guards += [guard] if guard else []
             else:
                 lines.append(f"{pad}    {binding.axis.name} = {nest.shown(binding.value)}{_comment([guard])}")
-        for other in state.program.live_stages():
-            if other.uid in state.places and state.places[other.uid].is_at(nest.stage, loop.name):
-                lines += _stage(state, state.nests[other.uid], depth + 1)
-    pad = "    " * (outside + len(nest.loops) + 1)
-    return [*lines, pad + _assignment(state.program, statements[-1]) + _comment(open_guards)]
+        lines += _inside(state, nest.stage, loop.name, outside + number - shared + 2, before=True)
+    pad = "    " * (outside + len(nest.loops) - shared + 1)
+    lines.append(pad + _assignment(state.program, statements[-1]) + _comment(open_guards))
+    for number in reversed(range(len(nest.loops))):
+        lines += _inside(state, nest.stage, nest.loops[number].name, outside + number - shared + 2, before=False)
+    return lines
+
+
+def _inside(state: State, stage: Tensor, loop: str, depth: int, *, before: bool) -> list[str]:
+    """The stages that are computed in a loop of another one, or share it, before or after what that one has there."""
+    lines: list[str] = []
+    live = state.program.live_stages()
+    for place, other in enumerate(live):
+        where = state.places.get(other.uid)
+        if where is not None and where.is_at(stage, loop) and before:
+            lines += _stage(state, state.nests[other.uid], depth)
+        elif where is not None and where.shares(stage, loop) and (place < live.index(stage)) == before:
+            count = state.nests[stage.uid].names.index(loop) + 1
+            lines += _stage(state, state.nests[other.uid], depth, shared=count)
+    return lines
 
 
 def _title(state: State, stage: Tensor, statement: Statement) -> str:
@@ -79,8 +95,8 @@ def _title(state: State, stage: Tensor, statement: Statement) -> str:
     reduce, place = statement.reduce, state.places.get(stage.uid)
     summed = "" if reduce is None else f", {reduce.name} {grade(statement)}"
     layout = _layout(state, stage)
-    if place is None:
-        return f"{stage}{layout}{summed}"
+    if place is None or place.shared:
+        return f"{stage}{layout}{summed}{f', in the loops of {place.host.name}' if place is not None else ''}"
     extents = ", ".join(map(text, state.program.placements[stage.uid].stored.shape))
     here = place.is_at(place.store_host, place.store_loop) if place.store_host is not None else False
     where = " here" if here else " at the root" if place.store_host is None else f" at {place.store_loop}"

@@ -15,6 +15,7 @@ from .primitives import (
     CacheWrite,
     ComputeAt,
     ComputeRoot,
+    ComputeWith,
     FoldStorage,
     Fuse,
     Inline,
@@ -125,6 +126,10 @@ class Stage:
     def compute_at(self, consumer: Stage | Tensor | str, loop: str) -> None:
         """Compute what each iteration of a consumer's loop needs of this stage in that iteration. See `ComputeAt`."""
         self._apply(ComputeAt(_stage_name(consumer), _name(loop)))
+
+    def compute_with(self, other: Stage | Tensor | str, loop: str) -> None:
+        """Run this stage in the loops of another one, down to `loop`. See `ComputeWith`."""
+        self._apply(ComputeWith(_stage_name(other), _name(loop)))
 
     def store_at(self, consumer: Stage | Tensor | str | None = None, loop: str | None = None) -> None:
         """Keep what is computed for all iterations inside a loop further out, or for the whole call. See `StoreAt`."""

@@ -295,6 +295,7 @@ def test_every_primitive_is_here() -> None:
         "cache_read",
         "cache_write",
         "compute_at",
+        "compute_with",
         "fold_storage",
         "reorder_storage",
         "rfactor",

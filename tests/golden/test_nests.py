@@ -67,6 +67,18 @@ def matmul_packed():
 
 
 @case
+def sums_in_one_nest():
+    n, m = sizes("n m")
+    A = ps.placeholder((n, m), "float32", name="A")
+    r, q = ps.reduce_axis((0, m), name="r"), ps.reduce_axis((0, m), name="q")
+    S = ps.compute((n,), lambda i: ps.sum(A[i, r], axis=r), name="S")
+    M = ps.compute((n,), lambda i: ps.max(A[i, q], axis=q), name="M")
+    s = ps.Schedule([S, M])
+    s[M].compute_with(S, "i")
+    return s
+
+
+@case
 def transposed_storage():
     n, m = sizes("n m")
     A = ps.placeholder((n, m), "float32", name="A")

@@ -26,6 +26,7 @@ _PLACES = {
     "cache_read",
     "cache_write",
     "compute_at",
+    "compute_with",
     "fold_storage",
     "reorder_storage",
     "rfactor",

@@ -33,6 +33,7 @@ def test_every_primitive_round_trips(samples):
         "cache_read",
         "cache_write",
         "compute_at",
+        "compute_with",
         "fold_storage",
         "reorder_storage",
         "rfactor",

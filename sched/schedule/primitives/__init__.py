@@ -5,6 +5,7 @@ from .cache_read import CacheRead
 from .cache_write import CacheWrite
 from .compute_at import ComputeAt
 from .compute_root import ComputeRoot
+from .compute_with import ComputeWith
 from .fold_storage import FoldStorage
 from .fuse import Fuse
 from .inline import Inline
@@ -20,7 +21,7 @@ from .unroll import Unroll
 from .vectorize import Vectorize
 
 __all__ = [
-    "REGISTRY", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot", "FoldStorage", "Fuse", "Inline", "Parallel",
-    "Primitive", "Reorder", "ReorderStorage", "Reverse", "Rfactor", "Split", "State", "StoreAt", "Tile", "Unroll",
+    "REGISTRY", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot", "ComputeWith", "FoldStorage", "Fuse", "Inline",
+    "Parallel", "Primitive", "Reorder", "ReorderStorage", "Reverse", "Rfactor", "Split", "State", "StoreAt", "Tile", "Unroll",
     "Vectorize",
 ]  # fmt: skip

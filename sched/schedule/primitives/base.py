@@ -56,15 +56,18 @@ class State:
     def with_nest(self, nest: StageNest) -> State:
         """The state with other loops of one stage; what is computed inside them follows."""
         changed = replace(self, nests={**self.nests, nest.stage.uid: nest})
-        return changed.settled() if self._hosts(nest.stage) else changed
+        return changed.settled() if self._involves(nest.stage) else changed
 
     def settled(self) -> State:
         """The state whose statements are where the places say."""
         program, nests = settled(self.program, self.nests, self.places)
         return replace(self, program=program, pairs=requirements(program), nests=nests)
 
-    def _hosts(self, stage: Tensor) -> bool:
-        return any(stage in (place.host, place.store_host) for place in self.places.values())
+    def _involves(self, stage: Tensor) -> bool:
+        """Whether another stage's place depends on the loops of this one, or this one shares another's."""
+        own = self.places.get(stage.uid)
+        hosts = any(stage in (place.host, place.store_host) for place in self.places.values())
+        return hosts or (own is not None and own.shared)
 
     def nest(self, stage: Tensor) -> StageNest:
         """The loops of a stage, which an inlined one has not."""

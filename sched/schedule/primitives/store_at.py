@@ -42,7 +42,7 @@ class StoreAt(Primitive):
 
     def apply(self, state: State, stage: Tensor) -> State:
         place = state.places.get(stage.uid)
-        if place is None:
+        if place is None or place.shared:
             raise ScheduleError(
                 f"{stage.name} is computed and stored at the root; store_at is for a stage that is computed inside a "
                 f"loop: {stage.name}.compute_at(consumer, loop) comes first"

@@ -1,0 +1,78 @@
+"""compute_with: stages that share loops, in an order that is proven."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import polysched as ps
+
+
+def stages(distance: int = 0) -> tuple[ps.Tensor, ps.Tensor]:
+    n, m = ps.size_var("n"), ps.size_var("m")
+    A = ps.placeholder((n + 2, m), "float32", name="A")
+    B = ps.compute((n + 2, m), lambda i, j: A[i, j] * 2, name="B")
+    C = ps.compute((n, m), lambda i, j: B[i + distance, j] + A[i, j], name="C")
+    return B, C
+
+
+def run(kernel: ps.Kernel, n: int, m: int) -> tuple[np.ndarray, ...]:
+    return kernel(np.random.default_rng(n).random((n + 2, m), np.float32))
+
+
+def test_a_producer_and_its_reader() -> None:
+    B, C = stages()
+    default = ps.build(ps.Schedule([B, C]))
+    s = ps.Schedule([B, C])
+    s[C].split("i", 4)
+    s[B].split("i", 4)
+    s[B].compute_with(C, "i_i")
+    s[C].parallel("i_o")
+    s[C].vectorize(s[C].split("j", 8)[1])
+    assert "B: float32[n + 2, m], in the loops of C" in str(s)
+    assert ps.Schedule.from_text([B, C], s.to_text()) == s
+    kernel = ps.build(s, check=True)
+    for n, m in ((0, 3), (1, 1), (6, 20)):
+        for got, wanted in zip(run(kernel, n, m), run(default, n, m), strict=True):
+            assert np.array_equal(got, wanted)
+
+
+def test_what_is_needed_later_is_refused() -> None:
+    B, C = stages(2)
+    s = ps.Schedule([B, C])
+    with pytest.raises(ps.LegalityError, match=r"runs C\[i=0, j=0\] before B\[i=2, j=0\]") as refusal:
+        s[B].compute_with(C, "i")
+    assert refusal.value.cell == ("B", (2, 0))
+    assert s.commands == ()
+
+
+def test_a_reduction_and_what_reads_the_same() -> None:
+    n, m = ps.size_var("n"), ps.size_var("m")
+    A = ps.placeholder((n, m), "float64", name="A")
+    T = ps.compute((n, m), lambda i, j: ps.sqrt(A[i, j]), name="T")
+    r, q = ps.reduce_axis((0, m), name="r"), ps.reduce_axis((0, m), name="q")
+    S = ps.compute((n,), lambda i: ps.sum(T[i, r], axis=r), name="S")
+    M = ps.compute((n,), lambda i: ps.max(T[i, q], axis=q), name="M")
+    default = ps.build(ps.Schedule([S, M]))
+    s = ps.Schedule([S, M])
+    s[M].compute_with(S, "i")
+    s[T].compute_at(S, "i")
+    kernel = ps.build(s, check=True)
+    for shape in ((0, 2), (5, 7)):
+        a = np.random.default_rng(8).random(shape)
+        for got, wanted in zip(kernel(a), default(a), strict=True):
+            assert np.array_equal(got, wanted)
+    with pytest.raises(ps.ScheduleError, match="because M reads it outside of that loop"):
+        s[M].compute_root()
+
+
+def test_refusals() -> None:
+    B, C = stages()
+    s = ps.Schedule([B, C])
+    with pytest.raises(ps.ScheduleError, match="Q is none; the others are C"):
+        s[B].compute_with("Q", "i")
+    with pytest.raises(ps.ScheduleError, match="C has no loop 'z'"):
+        s[B].compute_with(C, "z")
+    s[B].parallel("i")
+    with pytest.raises(ps.ScheduleError, match="i of B is marked, and the loops that it shares are those of C"):
+        s[B].compute_with(C, "i")
