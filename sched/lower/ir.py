@@ -24,6 +24,7 @@ class Buffer:
             to its `Allocate`; "register": such a one that is kept in registers when its indices are constants.
     A single index on a row-major buffer of several dimensions is a position in row-major order.
     strides in elements, one a dimension, or None for row-major.
+    streaming  it is written past the caches, where whole vectors are aligned.
     padded  a register buffer whose elements outside of the loops around its accesses may hold anything: all those loops
             have the same bounds, which hold for the whole of its `Allocate`.
     """
@@ -34,6 +35,7 @@ class Buffer:
     scope: Literal["argument", "heap", "stack", "register"]
     strides: tuple[Expr, ...] | None = None
     padded: bool = False
+    streaming: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

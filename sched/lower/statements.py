@@ -33,7 +33,7 @@ class StatementLowering:
         self._safe: dict[int, bool] = {}
         self._stack = _STACK_BYTES
         for tensor in argument_tensors(program):
-            self._buffers[tensor.uid] = _argument(tensor)
+            self._buffers[tensor.uid] = _argument(tensor, streaming=program.layout(tensor).streaming)
 
     @property
     def arguments(self) -> tuple[Buffer, ...]:
@@ -59,9 +59,10 @@ class StatementLowering:
 
     def _made(self, tensor: Tensor, name: str, dtype: DType) -> Buffer:
         placement = self.program.placements[tensor.uid]
-        shape = self.program.layout(tensor).shape(placement.stored.shape)
+        layout = self.program.layout(tensor)
+        shape = layout.shape(placement.stored.shape)
         if not placement.kept:
-            self.heap.append(Buffer(name, dtype, shape, "heap"))
+            self.heap.append(Buffer(name, dtype, shape, "heap", streaming=layout.streaming))
             return self.heap[-1]
         size = prod(extent.value if isinstance(extent, Const) else _STACK_BYTES for extent in shape) * dtype.bytes
         fits = size <= self._stack
@@ -243,6 +244,6 @@ def intermediate_shapes(program: Program) -> tuple[tuple[str, tuple[Expr, ...]],
     return tuple((stage.name, program.placements[stage.uid].stored.shape) for stage in stages)
 
 
-def _argument(tensor: Tensor) -> Buffer:
+def _argument(tensor: Tensor, *, streaming: bool) -> Buffer:
     strides = tuple(Var(f"{tensor.name}.stride{k}") for k in range(tensor.ndim)) if tensor.strides == "any" else None
-    return Buffer(tensor.name, tensor.dtype, tensor.shape, "argument", strides)
+    return Buffer(tensor.name, tensor.dtype, tensor.shape, "argument", strides, streaming=streaming)

@@ -45,10 +45,12 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The terms, outermost first (none: row-major), and the sizes of folded dimensions."""
+    """The terms, outermost first (none: row-major), the sizes of folded dimensions, and whether stores go past the
+    caches (`streaming`)."""
 
     terms: tuple[Term, ...] = ()
     folds: Mapping[int, int] = field(default_factory=dict)
+    streaming: bool = False
 
     def indices(self, positions: tuple[Expr, ...]) -> tuple[Expr, ...]:
         """Where the element at these positions is."""

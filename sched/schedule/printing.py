@@ -111,7 +111,7 @@ def _layout(state: State, stage: Tensor) -> str:
         shown += f" as [{', '.join(term.shown(names[term.dimension]) for term in layout.terms)}]"
     for dimension, size in sorted(layout.folds.items()):
         shown += f", {names[dimension]} modulo {size}"
-    return shown
+    return f"{shown}, streaming" if layout.streaming else shown
 
 
 def _header(nest: StageNest, loop: Loop, bindings: Bindings) -> str:

@@ -27,6 +27,7 @@ from .primitives import (
     Rfactor,
     Split,
     StoreAt,
+    StoreStreaming,
     Tile,
     Unroll,
     Vectorize,
@@ -181,6 +182,10 @@ class Stage:
     def fold_storage(self, axis: str, size: int) -> None:
         """Store only so many positions of a dimension at a time. See `FoldStorage`."""
         self._apply(FoldStorage(_name(axis), _factor(size)))
+
+    def store_streaming(self) -> None:
+        """Write the elements of this stage past the caches. See `StoreStreaming`."""
+        self._apply(StoreStreaming())
 
     def reorder_storage(self, *layout: str) -> None:
         """Store the elements of this stage in another order. See `ReorderStorage`."""

@@ -300,5 +300,6 @@ def test_every_primitive_is_here() -> None:
         "reorder_storage",
         "rfactor",
         "store_at",
+        "store_streaming",
     }  # tests/schedule/test_storage.py
     assert set(REGISTRY) <= set(SCHEDULES) | elsewhere

@@ -85,6 +85,7 @@ def transposed_storage():
     B = ps.compute((n, m), lambda i, j: A[i, j] * 2, name="B")
     s = ps.Schedule(ps.compute((m, n), lambda j, i: B[i, j] + 1, name="C"))
     s["B"].reorder_storage("j", "i")
+    s["C"].store_streaming()
     return s
 
 

@@ -31,6 +31,7 @@ _PLACES = {
     "reorder_storage",
     "rfactor",
     "store_at",
+    "store_streaming",
 }  # tests/schedule/test_compute_at.py, test_storage.py
 assert set(_WORDS) | _PLACES == set(REGISTRY), "every primitive is tried"
 

@@ -299,3 +299,27 @@ def test_refusals_of_rfactor() -> None:
         s["C"].rfactor("i")
     with pytest.raises(ps.ScheduleError, match="rfactor takes a loop of a reduction, and B has none"):
         ps.Schedule(blur())["B"].rfactor("i")
+
+
+def test_streaming_stores() -> None:
+    n, m = ps.size_var("n"), ps.size_var("m")
+    A = ps.placeholder((n, m), "uint16", name="A")
+    C = ps.compute((n, m), lambda i, j: A[i, j] + 1, name="C")
+    s = ps.Schedule(C)
+    s[C].vectorize(s[C].split("j", 64)[1])
+    s[C].parallel("i")
+    s[C].store_streaming()
+    assert str(s).startswith("C: uint16[n, m], streaming\n")
+    assert ps.Schedule.from_text(C, s.to_text()) == s
+    kernel = ps.build(s, check=True)
+    assert "!nontemporal" in kernel.source("llvm")
+    assert "fence seq_cst" in kernel.source("llvm")
+    for shape in ((0, 0), (3, 5), (4, 64), (5, 200)):
+        a = np.arange(np.prod(shape), dtype="uint16").reshape(shape)
+        for offset in (0, 1, 8):  # elements: with any alignment of the output
+            memory = np.zeros(a.size + 16, "uint16")
+            out = memory[offset : offset + a.size].reshape(shape)
+            kernel(a, out=out)
+            assert np.array_equal(out, a + 1)
+            assert not memory[:offset].any()
+            assert not memory[offset + a.size :].any()

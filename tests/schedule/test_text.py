@@ -38,6 +38,7 @@ def test_every_primitive_round_trips(samples):
         "reorder_storage",
         "rfactor",
         "store_at",
+        "store_streaming",
     }  # test_compute_at.py, test_storage.py
     assert {command.word for _, command in s.log} | elsewhere == set(REGISTRY)
     assert s.to_text() == EVERY_PRIMITIVE

@@ -38,7 +38,10 @@ def allocate(e: Emitter, stmt: Allocate, body: Callable[[Emitter, Stmt], None]) 
 def bind(e: Emitter, buffer: Buffer, shape: tuple[Operand, ...], pointer: str, attributes: str, align: int) -> Storage:
     """Storage at `pointer`, with the strides that the buffer asks for."""
     strides = row_major(e.fn, shape) if buffer.strides is None else tuple(operand_of(e, s) for s in buffer.strides)
-    return Storage(buffer.name, pointer, buffer.dtype, strides, attributes, align, packed=buffer.strides is None)
+    packed = buffer.strides is None
+    return Storage(
+        buffer.name, pointer, buffer.dtype, strides, attributes, align, packed=packed, streaming=buffer.streaming
+    )
 
 
 def _on_stack(e: Emitter, buffer: Buffer, shape: tuple[Operand, ...]) -> Storage:

@@ -61,7 +61,7 @@ class Emitter:
 
     __slots__ = (
         "buffers", "failure", "fn", "imports", "indices", "machine", "memo", "module", "notes", "on_failure",
-        "parameters", "parent", "variables",
+        "parameters", "parent", "streams", "variables",
     )  # fmt: skip
 
     def __init__(self, module: Module, machine: Machine, parent: Emitter | None = None) -> None:
@@ -76,6 +76,13 @@ class Emitter:
         self.indices: dict[int, LaneIndex] = {}
         self.failure: str | None = None
         self.on_failure: str | None = None
+        self.streams = False
+
+    def finish(self, result: str) -> None:
+        """Return, after everything that was stored past the caches is where others see it."""
+        if self.streams:
+            self.fn.do("fence seq_cst")
+        self.fn.do(f"ret {result}")
 
     @property
     def native_half(self) -> bool:

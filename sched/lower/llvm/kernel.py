@@ -27,7 +27,7 @@ def emit_kernel(program: LoopProgram, signature: Signature, target: Machine) -> 
     result = str(OK)
     if e.failure is not None:
         result = e.fn.result(f"load atomic i32, ptr {e.failure} monotonic, align 4")
-    e.fn.do(f"ret i32 {result}")
+    e.finish(f"i32 {result}")
     if e.on_failure is not None:
         e.fn.start(e.on_failure)
         e.fn.do(f"ret i32 {OUT_OF_MEMORY}")

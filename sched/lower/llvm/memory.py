@@ -11,6 +11,7 @@ from . import horizontal, lane_index
 from .emitter import Emitter
 from .lane_index import LaneIndex
 from .storage import Storage
+from .streaming import can_stream, store_streaming
 from .values import Value, mangled, memory_element, shuffle_mask, splat, vector
 
 _SHUFFLED_STEPS = (2, 3, 4)
@@ -207,7 +208,11 @@ def _store_side_by_side(access: _Access, index: LaneIndex, bits: str, mask: Valu
     if mask is not None:
         old = access.load(f"load {access.type}, ptr {place}, {access.align}")
         bits = fn.pure(f"select {chosen}, {access.type} {bits}, {access.type} {old}")
-    access.store(f"store {access.type} {bits}, ptr {place}, {access.align}")
+    plain = f"store {access.type} {bits}, ptr {place}, {access.align}"
+    if can_stream(access.storage, access.lanes):
+        store_streaming(access.e, access.storage, access.lanes, bits, place, plain)
+    else:
+        access.store(plain)
 
 
 def _scatter(access: _Access, index: LaneIndex, bits: str, mask: Value | None) -> None:

@@ -86,6 +86,10 @@ class Module:
         """The weights of a branch that is hardly ever taken."""
         return "!prof " + self.metadata('!{!"branch_weights", i32 1, i32 1048575}')
 
+    def nontemporal(self) -> str:
+        """The mark of a store past the caches."""
+        return "!nontemporal " + self.metadata("!{i32 1}")
+
     def define(self, header: str, function: Function) -> None:
         """Add a finished function: `header` is its linkage, result, name and parameters."""
         self._functions.append(f"define {header} #0 {{\n{function.body()}\n}}")

@@ -82,7 +82,7 @@ def _define_range(e: Emitter, loop: For, name: str, can_fail: bool, body: LoopBo
     if can_fail:
         inner.failure_flag()
     body(inner, loop, "%begin", "%end")
-    inner.fn.do("ret void")
+    inner.finish("void")
     if inner.on_failure is not None:
         inner.fn.start(inner.on_failure)
         inner.fn.do(f"store atomic i32 {OUT_OF_MEMORY}, ptr {inner.failure_flag()} monotonic, align 4")

@@ -17,6 +17,7 @@ class Storage:
     align   the bytes to which its elements are aligned: those of an argument to none but 1, as callers pass any array
     packed  it owns all elements between any two of its elements
     slots   the number of elements of a register buffer
+    streaming  whole vectors are stored past the caches
     """
 
     name: str
@@ -27,6 +28,7 @@ class Storage:
     align: int
     packed: bool
     slots: int | None = None
+    streaming: bool = False
 
     def offset(self, fn: Function, indices: tuple[LaneIndex, ...]) -> LaneIndex:
         """The number of elements from the pointer on; a single index on several dimensions is that number."""

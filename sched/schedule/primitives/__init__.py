@@ -16,12 +16,13 @@ from .reverse import Reverse
 from .rfactor import Rfactor
 from .split import Split
 from .store_at import StoreAt
+from .store_streaming import StoreStreaming
 from .tile import Tile
 from .unroll import Unroll
 from .vectorize import Vectorize
 
 __all__ = [
     "REGISTRY", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot", "ComputeWith", "FoldStorage", "Fuse", "Inline",
-    "Parallel", "Primitive", "Reorder", "ReorderStorage", "Reverse", "Rfactor", "Split", "State", "StoreAt", "Tile", "Unroll",
-    "Vectorize",
+    "Parallel", "Primitive", "Reorder", "ReorderStorage", "Reverse", "Rfactor", "Split", "State", "StoreAt",
+    "StoreStreaming", "Tile", "Unroll", "Vectorize",
 ]  # fmt: skip

@@ -1,0 +1,63 @@
+"""Stores past the caches, for what is written once and not read soon: memory is not read before it is written.
+
+Only aligned vectors can be stored so, and arrays come with any alignment, so each store looks at its address: the whole
+vector if that is aligned to it, in pieces of 16 bytes if it is aligned to those, and as any other store otherwise. (The
+branches always go the same way.) Such stores are ordered by nothing, so a fence ends every function that makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .emitter import Emitter
+from .module import Function
+from .storage import Storage
+from .values import memory_element, vector
+
+PIECE = 16  # bytes: the least that x86-64 and aarch64 store past the caches
+
+
+def can_stream(storage: Storage, lanes: int) -> bool:
+    """Whether vectors of so many lanes are stored past the caches."""
+    size = storage.dtype.bytes * lanes
+    return storage.streaming and size >= PIECE and size & (size - 1) == 0
+
+
+def store_streaming(e: Emitter, storage: Storage, lanes: int, bits: str, place: str, plain: str) -> None:
+    """Store a vector at `place` past the caches, or with the instruction `plain`."""
+    fn, element, hint = e.fn, memory_element(storage.dtype), e.module.nontemporal()
+    e.streams = True
+    size, after = storage.dtype.bytes * lanes, fn.label()
+    address = fn.pure(f"ptrtoint ptr {place} to i64")
+    with _aligned(fn, address, size, after):
+        whole = f"store {vector(element, lanes)} {bits}, ptr {place}, align {size}, {hint}"
+        fn.store(storage.pointer, whole)
+    if size > PIECE:
+        with _aligned(fn, address, PIECE, after):
+            for first in range(0, lanes, PIECE // storage.dtype.bytes):
+                _store_piece(fn, storage, lanes, first, bits, place, hint)
+    fn.store(storage.pointer, plain)
+    fn.jump(after)
+    fn.start(after)
+
+
+@contextmanager
+def _aligned(fn: Function, address: str, size: int, after: str) -> Iterator[None]:
+    """What is done, before going on at `after`, where an address is aligned; what follows is done where it is not."""
+    inside, otherwise = fn.label(), fn.label()
+    low = fn.pure(f"and i64 {address}, {size - 1}")
+    fn.branch(fn.pure(f"icmp eq i64 {low}, 0"), inside, otherwise)
+    fn.start(inside)
+    with fn.region():
+        yield
+    fn.jump(after)
+    fn.start(otherwise)
+
+
+def _store_piece(fn: Function, storage: Storage, lanes: int, first: int, bits: str, place: str, hint: str) -> None:
+    element, count = memory_element(storage.dtype), PIECE // storage.dtype.bytes
+    type_, picked = vector(element, lanes), ", ".join(f"i32 {first + lane}" for lane in range(count))
+    piece = fn.pure(f"shufflevector {type_} {bits}, {type_} poison, <{count} x i32> <{picked}>")
+    target = fn.pure(f"getelementptr {element}, ptr {place}, i64 {first}")
+    fn.store(storage.pointer, f"store {vector(element, count)} {piece}, ptr {target}, align {PIECE}, {hint}")
