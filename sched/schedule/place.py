@@ -100,7 +100,7 @@ def _around(program: Program, stage: Tensor, place: Place, nests: Nests, places:
         own = [loop.value for host, loop in theirs if host is reader]
         counters[reader.uid] = tuple([*outer, *own][: len(path)])
     loops = tuple((host.uid, loop.name) for host, loop in path)
-    axes = tuple(Axis(loop.name, lower_bound(loop.begin), upper_bound(loop.end)) for _, loop in path)
+    axes = tuple(Axis(f"{h.name}.{loop.name}", lower_bound(loop.begin), upper_bound(loop.end)) for h, loop in path)
     return Around(loops, axes, counters, _kept(stage, place, path, nests))
 
 
