@@ -37,6 +37,7 @@ from .ir import (
     Var,
     map_statements,
     map_values,
+    statements,
     sub_statements,
     values,
 )
@@ -71,8 +72,9 @@ def _promote(stmt: Stmt, numbers: Iterator[int]) -> Stmt:
     if isinstance(stmt, For) and is_tile(stmt):
         return stmt
     if not isinstance(stmt, (Let, Store)):
+        inside = {inner.buffer for inner in statements(stmt) if isinstance(inner, Allocate)}
         for buffer in stored_buffers(stmt):
-            if buffer.scope != "register":
+            if buffer.scope != "register" and buffer not in inside:
                 stmt = _promoted(stmt, buffer, numbers)
     return map_statements(stmt, lambda inner: _promote(inner, numbers))
 

@@ -64,9 +64,10 @@ class StatementLowering:
         if not placement.kept:
             self.heap.append(Buffer(name, dtype, shape, "heap", streaming=layout.streaming))
             return self.heap[-1]
-        size = prod(extent.value if isinstance(extent, Const) else _STACK_BYTES for extent in shape) * dtype.bytes
-        fits = size <= self._stack
-        self._stack -= int(size) if fits else 0
+        literal = [extent.value for extent in shape if isinstance(extent, Const)]
+        size = int(prod(literal) * dtype.bytes)
+        fits = len(literal) == len(shape) and size <= self._stack
+        self._stack -= size if fits else 0
         return Buffer(name, dtype, shape, "stack" if fits else "heap")
 
     def positions(self, tensor: Tensor, kept: Mapping[Axis, Expr], indices: tuple[Expr, ...]) -> tuple[Expr, ...]:

@@ -185,7 +185,8 @@ def _advice(requirement: Requirement) -> str:
     if requirement.kind != "accumulate" or reduce is None:
         return "Keep the loop that carries this dependence serial, outside the loops that it orders"
     names = ", ".join(axis.name for axis in reduce.axes)
-    data = ", ".join(axis.name for axis in requirement.sink.axes if not axis.reduction) or "none"
+    own = requirement.sink.axes[len(requirement.sink.prefix) :]
+    data = ", ".join(axis.name for axis in own if not axis.reduction) or "none"
     if requirement.exclusive:
         return f"Keep the loops made of {names} serial, unrolled or vectorized; the loops of {data} may be parallel"
     return (

@@ -167,10 +167,10 @@ def _moved(equation: Equation, at: dict[Axis, Expr], own: tuple[Axis, ...]) -> E
     """The equation with its axes counted from elsewhere."""
     body = substitute(equation.body, at)
     if isinstance(body, Reduce):
-        fresh = {
-            axis: replace(axis, lower=simplify(substitute(axis.lower, at)), upper=simplify(substitute(axis.upper, at)))
-            for axis in body.axes
-        }
+        fresh: dict[Axis, Axis] = {}
+        for axis in body.axes:  # whose bounds may be made of the ones before it
+            lower, upper = (simplify(substitute(bound, {**at, **fresh})) for bound in (axis.lower, axis.upper))
+            fresh[axis] = replace(axis, lower=lower, upper=upper)
         body = replace(body, operand=substitute(body.operand, dict(fresh)), axes=tuple(fresh.values()))
     return Equation(own, tuple(simplify(substitute(index, at)) for index in equation.indices), body)
 

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..compute.expr import Axis, Read, Reduce, walk
-from .isl import Map
+from ..compute.expr import Axis, Expr, Read, Reduce, walk
+from .affine import affine
+from .bounds import access_relation, guarded_reads, outside
+from .isl import Map, PwAff, earlier_inputs
+from .placement import counters_of
 from .program import Program, Statement
 from .requirements import requirements
 from .tree import Leaf, LoopNode, Node, Sequence, Tree, loops_of, statements_below
@@ -34,6 +37,8 @@ def _program_faults(program: Program) -> Iterator[str]:
         if statement.stage.uid in program.inlined:
             yield f"{statement.label} is a statement of an inlined stage"
         yield from _statement_faults(program, statement, stages.index(statement.stage))
+        yield from _cell_faults(program, statement)
+        yield from _missing(program, statement)
     for output in program.outputs:
         if output.uid in program.inlined:
             yield f"the output {output.name} is inlined"
@@ -62,6 +67,41 @@ def _statement_faults(program: Program, statement: Statement, place: int) -> Ite
         yield f"an instance of {statement.label} writes several elements"
     if statement.kind != "update" and not statement.writes().is_injective():
         yield f"two instances of {statement.label} write one element"
+
+
+def _cell_faults(program: Program, statement: Statement) -> Iterator[str]:
+    """Elements that have no place in the buffer of a stage in loops of others. (What is read is computed.)"""
+    box = program.placements[statement.stage.uid].stored
+    for index, origin, extent in zip(statement.indices, box.origin, box.shape, strict=True):
+        if statement.prefix and not outside(index - origin, extent, statement.frame, statement.domain).is_empty():
+            yield f"{statement.label} leaves its buffer"
+
+
+def _missing(program: Program, sink: Statement) -> Iterator[str]:
+    """Reads of elements that are not computed at the point of the loops around where they are read, and not at an
+    earlier one either where that is kept."""
+    for read, instances in guarded_reads(sink.value, sink.frame, sink.domain):
+        around = program.placements[read.tensor.uid].around if read.tensor.equations else None
+        if around is None or read.tensor is sink.stage or not around.loops:
+            continue
+        source = program.of_stage(read.tensor)[0]
+        computed = _at_points(source, source.prefix, source.frame.map_to(_affine(source, source.indices)))
+        counters = counters_of(around, sink, len(around.axes)).intersect_domain(instances)
+        needed = counters.reverse().apply_range(access_relation(read, sink.frame, instances))
+        earlier = earlier_inputs(computed, around.kept).apply_range(computed)
+        if not needed.is_subset(computed.union(earlier)):
+            yield f"{sink.label} reads elements of {read.tensor.name} that are not computed where it reads them"
+
+
+def _at_points(statement: Statement, axes: tuple[Axis, ...], elements: Map) -> Map:
+    """From the values of these axes to the elements."""
+    points = statement.frame.map_to(_affine(statement, axes)).intersect_domain(statement.domain)
+    return points.reverse().apply_range(elements)
+
+
+def _affine(statement: Statement, values: tuple[Expr, ...]) -> list[PwAff]:
+    found = [affine(value, statement.frame) for value in values]
+    return [value for value in found if value is not None]
 
 
 def _tree_faults(program: Program, tree: Tree) -> Iterator[str]:

@@ -111,15 +111,7 @@ def _around(program: Program, stage: Tensor, place: Place, nests: Nests, places:
         own = [loop.value for loop in nests[reader.uid].loops]
         counters[reader.uid] = tuple([*outer, *own][: len(path)])
     loops = tuple((host.uid, loop.name) for host, loop in path)
-    taken = {axis.name for axis in stage.equations[0].loops}
-    axes = tuple(
-        Axis(
-            f"{host.name}.{loop.name}" if loop.name in taken else loop.name,
-            lower_bound(loop.begin),
-            upper_bound(loop.end),
-        )
-        for host, loop in path
-    )
+    axes = tuple(Axis(f"{h.name}.{loop.name}", lower_bound(loop.begin), upper_bound(loop.end)) for h, loop in path)
     return Around(loops, axes, counters, _kept(stage, place, path, nests))
 
 

@@ -14,7 +14,9 @@ A comment behind an axis is what a tail leaves out. How the order of a reduction
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..compute.expr import Axis, Expr, Read, substitute, transform
 from ..compute.operations import OPERATIONS
@@ -25,6 +27,8 @@ from ..polyhedral.program import Program, Statement
 from .binding import Binding, Bindings
 from .nest import Loop, StageNest
 from .primitives.base import State
+
+Substitution = dict[Axis, Expr]
 
 _KINDS = {"serial": "for", "parallel": "parallel for", "vectorize": "vectorized for", "unroll": "unrolled for"}
 
@@ -53,13 +57,14 @@ def _stage(state: State, nest: StageNest, outside: int, shared: int = 0) -> list
     statements = state.program.of_stage(nest.stage)
     lines = ["    " * outside + _title(state, nest.stage, statements[-1])]
     bindings, open_guards = Bindings(nest), list[str]()
+    names = _short_names(statements[-1], nest)
     first = next((k for k, loop in enumerate(nest.loops) if nest.is_reduction(loop)), None)
     for number, loop in enumerate(nest.loops):
         pad = "    " * (outside + max(number - shared, -1) + 1)
         if number == first:
             inner = nest.init_loops(first, statements[0].axes[len(statements[0].prefix) :])
             over = f" for {', '.join(other.name for other in inner)}" if inner else ""
-            lines.append(f"{pad}{_init(statements[0])}{over}")
+            lines.append(f"{pad}{_init(statements[0], names)}{over}")
         if number >= shared:
             lines.append(pad + _header(nest, loop, bindings))
         for binding in bindings.add(loop):
@@ -70,7 +75,7 @@ def _stage(state: State, nest: StageNest, outside: int, shared: int = 0) -> list
                 lines.append(f"{pad}    {binding.axis.name} = {nest.shown(binding.value)}{_comment([guard])}")
         lines += _inside(state, nest.stage, loop.name, outside + number - shared + 2, before=True)
     pad = "    " * (outside + len(nest.loops) - shared + 1)
-    lines.append(pad + _assignment(state.program, statements[-1]) + _comment(open_guards))
+    lines.append(pad + _assignment(state.program, statements[-1], names) + _comment(open_guards))
     for number in reversed(range(len(nest.loops))):
         lines += _inside(state, nest.stage, nest.loops[number].name, outside + number - shared + 2, before=False)
     return lines
@@ -88,6 +93,13 @@ def _inside(state: State, stage: Tensor, loop: str, depth: int, *, before: bool)
             count = state.nests[stage.uid].names.index(loop) + 1
             lines += _stage(state, state.nests[other.uid], depth, shared=count)
     return lines
+
+
+def _short_names(statement: Statement, nest: StageNest) -> Substitution:
+    """Counters of loops around by the loops' names alone, where nothing else is called so."""
+    loops = {axis: axis.name.rpartition(".")[2] for axis in statement.prefix}
+    taken = Counter([*loops.values(), *nest.names, *(axis.name for axis in nest.axes)])
+    return {axis: replace(axis, name=name) for axis, name in loops.items() if taken[name] == 1}
 
 
 def _title(state: State, stage: Tensor, statement: Statement) -> str:
@@ -132,22 +144,22 @@ def _comment(guards: Sequence[str]) -> str:
     return f"  # {', '.join(present)}" if present else ""
 
 
-def _left(statement: Statement) -> str:
-    indices = f"[{', '.join(map(text, statement.indices))}]" if statement.indices else ""
-    return f"{statement.stage.name}{indices}"
+def _left(statement: Statement, names: Substitution) -> str:
+    indices = ", ".join(text(substitute(index, names)) for index in statement.indices)
+    return f"{statement.stage.name}[{indices}]" if indices else statement.stage.name
 
 
-def _init(statement: Statement) -> str:
+def _init(statement: Statement, names: Substitution) -> str:
     reduce = statement.reduce
     assert reduce is not None
     without_value = REDUCTIONS[reduce.name].combine is None
-    return f"{_left(statement)} = {'-1' if without_value else text(statement.value)}"
+    return f"{_left(statement, names)} = {'-1' if without_value else text(statement.value)}"
 
 
-def _assignment(program: Program, statement: Statement) -> str:
+def _assignment(program: Program, statement: Statement, names: Substitution) -> str:
     """The definition as it was written, with inlined stages in their places."""
-    left, reduce = _left(statement), statement.reduce
-    value = _written(program, program.placements[statement.stage.uid].equation.value)
+    left, reduce = _left(statement, names), statement.reduce
+    value = substitute(_written(program, program.placements[statement.stage.uid].equation.value), names)
     if reduce is None:
         return f"{left} = {text(value)}"
     combine = REDUCTIONS[reduce.name].combine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -95,8 +96,11 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
     except ps.ScheduleError:
         return "compute_root()"
     words = ("split", "split", "split", "tile", "reorder", "reorder", "fuse", "unroll", "vectorize", "vectorize",
-             "parallel", "reverse", "inline", "compute_root", "parallel_many")  # fmt: skip
+             "parallel", "reverse", "inline", "compute_root", "parallel_many", *["compute_at"] * 5, "store_at",
+             "store_at")  # fmt: skip
     word = rng.choice(words)
+    if word in ("compute_at", "store_at"):
+        return _place(schedule, handle.tensor, word, rng)
     if word in ("inline", "compute_root"):
         return f"{word}()"
     if not loops or len(loops) > 9:
@@ -121,20 +125,36 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
     return None
 
 
+def _place(schedule: ps.Schedule, stage: ps.Tensor, word: str, rng: random.Random) -> str | None:
+    """A stage computed or stored in a loop of one that reads it, or that hosts one; or stored at the root."""
+    state = schedule.state
+    hosts = list(schedule.program.definitions.consumers(stage))
+    hosts += [place.host for uid, place in state.places.items() if uid == stage.uid or any(h.uid == uid for h in hosts)]
+    loops = [(host.name, loop) for host in hosts for loop in state.nests[host.uid].names]
+    if not loops or (word == "store_at") != (stage.uid in state.places and rng.random() < 0.7):
+        return None
+    host, loop = rng.choice(loops)
+    if word == "store_at" and rng.random() < 0.4:
+        return "store_root()"
+    return f'{word}("{host}", "{loop}")'
+
+
 def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
 def _written_out(schedule: ps.Schedule) -> int:
     """How many copies of a statement unrolled and vectorized loops make at most, for the most of all stages."""
-    most = 1
-    for nest in schedule.state.nests.values():
-        copies = 1
-        for loop in nest.loops:
-            if loop.kind in ("unroll", "vectorize"):
-                copies *= max(1, loop.most or 1)
-        most = max(most, copies)
-    return most
+    nests, places = schedule.state.nests, schedule.state.places
+
+    def copies(uid: int, count: int) -> int:
+        """In the loops of a stage, the first `count` of them."""
+        written = (loop.most or 1 for loop in nests[uid].loops[:count] if loop.kind in ("unroll", "vectorize"))
+        place = places.get(uid)
+        around = 1 if place is None else copies(place.host.uid, nests[place.host.uid].names.index(place.loop) + 1)
+        return around * prod(max(1, count) for count in written)
+
+    return max(copies(uid, len(nest.loops)) for uid, nest in nests.items())
 
 
 def _sizes(schedule: ps.Schedule, rng: random.Random) -> tuple[dict[str, int], ...]:
@@ -145,11 +165,27 @@ def _sizes(schedule: ps.Schedule, rng: random.Random) -> tuple[dict[str, int], .
         pool = [0, 1, 2, 13, 31, 67, *(f + d for f in used for d in (-1, 0, 1)), *(2 * f + 1 for f in used)]
         pool = [p for p in pool if p <= (150 >> (attempt // 2))]
         sizes = {size.name: max(size.min, rng.choice(pool)) for size in schedule.program.sizes}
-        if sizes not in found and all(_volume(stage, sizes) <= MAX_VOLUME for stage in schedule.stages):
+        if sizes not in found and _fits(schedule, sizes):
             found.append(sizes)
         if len(found) == 3 or (found and not sizes):
             break
     return tuple(found)
+
+
+def _fits(schedule: ps.Schedule, sizes: dict[str, int]) -> bool:
+    """Whether no stage is large, nor what is computed of it again and again."""
+    placements, places = schedule.program.placements, schedule.state.places
+
+    def again(uid: int) -> int:
+        bounds: dict[int, int] = {id(axis): _upper(axis.upper, sizes, {}) for axis in placements[uid].prefix}
+        volume = 1
+        for axis in placements[uid].equation.loops:
+            bounds[id(axis)] = _upper(axis.upper, sizes, bounds)
+            volume *= max(1, bounds[id(axis)])
+        return volume * (again(places[uid].host.uid) if uid in places else 1)
+
+    small = all(_volume(stage, sizes) <= MAX_VOLUME for stage in schedule.stages)
+    return small and all(again(uid) <= 50 * MAX_VOLUME for uid in placements)
 
 
 def _volume(stage: ps.Tensor, sizes: dict[str, int]) -> int:

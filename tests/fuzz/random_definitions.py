@@ -80,7 +80,7 @@ class Generator:
             if rng.random() < 0.1:
                 self.extents.append(rng.choice((f"{name} + 1", f"2 * {name}", f"{name} // 2 + 1")))
         self.extents += [str(rng.choice(LITERALS)) for _ in range(rng.choice((1, 1, 2)) + (not self.extents))]
-        for number in range(rng.choice((1, 1, 2, 2, 3))):
+        for number in range(rng.choice((1, 2, 2, 3, 4))):
             self._stage(f"T{number}")
         stages = [tensor.name for tensor in self.tensors if not tensor.raw]
         later = {name: "\n".join(self.made.lines).count(f"{name}[") for name in stages}

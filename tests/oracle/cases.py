@@ -18,22 +18,21 @@ from .oracle import Oracle
 
 Command = tuple[str, Primitive]
 MOST_INSTANCES = 700
-_WORDS = (
+WORDS = (
     ["split"] * 6 + ["tile"] * 2 + ["reorder"] * 6 + ["fuse"] * 4 + ["unroll"] + ["vectorize"] * 5
-    + ["parallel"] * 4 + ["reverse"] * 3 + ["inline"] * 5 + ["compute_root"]
+    + ["parallel"] * 4 + ["reverse"] * 3 + ["inline"] * 3 + ["compute_root"] + ["compute_at"] * 12 + ["store_at"] * 6
 )  # fmt: skip
-_PLACES = {
+# tests/schedule/test_compute_with.py and test_storage.py have these.
+_ELSEWHERE = {
     "cache_read",
     "cache_write",
-    "compute_at",
     "compute_with",
     "fold_storage",
     "reorder_storage",
     "rfactor",
-    "store_at",
     "store_streaming",
-}  # tests/schedule/test_compute_at.py, test_storage.py
-assert set(_WORDS) | _PLACES == set(REGISTRY), "every primitive is tried"
+}
+assert set(WORDS) | _ELSEWHERE == set(REGISTRY), "every primitive is tried"
 
 
 class Disagreement(AssertionError):
@@ -94,27 +93,28 @@ def assignments(schedule: ps.Schedule, rng: random.Random) -> list[dict[str, int
     rng.shuffle(choices)
     found: list[dict[str, int]] = []
     for sizes in choices:
-        if min(sizes.values(), default=2) >= 2 and instances(schedule, sizes) <= MOST_INSTANCES:
+        if min(sizes.values(), default=2) >= 2 and instances(schedule.state, sizes) <= MOST_INSTANCES:
             found.append(sizes)
         if len(found) == 2:
             break
-    return [*found, choices[0] if instances(schedule, choices[0]) <= MOST_INSTANCES else least]
+    return [*found, choices[0] if instances(schedule.state, choices[0]) <= MOST_INSTANCES else least]
 
 
-def instances(schedule: ps.Schedule, sizes: dict[str, int]) -> int:
-    oracle = Oracle(schedule.state, sizes)
-    return sum(len(run.cells) for run in oracle.runs)
+def instances(state: Any, sizes: dict[str, int]) -> int:
+    return sum(len(run.cells) for run in Oracle(state, sizes).runs)
 
 
 def random_command(schedule: ps.Schedule, rng: random.Random) -> Command | None:
     """A stage and a command with names that exist; it may be illegal, and now and then invalid."""
     stage = rng.choice(schedule.stages)
-    word = rng.choice(_WORDS)
+    word = rng.choice(WORDS)
     record = REGISTRY[word]
     if word in ("inline", "compute_root"):
         return stage.name, record()
     if stage.uid not in schedule.state.nests:
         return None
+    if word in ("compute_at", "store_at"):
+        return _place(schedule, word, rng)
     nest = schedule.state.nests[stage.uid]
     names = [loop.name for loop in nest.loops]
     if not names:
@@ -152,6 +152,26 @@ def random_command(schedule: ps.Schedule, rng: random.Random) -> Command | None:
 
 def _factor(rng: random.Random) -> int:
     return rng.choice((1, 2, 2, 3, 3, 4, 4, 5, 7, 10))
+
+
+def _place(schedule: ps.Schedule, word: str, rng: random.Random) -> Command | None:
+    """A stage in a loop of one that reads it, or that hosts another; now and then of any other, which is refused."""
+    state, live = schedule.state, schedule.program.live_stages()
+    inner = [s for s in live[:-1] if word == "compute_at" or s.uid in state.places]
+    if not inner:
+        return None
+    stage = rng.choice(inner)
+    later = live[live.index(stage) + 1 :]
+    readers = list(schedule.program.definitions.consumers(stage))
+    place = state.places.get(stage.uid) or (state.places.get(readers[0].uid) if readers else None)
+    hosts = [*readers, *([place.host] if place else [])] if rng.random() < 0.9 else list(later)
+    if word == "store_at" and rng.random() < 0.3:
+        return stage.name, REGISTRY[word]()
+    loops = [(host, loop) for host in hosts for loop in state.nests[host.uid].names]
+    if not loops:
+        return None
+    host, loop = rng.choice(loops)
+    return stage.name, REGISTRY[word](host.name, loop)
 
 
 def compare(schedule: ps.Schedule, command: Command, sizes: list[dict[str, int]]) -> str:

@@ -88,7 +88,7 @@ class Definition:
 
 def random_definition(rng: random.Random) -> Definition:
     stages: list[Stage] = []
-    for k in range(rng.choice((1, 1, 1, 2, 2, 3, 4))):
+    for k in range(rng.choice((1, 1, 2, 2, 2, 3, 4))):
         stages.append(_stage(rng, f"S{k}", stages))
     return Definition(tuple(stages), rng.choice(("", "", "", ", min=1", ", multiple_of=2", ", multiple_of=4")))
 
@@ -156,9 +156,11 @@ def _read_stage(rng: random.Random, stage: Stage, available: list[tuple[str, str
             guards.append(f"({extent} > 0)" if not extent.isdigit() else "")
             continue
         axis, own = rng.choice(available)
-        shift = rng.choice((0, 0, 0, 1, -1))
-        index = f"{axis} + {shift}" if shift > 0 else f"{axis} - {-shift}" if shift else axis
-        if shift or own != extent:
+        other = rng.choice(available)[0]
+        apart = f"{axis} + 1", f"{axis} - 1", f"{axis} - 3", f"2 * {axis}", f"{axis} + {other}"
+        index = rng.choice((*[axis] * 7, f"{own} - 1 - {axis}", f"{axis} // 2", *apart))
+        inside = extent == f"{own} + 1" if index == apart[0] else extent == own and index not in apart
+        if not inside:
             guards += [f"({index} >= 0)", f"({index} < {extent})"]
         indices.append(index)
     read = f"{stage.name}[{', '.join(indices) or '()'}]"

@@ -7,60 +7,46 @@ stands before its outermost reduction loop. Every access has a version of its ce
 of k, and readers see the last. A read sees its version under every order that is allowed exactly if the writes of
 earlier versions are certainly before it and those of later ones certainly after; so pairs are enough. Updates of a
 re-associable reduction come in any order, but not at once: iterations race, lanes of reduction axes alone combine.
+
+Stages in loops of others have a copy of an element for each iteration of the loops around their store. Which elements
+an iteration computes is claimed (`claims`) and checked: each once in a copy, inside the buffer, where something of that
+stage is read; and whatever is read, by the definition alone, is in the reader's copy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import product
-from math import prod
 from typing import Any
 
 import numpy as np
 
-from polysched.compute.expr import Axis, Cast, Const, Expr, Op, Read, Size, walk
-from polysched.compute.operations import OPERATIONS
+from polysched.compute.expr import Axis, Expr, Op, Read, walk
 from polysched.compute.tensor import Tensor
 
-SERIAL, PARALLEL, LANES, COMBINED_LANES, BEFORE, AFTER, BESIDE, TOGETHER, COMBINED = range(9)
-Instance = tuple[str, dict[str, int]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Run:
-    """All instances of one statement: its axes' values, the cell each writes, and the steps of its time."""
-
-    stage: Tensor
-    update: bool
-    columns: dict[Axis, Any]
-    cells: Any
-    path: tuple[tuple[int, Any], ...]
-
-    def only(self, kept: Any) -> Run:
-        path, columns = tuple((k, v[kept]) for k, v in self.path), {a: c[kept] for a, c in self.columns.items()}
-        return Run(self.stage, self.update, columns, self.cells[kept], path)
-
-    def rows(self, instance: Instance) -> Any:
-        if self.stage.name != instance[0] or {axis.name for axis in self.columns} != set(instance[1]):
-            return np.full(len(self.cells), False)
-        return np.logical_and.reduce([self.cells >= 0, *(c == instance[1][a.name] for a, c in self.columns.items())])
+from .claims import claimed
+from .runs import BEFORE, BESIDE, COMBINED_LANES, LANES, PARALLEL, SERIAL, TOGETHER, Instance, Run, ordered
+from .values import Columns, grid, joined, numbers, row_numbers
 
 
 class Oracle:
     """The verdict on a schedule's state (`Schedule.state`) at given sizes."""
 
     def __init__(self, state: Any, sizes: dict[str, int]) -> None:
-        self.nests, self.sizes, self.inlined = state.nests, sizes, state.program.inlined
-        stages = [stage for stage in state.program.stages if stage.uid not in self.inlined]
-        self.runs = [run for position, stage in enumerate(stages) for run in self._runs(stage, position)]
+        self.program, self.nests, self.places, self.sizes = state.program, state.nests, state.places, sizes
+        self.inlined, self.equations = self.program.inlined, self.program.definitions.equations
+        self.stages = [stage for stage in self.program.stages if stage.uid not in self.inlined]
+        self.runs = [run for stage in self.stages for run in self._runs(stage)]
+        for run in self.runs:
+            if run.stage.uid in self.places and not run.update:
+                self._check_claims(run)
 
     def violations(self, runs: list[Run] | None = None) -> Iterator[tuple[Run, Any, Run, Any]]:
         """Pairs (source instances, sink instances) of which the source must run first, or apart, and does not."""
         for source, sink in product(self.runs if runs is None else runs, repeat=2):
             for mine, theirs in self._conflicts(source, sink):
                 order = ordered(source, mine, sink, theirs)
-                free = source is sink and source.stage.equations[0].body.reassociate
+                free = source is sink and self.equations[source.stage.uid].body.reassociate
                 wrong = (order == BESIDE) | (order == TOGETHER) if free else order != BEFORE
                 if wrong.any():
                     yield source, mine[wrong], sink, theirs[wrong]
@@ -73,51 +59,106 @@ class Oracle:
     def _conflicts(self, source: Run, sink: Run) -> Iterator[tuple[Any, Any]]:
         """Pairs of instances where the sink reads (or updates) what the source writes, of an earlier version."""
         if sink.stage is source.stage and sink.update:
-            mine, theirs = joined(source.cells, sink.cells)
+            mine, theirs = self._same_element(source, sink, sink.cells, np.arange(len(sink.cells)))
             earlier = (mine < theirs) | (source is not sink)
             yield mine[earlier], theirs[earlier]
-        elif sink.stage is not source.stage and (sink.update or sink.stage.equations[0].reduce is None):
-            value, every = sink.stage.equations[0].value, np.arange(len(sink.cells))
-            for cells, rows in self._reads(value, source.stage, sink.columns, every):
-                mine, theirs = joined(source.cells, cells)
-                yield mine, rows[theirs]
+        for cells, rows in self._reads_of(source.stage, sink):
+            mine, theirs = self._same_element(source, sink, cells, rows)
+            yield mine, rows[theirs]
 
-    def _reads(self, expr: Expr, wanted: Tensor, at: dict[Axis, Any], rows: Any) -> Iterator[tuple[Any, Any]]:
-        """The cells of `wanted` that are read, and by whom; selects narrow, and inlined stages are seen through."""
+    def _same_element(self, source: Run, sink: Run, cells: Any, rows: Any) -> tuple[Any, Any]:
+        """Instances of the source, with the accesses of the sink's rows to what they write: one cell of one copy."""
+        copies = self._depths(source.stage)[1]
+        mine = [*source.counters[:copies], source.cells]
+        return joined(*row_numbers(mine, [*(counter[rows] for counter in sink.counters[:copies]), cells]))
+
+    def _check_claims(self, run: Run) -> None:
+        twice, _ = self._same_element(run, run, run.cells, np.arange(len(run.cells)))
+        assert len(twice) == len(run.cells), f"an element of {run.stage} is computed twice"
+        depth, readers = self._depths(run.stage)[0], []
+        for sink in self.runs:
+            for cells, rows in self._reads_of(run.stage, sink):
+                found = np.unique(self._same_element(run, sink, cells, rows)[1])
+                assert len(found) == len(rows), f"{sink.stage} reads an element of {run.stage} that is not computed"
+                readers.append([counter[rows] for counter in sink.counters[:depth]])
+        here, *there = row_numbers(list(run.counters[:depth]), *readers)
+        assert np.isin(here, np.concatenate(there)).all(), f"{run.stage} is computed where nothing reads it"
+
+    def _reads_of(self, wanted: Tensor, sink: Run) -> Iterator[tuple[Any, Any]]:
+        """The cells of another stage that a statement reads, and by which of its instances."""
+        equation = self.equations[sink.stage.uid]
+        if sink.stage is not wanted and (sink.update or equation.reduce is None):
+            yield from self._reads(equation.value, wanted, sink.defined, np.arange(len(sink.cells)))
+
+    def _reads(self, expr: Expr, wanted: Tensor, at: Columns, rows: Any) -> Iterator[tuple[Any, Any]]:
+        """The same for an expression; selects narrow, and inlined stages are seen through."""
         if isinstance(expr, Op) and expr.name == "select":
             condition, yes, no = expr.operands
             yield from self._reads(condition, wanted, at, rows)
-            holds = self._numbers([condition], at, len(rows))[0].astype(bool)
+            holds = numbers([condition], at, len(rows), self.sizes)[0].astype(bool)
             for side, kept in ((yes, holds), (no, ~holds)):
                 yield from self._reads(side, wanted, {axis: c[kept] for axis, c in at.items()}, rows[kept])
             return
         if isinstance(expr, Read):
-            indices = self._numbers(expr.indices, at, len(rows))
+            indices = numbers(expr.indices, at, len(rows), self.sizes)
             if expr.tensor is wanted:
-                yield self._cells(wanted, indices, len(rows)), rows
+                yield self._cells(indices, wanted.shape, len(rows)), rows
             if expr.tensor.uid in self.inlined:
-                equation = expr.tensor.equations[0]
+                equation = self.equations[expr.tensor.uid]
                 yield from self._reads(equation.value, wanted, dict(zip(equation.axes, indices, strict=True)), rows)
         for child in expr.children:
             yield from self._reads(child, wanted, at, rows)
 
-    def _runs(self, stage: Tensor, position: int) -> Iterator[Run]:
+    def _runs(self, stage: Tensor) -> Iterator[Run]:
         """The statements of a stage: one, or init and update, which share the loops outside all reduction loops."""
-        (equation,), loops = stage.equations, self.nests[stage.uid].loops
-        made_of = [self._axes(stage, loop.value) for loop in loops]
-        first = next((k for k, axes in enumerate(made_of) if any(a.reduction for a in axes)), len(loops))
-        for update in (False, True) if equation.reduce is not None else (False,):
-            whole = update or equation.reduce is None
-            columns, count = self._grid(equation.loops if whole else equation.axes)
-            path = [(SERIAL, np.full(count, position))]
-            for k, loop in enumerate(loops if whole else loops[:first]):
-                path += [(SERIAL, np.ones(count, int))] if k == first else []
-                combined = all(axis.reduction for axis in made_of[k])
-                kind = {"parallel": PARALLEL, "vectorize": COMBINED_LANES if combined else LANES}.get(loop.kind, SERIAL)
-                path.append((kind, *self._numbers([loop.value], columns, count, stage)))
-            path += [] if whole else [(SERIAL, np.zeros(count, int))]
-            cells = self._cells(stage, self._numbers(equation.indices, columns, count), count)
-            yield Run(stage, update, columns, cells, tuple(path))
+        equation, placement, nest = self.equations[stage.uid], self.program.placements[stage.uid], self.nests[stage.uid]
+        reductions = equation.loops[len(equation.axes) :]
+        for update in (False, True) if reductions else (False,):
+            init = bool(reductions) and not update
+            placed = stage.uid in self.places
+            start = claimed(self.program, stage, self.sizes) if placed else grid(equation.axes, {}, 1, self.sizes)
+            defined, count = start if init else grid(reductions, *start, self.sizes)
+            elements = [defined[axis] for axis in equation.axes]
+            own = self._inside(placement.computed, elements, defined, count)
+            self._inside(placement.stored, elements, defined, count)
+            around = [defined[axis] for axis in placement.prefix]
+            axes = (*placement.prefix, *placement.equation.loops)
+            reduced = [] if init else [defined[axis] for axis in reductions]
+            columns = dict(zip(axes, [*around, *own, *reduced], strict=not init))
+            loops = nest.loops[: self._first(stage)] if init else nest.loops
+            counters = [*around, *numbers([loop.value for loop in loops], columns, count, self.sizes, nest.fused)]
+            path = [*self._path(stage, counters, count), *([(SERIAL, np.zeros(count, int))] if init else [])]
+            cells = self._cells(elements, stage.shape, count)
+            yield Run(stage, update, columns, defined, cells, tuple(counters), tuple(path))
+
+    def _path(self, stage: Tensor, counters: list[Any], count: int) -> list[tuple[int, Any]]:
+        """The steps of these counters of the loops around a stage and of its own: after each loop stands which stage
+        inside it comes, its own last; before the first reduction loop, that it is not the init."""
+        depth, here = self._depths(stage)[0], np.full(count, self.stages.index(stage))
+        outer = self._path(self.places[stage.uid].host, counters[:depth], count)[:-1] if depth else []
+        path = [*outer, (SERIAL, here)]
+        for k, (loop, counter) in enumerate(zip(self.nests[stage.uid].loops, counters[depth:], strict=False)):
+            path += [(SERIAL, np.ones(count, int))] if k == self._first(stage) else []
+            combined = all(axis.reduction for axis in self._axes(stage, loop.value))
+            kind = {"parallel": PARALLEL, "vectorize": COMBINED_LANES if combined else LANES}.get(loop.kind, SERIAL)
+            path += [(kind, counter), (SERIAL, np.full(count, len(self.stages)))]
+        return path
+
+    def _depths(self, stage: Tensor) -> tuple[int, int]:
+        """How many loops of other stages there are around where a stage is computed, and around where it is stored."""
+
+        def inside(host: Tensor | None, loop: str) -> int:
+            return 0 if host is None else self._depths(host)[0] + self.nests[host.uid].names.index(loop) + 1
+
+        place = self.places.get(stage.uid)
+        return (0, 0) if place is None else (inside(place.host, place.loop), inside(place.store_host, place.store_loop))
+
+    def _first(self, stage: Tensor) -> int:
+        """The first loop of a stage that is made of a reduction axis."""
+        loops = self.nests[stage.uid].loops
+        return next(
+            (k for k, l in enumerate(loops) if any(a.reduction for a in self._axes(stage, l.value))), len(loops)
+        )
 
     def _axes(self, stage: Tensor, value: Expr) -> set[Axis]:
         """The stage's axes in a counter, also through fused loops."""
@@ -125,75 +166,17 @@ class Oracle:
         inner = [self._axes(stage, part) for axis in axes if axis in fused for part in fused[axis].components]
         return set().union(axes - set(fused), *inner)
 
-    def _cells(self, tensor: Tensor, indices: list[Any], count: int) -> Any:
-        """One number for each element, inside the tensor."""
+    def _inside(self, box: Any, elements: list[Any], at: Columns, count: int) -> list[Any]:
+        """The elements counted from where a box begins, which they are in."""
+        origins = numbers(box.origin, at, count, self.sizes)
+        relative = [element - origin for element, origin in zip(elements, origins, strict=True)]
+        self._cells(relative, box.shape, count)
+        return relative
+
+    def _cells(self, indices: list[Any], shape: Any, count: int) -> Any:
+        """One number for each element of a shape, which none is outside of."""
         position = np.zeros(count, int)
-        for index, extent in zip(indices, self._numbers(tensor.shape, {}, 1), strict=True):
-            assert np.all((index >= 0) & (index < extent)), f"{tensor} is left"
+        for index, extent in zip(indices, numbers(shape, {}, 1, self.sizes), strict=True):
+            assert np.all((index >= 0) & (index < extent)), "an element is outside of its tensor or buffer"
             position = position * extent + index
         return position
-
-    def _grid(self, axes: tuple[Axis, ...]) -> tuple[dict[Axis, Any], int]:
-        """Every point of the iteration space, in the order of the definition."""
-        columns, count = {}, 1
-        for axis in axes:
-            lower, upper = self._numbers([axis.lower, axis.upper], columns, count)
-            extents = np.maximum(upper - lower, 0)
-            rows = np.repeat(np.arange(count), extents)
-            columns = {known: values[rows] for known, values in columns.items()}
-            columns[axis] = lower[rows] + np.arange(len(rows)) - (np.cumsum(extents) - extents)[rows]
-            count = len(rows)
-        return columns, count
-
-    def _numbers(self, exprs: Any, at: dict[Axis, Any], count: int, stage: Tensor | None = None) -> list[Any]:
-        fused = self.nests[stage.uid].fused if stage is not None else {}
-        return [self._number(expr, at, fused) + np.zeros(count, int) for expr in exprs]
-
-    def _number(self, expr: Expr, at: dict[Axis, Any], fused: Any) -> Any:
-        """The value of an index expression at every instance; of fused loops, the position in their box."""
-        match expr:
-            case Const(value):
-                return value
-            case Axis() if expr in fused:
-                position, box = 0, fused[expr]
-                for parts in zip(box.components, box.begins, box.extents, strict=True):
-                    value, begin, extent = (self._number(part, at, fused) for part in parts)
-                    assert np.all((value >= begin) & (value < begin + extent)), "a component leaves its box"
-                    position = position * extent + (value - begin)
-                return position
-            case Axis():
-                return at[expr]
-            case Size(name) if name in self.sizes:
-                return self.sizes[name]
-            case Size():
-                return prod(self._number(e, at, fused) for f in fused.values() if f.count is expr for e in f.extents)
-            case Cast(operand):
-                return self._number(operand, at, fused)
-            case Op(name, operands):
-                function = getattr(np, "where" if name == "select" else OPERATIONS[name].ufunc)
-                return function(*(self._number(operand, at, fused) for operand in operands))
-        raise AssertionError(f"{expr} is not an index")
-
-
-def ordered(source: Run, mine: Any, sink: Run, theirs: Any) -> Any:
-    """How source instances stand to sink instances."""
-    result, undecided, lanes = (np.full(len(mine), value) for value in (COMBINED, True, False))
-    for (kind, a), (_, b) in zip(source.path, sink.path, strict=False):
-        x, y = a[mine], b[theirs]
-        if kind in (LANES, COMBINED_LANES):
-            lanes |= (x != y) & (kind == LANES)
-            continue
-        result[undecided & (x < y)] = BEFORE if kind == SERIAL else BESIDE
-        result[undecided & (x > y)] = AFTER if kind == SERIAL else BESIDE
-        undecided &= x == y
-    result[undecided & lanes] = TOGETHER
-    return result
-
-
-def joined(a: Any, b: Any) -> tuple[Any, Any]:
-    """All (k, l) with a[k] == b[l]."""
-    order = np.argsort(b, kind="stable")
-    low, high = np.searchsorted(b[order], a, "left"), np.searchsorted(b[order], a, "right")
-    mine = np.repeat(np.arange(len(a)), high - low)
-    offset = np.arange(len(mine)) - np.repeat(np.cumsum(high - low) - (high - low), high - low)
-    return mine, order[low[mine] + offset]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 import polysched as ps
+from polysched.polyhedral.program import Statement
 from polysched.polyhedral.tree import Leaf, LoopNode, Sequence, loops_of
 from polysched.polyhedral.verify import verify_program, verify_tree
 
@@ -55,6 +56,52 @@ def test_an_inlined_output(schedule: ps.Schedule) -> None:
     inlined = replace(program.definitions, inlined=frozenset({program.outputs[0].uid}))
     with pytest.raises(AssertionError, match="inlined"):
         verify_program(replace(program, definitions=inlined))
+
+
+@pytest.fixture
+def sliding() -> ps.Schedule:
+    n = ps.size_var("n")
+    B = ps.compute((n + 2,), lambda i: i * 3, name="B")
+    C = ps.compute((n,), lambda i: B[i] + B[i + 2], name="C")
+    s = ps.Schedule(C)
+    s[C].split("i", 4)
+    s[B].compute_at(C, "i_i")
+    s[B].store_at(C, "i_o")
+    return s
+
+
+def without_first(s: ps.Schedule) -> Statement:
+    """The statement of B without its first instance at each point of the loops around."""
+    b = s.program.of_stage(s["B"].tensor)[0]
+    own = b.frame.axis(b.axes[-1])
+    assert own is not None
+    return replace(b, domain=b.domain.intersect(own.ge_set(b.frame.const(1))))
+
+
+def test_an_element_that_is_not_computed_where_it_is_read(sliding: ps.Schedule) -> None:
+    program = sliding.program
+    verify_program(program)
+    with pytest.raises(AssertionError, match="reads elements of B that are not computed"):
+        verify_program(replace(program, statements=(without_first(sliding), *program.statements[1:])))
+
+
+def test_an_element_that_is_computed_later(sliding: ps.Schedule) -> None:
+    """It is computed in the same iteration of i_o, but of i_i only in the last one."""
+    program = sliding.program
+    b = program.statements[0]
+    inner = b.frame.axis(b.prefix[1])
+    assert inner is not None
+    late = replace(b, domain=b.domain.intersect(inner.eq_set(b.frame.const(3))))
+    with pytest.raises(AssertionError, match="reads elements of B that are not computed"):
+        verify_program(replace(program, statements=(late, *program.statements[1:])))
+
+
+def test_a_buffer_that_is_too_small(sliding: ps.Schedule) -> None:
+    program, uid = sliding.program, sliding["B"].tensor.uid
+    placement = program.placements[uid]
+    small = replace(placement, stored=replace(placement.stored, shape=(placement.stored.shape[0] - 1,)))
+    with pytest.raises(AssertionError, match="B leaves its buffer"):
+        verify_program(replace(program, placements={**program.placements, uid: small}))
 
 
 def test_a_statement_that_is_lost_or_doubled(schedule: ps.Schedule) -> None:

@@ -1,0 +1,69 @@
+"""What the oracle and the fuzzer found wrong with stages in loops of others, each smaller than it was found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import polysched as ps
+
+n, m = ps.size_var("n"), ps.size_var("m")
+
+
+def same_as_default(s: ps.Schedule, *arrays: Any) -> ps.Kernel:
+    kernel = ps.build(s, check=True)
+    assert np.array_equal(kernel(*arrays), ps.build(ps.Schedule(s.outputs))(*arrays))
+    return kernel
+
+
+def test_reduction_axes_whose_bounds_are_made_of_others_move_along() -> None:
+    A = ps.placeholder((n, n), "float32", name="A")
+
+    def above(i: Any) -> Any:
+        r = ps.reduce_axis((i, n), name="r")
+        q = ps.reduce_axis((r, n), name="q")
+        return ps.sum(A[r, q], axis=(r, q))
+
+    S = ps.compute((n,), above, name="S")
+    C = ps.compute((n,), lambda i: S[n - 1 - i] * 2, name="C")
+    s = ps.Schedule(C)
+    s["C"].split("i", 4)
+    s["S"].compute_at("C", "i_o")
+    same_as_default(s, np.arange(81, dtype=np.float32).reshape(9, 9))
+
+
+def test_loops_of_the_same_name_are_told_apart() -> None:
+    """A witness had one value for two axes of a statement, and advised to run the loops of the host in parallel."""
+    r = ps.reduce_axis((0, 3), name="r")
+    S = ps.compute((3,), lambda i: ps.sum(ps.cast("int32", r), axis=r), name="S")
+    C = ps.compute((3,), lambda i: S[i], name="C")
+    s = ps.Schedule(C)
+    s["S"].compute_at("C", "i")
+    with pytest.raises(ps.LegalityError) as refusal:
+        s["S"].parallel("r")
+    assert refusal.value.source == ("S", {"C.i": 0, "i": 0, "r": 0})
+    assert "the loops of i may be parallel" in str(refusal.value)
+    assert "S[C.i + i] += int32(r)" in str(s)
+
+
+@pytest.mark.parametrize("size", [0, 1, 9])
+def test_bytes_of_no_literal_extent_are_not_on_the_stack(size: int) -> None:
+    A = ps.placeholder((2 * m,), "uint8", name="A")
+    B = ps.compute((2 * m,), lambda i: A[i], name="B")
+    C = ps.compute((7, m), lambda i, j: ps.select(i > j, B[m], B[1]), name="C")
+    s = ps.Schedule(C)
+    s["B"].compute_at("C", "i")
+    same_as_default(s, np.arange(2 * size, dtype=np.uint8))
+
+
+def test_what_is_accumulated_in_a_thread_stays_there() -> None:
+    """The register tile was put outside of the buffer that it stands for."""
+    r = ps.reduce_axis((0, 8), name="r")
+    S = ps.compute((8, 8), lambda i, j: ps.min(r, axis=r), name="S")
+    C = ps.compute((8,), lambda i: S[i, 1], name="C")
+    s = ps.Schedule(C)
+    s["C"].parallel("i")
+    s["S"].compute_at("C", "i")
+    same_as_default(s)
