@@ -82,10 +82,13 @@ def _promote(stmt: Stmt, numbers: Iterator[int]) -> Stmt:
 def _promoted(scope: Stmt, buffer: Buffer, numbers: Iterator[int]) -> Stmt:
     """The scope with the accesses to one buffer in registers, or the scope as it is."""
     accesses = list(_accesses(scope, buffer, ()))
-    first = accesses[0]
+    chosen = _chosen_init(scope, buffer)
+    first = next(a for a in accesses if chosen not in a.around)
     if not _gains(accesses) or not _one_tile(accesses):
         return scope
-    initialised = first.is_store and not any(load.buffer is buffer for load in loads(first.statement))
+    initialised = chosen is None and first.is_store and not _reads(first.statement, buffer)
+    if initialised and not _always(first, accesses):
+        return scope
     template = first if initialised else _without_serial_loops(first)
     if template is None or not _covers(template, accesses):
         return scope
@@ -96,13 +99,51 @@ def _promoted(scope: Stmt, buffer: Buffer, numbers: Iterator[int]) -> Stmt:
     if prod(shape) * buffer.dtype.bytes > MAX_BYTES:
         return scope
     name = f"{buffer.name}_tile{next(numbers)}"
-    padded = _same_loops(template, accesses)
+    padded = _same_loops(template, accesses, chosen)
     tile = Buffer(name, buffer.dtype, tuple(Const(extent, INDEX) for extent in shape), "register", padded=padded)
     body = _redirected(scope, buffer, tile, ())
     parts = [body, _transfer(template, buffer, tile, into_tile=False)]
-    if not initialised:
+    if chosen is not None:
+        parts[0] = _or_else(body, _chosen_at(scope, chosen), _transfer(template, buffer, tile, into_tile=True))
+    elif not initialised:
         parts.insert(0, _transfer(template, buffer, tile, into_tile=True))
     return Allocate(tile, block(*parts))
+
+
+def _chosen_init(scope: Stmt, buffer: Buffer) -> If | None:
+    """The branch that the scope begins with, if it initialises the tile in some of its runs: in the first iteration of
+    a loop further out. Otherwise the tile is what the last iteration left."""
+    if not isinstance(scope, Block):
+        return None
+    start = next((part for part in scope.body if any(True for _ in _accesses(part, buffer, ()))), None)
+    if not isinstance(start, If) or start.otherwise is not None:
+        return None
+    found, rest = list(_accesses(start.then, buffer, ())), scope.body[scope.body.index(start) + 1 :]
+    more = any(True for part in rest for _ in _accesses(part, buffer, ()))
+    return start if more and all(a.is_store and not _reads(a.statement, buffer) for a in found) else None
+
+
+def _chosen_at(scope: Stmt, chosen: If) -> int:
+    assert isinstance(scope, Block)
+    return scope.body.index(chosen)
+
+
+def _or_else(body: Stmt, place: int, otherwise: Stmt) -> Stmt:
+    """The block with something done where the branch at this place is not taken."""
+    assert isinstance(body, Block)
+    branch = body.body[place]
+    assert isinstance(branch, If)
+    return Block((*body.body[:place], replace(branch, otherwise=otherwise), *body.body[place + 1 :]))
+
+
+def _reads(stmt: Stmt, buffer: Buffer) -> bool:
+    return any(load.buffer is buffer for load in loads(stmt))
+
+
+def _always(first: _Access, accesses: list[_Access]) -> bool:
+    """Whether nothing inside the scope decides on an access that does not decide on all of them."""
+    conditions = [stmt for stmt in first.around if isinstance(stmt, If)]
+    return all(stmt in access.around for stmt in conditions for access in accesses)
 
 
 def _accesses(stmt: Stmt, buffer: Buffer, around: tuple[Stmt, ...]) -> Iterator[_Access]:
@@ -166,14 +207,15 @@ def _covers(template: _Access, accesses: list[_Access]) -> bool:
     return True
 
 
-def _same_loops(template: _Access, accesses: list[_Access]) -> bool:
-    """Whether the tile loops of all accesses have the template's bounds, and nothing else decides on an access."""
+def _same_loops(template: _Access, accesses: list[_Access], chosen: If | None) -> bool:
+    """Whether the tile loops of all accesses have the template's bounds, and nothing else decides on an access but
+    whether the tile is initialised or loaded."""
     inside = {s.var for a in accesses for s in a.around if isinstance(s, (For, Let))}
     bounds = {tuple((key(loop.begin), key(loop.end)) for loop in a.tile_loops) for a in (template, *accesses)}
-    chosen = {s for a in accesses for s in a.around if not isinstance(s, (For, Block, Allocate))}
+    decisive = {s for a in accesses for s in a.around if not isinstance(s, (For, Block, Allocate))} - {chosen}
     tiles = {s for a in accesses for s in a.around if isinstance(s, For) and is_tile(s) and s not in a.tile_loops}
     outer = all(not (variables(loop.begin) | variables(loop.end)) & inside for loop in template.tile_loops)
-    return len(bounds) == 1 and not chosen and not tiles and outer
+    return len(bounds) == 1 and not decisive and not tiles and outer
 
 
 def _redirected(stmt: Stmt, buffer: Buffer, tile: Buffer, loops: tuple[For, ...]) -> Stmt:

@@ -41,7 +41,7 @@ class _Forest:
         if len(statements) == 1:
             return chain.around(outside, nest.loops, Leaf(statements[0]))
         init, update = statements
-        first = next(k for k, loop in enumerate(nest.loops) if nest.is_reduction(loop))
+        first = nest.init_position()
         outer, inner = nest.loops[:first], nest.loops[first:]
         bare = _Chain(self, nest, hosting=False)
         body = Sequence(
@@ -115,7 +115,10 @@ class _Chain:
         """A loop's counter for a statement below: of a stage that shares the loop, by its own loop; of one that is
         computed inside, the axis that stands for it."""
         if statement.stage is self.nest.stage:
-            return value
+            begins = (
+                statement.kind == "init" and loop in self.nest.names and self.nest.is_reduction(self.nest.loop(loop))
+            )
+            return self.nest.loop(loop).begin if begins else value
         place = self.forest.places[statement.stage.uid]
         if place.shared and place.host is self.nest.stage:
             return self.forest.nests[statement.stage.uid].loops[self.nest.names.index(loop)].value

@@ -128,6 +128,26 @@ class StageNest:
         nested = [node for node in walk(value) if isinstance(node, Axis) and node in self.fused]
         return max((1 + max(map(self.fused_depth, self.fused[axis].components)) for axis in nested), default=0)
 
+    def init_position(self) -> int:
+        """Which loop of a reduction its init stands before: the first of the innermost reduction loops that stand
+        directly inside each other, so that what is accumulated there is initialised there.
+
+        In reduction loops further out the init is in the first iteration. Where such a loop has none that is certainly
+        before all others, or is no loop that runs in order, the init stands before the outermost reduction loop.
+        """
+        reductions = [k for k, loop in enumerate(self.loops) if self.is_reduction(loop)]
+        innermost = reductions[-1]
+        while innermost - 1 in reductions:
+            innermost -= 1
+        outer = [self.loops[k] for k in reductions if k < innermost]
+        return innermost if all(map(self._begins_alike, outer)) else reductions[0]
+
+    def _begins_alike(self, loop: Loop) -> bool:
+        """Whether a reduction loop runs in order, from a value that is the same whatever is outside."""
+        fixed = not any(isinstance(node, Axis) for node in walk(loop.begin))
+        alone = all(axis.reduction for axis in self.axes_of(loop.value))
+        return fixed and alone and loop.kind == "serial" and not self.fused_depth(loop.value)
+
     def init_loops(self, first: int, axes: tuple[Axis, ...]) -> tuple[Loop, ...]:
         """The loops of an init, with these axes, that stand in for loops[first:], of which the first is a reduction's:
         those over data axes alone, and the init's own axes for what mixed loops leave open. Loops over no axes, which

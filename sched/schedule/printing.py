@@ -58,13 +58,13 @@ def _stage(state: State, nest: StageNest, outside: int, shared: int = 0) -> list
     lines = ["    " * outside + _title(state, nest.stage, statements[-1])]
     bindings, open_guards = Bindings(nest), list[str]()
     names = _short_names(statements[-1], nest)
-    first = next((k for k, loop in enumerate(nest.loops) if nest.is_reduction(loop)), None)
+    first = nest.init_position() if statements[-1].reduce is not None else None
     for number, loop in enumerate(nest.loops):
         pad = "    " * (outside + max(number - shared, -1) + 1)
         if number == first:
             inner = nest.init_loops(first, statements[0].axes[len(statements[0].prefix) :])
             over = f" for {', '.join(other.name for other in inner)}" if inner else ""
-            lines.append(f"{pad}{_init(statements[0], names)}{over}")
+            lines.append(f"{pad}{_init(statements[0], names)}{over}{_first_iterations(nest, first)}")
         if number >= shared:
             lines.append(pad + _header(nest, loop, bindings))
         for binding in bindings.add(loop):
@@ -79,6 +79,12 @@ def _stage(state: State, nest: StageNest, outside: int, shared: int = 0) -> list
     for number in reversed(range(len(nest.loops))):
         lines += _inside(state, nest.stage, nest.loops[number].name, outside + number - shared + 2, before=False)
     return lines
+
+
+def _first_iterations(nest: StageNest, first: int) -> str:
+    """In which iterations of the reduction loops outside of an init it is made."""
+    outer = [loop for loop in nest.loops[:first] if nest.is_reduction(loop)]
+    return f" if {' and '.join(f'{loop.name} == {nest.shown(loop.begin)}' for loop in outer)}" if outer else ""
 
 
 def _inside(state: State, stage: Tensor, loop: str, depth: int, *, before: bool) -> list[str]:

@@ -126,7 +126,8 @@ class Oracle:
             reduced = [] if init else [defined[axis] for axis in reductions]
             columns = dict(zip(axes, [*around, *own, *reduced], strict=not init))
             loops = nest.loops[: self._first(stage)] if init else nest.loops
-            counters = [*around, *numbers([loop.value for loop in loops], columns, count, self.sizes, nest.fused)]
+            values = [loop.begin if init and self._reduces(stage, loop) else loop.value for loop in loops]
+            counters = [*around, *numbers(values, columns, count, self.sizes, nest.fused)]
             path = [*self._path(stage, counters, count), *([(SERIAL, np.zeros(count, int))] if init else [])]
             cells = self._cells(elements, stage.shape, count)
             yield Run(stage, update, columns, defined, cells, tuple(counters), tuple(path))
@@ -154,11 +155,24 @@ class Oracle:
         return (0, 0) if place is None else (inside(place.host, place.loop), inside(place.store_host, place.store_loop))
 
     def _first(self, stage: Tensor) -> int:
-        """The first loop of a stage that is made of a reduction axis."""
+        """The loop that the init stands before: the first of the innermost reduction loops that are not apart, if the
+        others have a first iteration that is the same for all and run in order; or the first of all."""
         loops = self.nests[stage.uid].loops
-        return next(
-            (k for k, l in enumerate(loops) if any(a.reduction for a in self._axes(stage, l.value))), len(loops)
+        found = [k for k, loop in enumerate(loops) if self._reduces(stage, loop)] or [len(loops)]
+        apart = [k for k in found[1:] if k - 1 not in found]
+        outer = [loops[k] for k in found if apart and k < apart[-1]]
+        plain = all(
+            loop.kind == "serial"
+            and all(axis.reduction for axis in self._axes(stage, loop.value))
+            and not any(isinstance(node, Axis) for node in walk(loop.begin))
+            and not any(axis in self.nests[stage.uid].fused for axis in walk(loop.value))
+            for loop in outer
         )
+        return apart[-1] if apart and plain else found[0]
+
+    def _reduces(self, stage: Tensor, loop: Any) -> bool:
+        """Whether a loop is made of a reduction axis, alone or with others."""
+        return any(axis.reduction for axis in self._axes(stage, loop.value))
 
     def _axes(self, stage: Tensor, value: Expr) -> set[Axis]:
         """The stage's axes in a counter, also through fused loops."""
