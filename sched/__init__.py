@@ -48,6 +48,7 @@ from .polyhedral import bounds as _bounds  # noqa: F401 - registers the prover t
 from .schedule.schedule import Schedule
 
 if TYPE_CHECKING:
+    from .schedule import recipes
     from .target.build import build
     from .target.kernel import Kernel
     from .target.machine import Target
@@ -57,14 +58,18 @@ __all__ = [
     "ArgumentError", "BoundsError", "BudgetError", "DefinitionError", "Kernel", "LegalityError", "PolyschedError",
     "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "abs", "all", "any", "argmax", "argmin",
     "build", "cast", "ceil", "checked", "clamp", "compute", "cos", "evaluate", "exp", "exp2", "floor", "gelu",
-    "isnan", "log", "log2", "max", "maximum", "min", "minimum", "placeholder", "pow", "prod", "reduce_axis", "relu",
+    "isnan", "log", "log2", "max", "maximum", "min", "minimum", "placeholder", "pow", "prod", "recipes", "reduce_axis", "relu",
     "scalar", "select", "sigmoid", "silu", "sin", "size_var", "sqrt", "sum", "tanh", "trunc",
 ]  # fmt: skip
 # What needs LLVM is loaded when it is first asked for: schedules are written and proven without it.
 _WITH_LLVM = {"build": ".target.build", "Kernel": ".target.kernel", "Target": ".target.machine"}
+_MODULES = {"recipes": ".schedule.recipes"}
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        globals()[name] = module = import_module(_MODULES[name], __name__)
+        return module
     if name not in _WITH_LLVM:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value = getattr(import_module(_WITH_LLVM[name], __name__), name)

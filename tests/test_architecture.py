@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "compute": {"compute"},
     "polyhedral": {"polyhedral", "compute"},
     "schedule": {"schedule", "polyhedral", "compute"},
+    "schedule.recipes": {"schedule", "polyhedral", "compute", "target.machine"},
     "lower": {"lower", "schedule", "polyhedral", "compute", "target.machine"},
     "target": {"target", "lower", "schedule", "polyhedral", "compute"},
 }
@@ -71,7 +72,7 @@ def allowed(module: str, imported: str) -> bool:
         return True
     if module in LEAVES:
         return imported in LEAVES[module]
-    room = module.partition(".")[0]
+    room = max((room for room in MAY_IMPORT if f"{module}.".startswith(f"{room}.")), key=len)
     return any(imported == may or imported.startswith(f"{may}.") for may in MAY_IMPORT[room])
 
 

@@ -1,0 +1,216 @@
+"""A matrix product in register tiles over packed operands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...compute.expr import Axis, Read, walk
+from ...compute.tensor import Tensor
+from ...errors import ScheduleError
+from ...target.machine import Target
+from ..stage import Stage
+
+
+def gemm(
+    stage: Stage,
+    target: Target | None = None,
+    *,
+    mr: int | None = None,
+    nr: int | None = None,
+    kc: int | None = None,
+    mc: int | None = None,
+    nc: int | None = None,
+) -> None:
+    """Schedule C[i, j] = sum of A[i, r] * B[r, j] over r as the BLIS library does, in five loops around a register tile.
+
+    stage    the product, or a stage that reads it element by element (a bias, an activation), which is then computed
+             on each tile while that is in the caches; either operand may be transposed, and further axes be in front
+    target   the machine: its registers and caches give the sizes below; this machine by default. With more than one
+             thread, blocks of rows are parallel
+    mr, nr   rows and columns of the register tile: mr * nr accumulators, nr / lanes vectors of B and one of A are in
+             registers at a time
+    kc, mc, nc  the packed block of A is mc x kc (in L2), that of B is kc x nc (in L3)
+
+    Works for any size, fixed or symbolic, and every dtype. Raises `ScheduleError` for stages that are no such product.
+
+    The loops are those of Goto and van de Geijn (Anatomy of High-Performance Matrix Multiplication, TOMS 2008), the
+    tile sizes follow Low et al. (Analytical Modeling Is Enough for High-Performance BLIS, TOMS 2016).
+
+    >>> import polysched as ps
+    >>> A, B = ps.placeholder((64, 32), name="A"), ps.placeholder((32, 48), name="B")
+    >>> r = ps.reduce_axis((0, 32), name="r")
+    >>> C = ps.compute((64, 48), lambda i, j: ps.sum(A[i, r] * B[r, j], axis=r), name="C")
+    >>> s = ps.Schedule(C)
+    >>> ps.recipes.gemm(s[C], ps.Target("x86-64-v4", threads=1))
+    >>> s[C].loops
+    ('j_c', 'r_c', 'i_c', 'j_o', 'i_o', 'r', 'i_i', 'j_i')
+    """
+    target = Target("native") if target is None else target
+    product = _product_of(stage)
+    sizes = _blocks(product, target, (mr, nr, kc, mc, nc))
+    if product.stage is stage.tensor:
+        right = _blocked(stage, product, sizes)
+    else:
+        right = _fused(stage, product, sizes)
+    if target.thread_count() > 1:
+        stage.parallel("i_c")
+        right.parallel("j_o")
+
+
+@dataclass(frozen=True, slots=True)
+class _Product:
+    """The stage that sums up, its last two axes and its reduction's, and the operands with the first and the second."""
+
+    stage: Tensor
+    batch: tuple[str, ...]
+    i: str
+    j: str
+    r: str
+    left: Tensor
+    right: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    mr: int
+    nr: int
+    kc: int
+    mc: int
+    nc: int
+
+
+def _product_of(stage: Stage) -> _Product:
+    """What is multiplied in a stage, or in the one product that it reads."""
+    definitions = stage.schedule.program.definitions
+    known = {s.uid: s for s in definitions.live()}
+    pending, found = [stage.tensor], list[Tensor]()
+    while pending:
+        tensor = pending.pop()
+        if definitions.equations[tensor.uid].reduce is not None:
+            found.append(tensor)
+            continue
+        reads = {node.tensor.uid for node in walk(definitions.values[tensor.uid]) if isinstance(node, Read)}
+        pending += [known[uid] for uid in reads if uid in known]
+    if len(found) != 1:
+        raise ScheduleError(
+            f"gemm schedules a stage that is, or reads, one matrix product; {stage.tensor.name} is none"
+        )
+    return _operands(found[0], stage)
+
+
+def _operands(tensor: Tensor, stage: Stage) -> _Product:
+    equation = stage.schedule.program.definitions.equations[tensor.uid]
+    reduce = equation.reduce
+    assert reduce is not None
+    reads = [node for node in walk(reduce.operand) if isinstance(node, Read)]
+    if len(reduce.axes) == 1 and len(equation.axes) >= 2 and len(reads) == 2:
+        i, j, r = equation.axes[-2], equation.axes[-1], reduce.axes[0]
+        left = [read for read in reads if _indexed(read, i, r) and not _indexed(read, j)]
+        right = [read for read in reads if _indexed(read, r, j) and not _indexed(read, i)]
+        if len(left) == len(right) == 1:
+            batch = tuple(axis.name for axis in equation.axes[:-2])
+            return _Product(tensor, batch, i.name, j.name, r.name, left[0].tensor, right[0].tensor)
+    raise ScheduleError(
+        f"gemm schedules sums of products A[i, r] * B[r, j] over one axis r, with i and j the last axes, and "
+        f"{tensor.name} is another reduction"
+    )
+
+
+def _indexed(read: Read, *axes: Axis) -> bool:
+    return all(any(index is axis for index in read.indices) for axis in axes)
+
+
+def _blocks(product: _Product, target: Target, given: tuple[int | None, ...]) -> _Blocks:
+    """Tile sizes from the registers and caches of the target."""
+    size = product.stage.dtype.bytes
+    lanes = max(1, target.vector_bits // (8 * size))
+    mr, nr, kc, mc, nc = given
+    nr = nr or 2 * lanes
+    mr = mr or max(1, (target.vector_registers - 1 - nr // lanes) // max(1, nr // lanes))
+    kc = kc or max(64, target.l2_bytes // (8 * nr * size))
+    mc = mc or max(1, target.l2_bytes // (2 * kc * size) // mr) * mr
+    nc = nc or max(1, min(target.l3_bytes // (4 * kc * size), 4096) // nr) * nr
+    return _Blocks(mr, nr, kc, mc, nc)
+
+
+def _blocked(c: Stage, product: _Product, blocks: _Blocks) -> Stage:
+    """Both operands packed at the loops that reuse them; the result is updated block by block of the sum. Returns the
+    copy of the right one."""
+    i, j, r = product.i, product.j, product.r
+    c.split(j, blocks.nc, outer="j_c", inner=j)
+    c.split(r, blocks.kc, outer="r_c", inner=r)
+    c.split(i, blocks.mc, outer="i_c", inner=i)
+    c.split(j, blocks.nr, outer="j_o", inner="j_i")
+    c.split(i, blocks.mr, outer="i_o", inner="i_i")
+    c.reorder(*product.batch, "j_c", "r_c", "i_c", "j_o", "i_o", r, "i_i", "j_i")
+    c.unroll("i_i")
+    c.vectorize("j_i")
+    right = _pack_right(c, product, blocks, "r_c")
+    _pack_left(c, product, blocks, "i_c")
+    return right
+
+
+def _fused(d: Stage, product: _Product, blocks: _Blocks) -> Stage:
+    """Each tile of the product is summed up in registers and then used. Returns the copy of the right operand."""
+    i, j = (axis.name for axis in d.tensor.equations[0].axes[-2:])
+    d.split(j, blocks.nc, outer="j_c", inner=j)
+    d.split(i, blocks.mc, outer="i_c", inner=i)
+    d.split(j, blocks.nr, outer="j_o", inner="j_i")
+    d.split(i, blocks.mr, outer="i_o", inner="i_i")
+    d.reorder(*(axis.name for axis in d.tensor.equations[0].axes[:-2]), "j_c", "i_c", "j_o", "i_o", "i_i", "j_i")
+    d.unroll("i_i")
+    d.vectorize("j_i")
+    c = d.schedule[product.stage]
+    for between in d.schedule.program.live_stages():
+        if between not in (c.tensor, d.tensor) and _is_between(between, c, d):
+            d.schedule[between].inline()
+    c.compute_at(d, "i_o")
+    c.reorder(product.r, product.i, product.j)
+    c.unroll(product.i)
+    c.vectorize(product.j)
+    right = _pack_right(c, product, blocks, None)
+    right.compute_at(d, "j_c")
+    left = _pack_left(c, product, blocks, None)
+    left.compute_at(d, "i_c")
+    return right
+
+
+def _is_between(stage: Tensor, c: Stage, d: Stage) -> bool:
+    stages = c.schedule.program.stages
+    return stages.index(c.tensor) < stages.index(stage) < stages.index(d.tensor)
+
+
+def _pack_right(c: Stage, product: _Product, blocks: _Blocks, at: str | None) -> Stage:
+    """Panels of nr columns, in which the sum runs through memory."""
+    j, r, nr = product.j, product.r, blocks.nr
+    copy = c.pack(product.right, at, layout=(*_batch(c, product.right, j, r), f"{j}/{nr}", r, f"{j}%{nr}"))
+    contiguous = copy.loops[-1] == j
+    copy.split(j, nr, outer="j_o", inner="j_i")
+    copy.reorder("j_o", r, "j_i")
+    if contiguous:
+        copy.vectorize("j_i")
+    else:
+        copy.unroll("j_i")
+    return copy
+
+
+def _pack_left(c: Stage, product: _Product, blocks: _Blocks, at: str | None) -> Stage:
+    """Panels of mr rows, in which the sum runs through memory."""
+    i, r, mr = product.i, product.r, blocks.mr
+    copy = c.pack(product.left, at, layout=(*_batch(c, product.left, i, r), f"{i}/{mr}", r, f"{i}%{mr}"))
+    contiguous = copy.loops[-1] == i
+    copy.split(i, mr, outer="i_o", inner="i_i")
+    copy.reorder("i_o", r, "i_i")
+    if contiguous:
+        copy.vectorize("i_i")
+    else:
+        copy.unroll("i_i")
+    return copy
+
+
+def _batch(c: Stage, tensor: Tensor, *named: str) -> tuple[str, ...]:
+    """The names that the other dimensions of an operand have in its copy."""
+    reads = [node for node in walk(c.schedule.program.definitions.values[c.tensor.uid]) if isinstance(node, Read)]
+    read = next(read for read in reads if read.tensor is tensor)
+    names = [index.name if isinstance(index, Axis) else f"ax{k}" for k, index in enumerate(read.indices)]
+    return tuple(name for name in names if name not in named)
