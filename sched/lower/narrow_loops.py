@@ -109,5 +109,3 @@ def _most(name: str, a: Expr, b: Expr) -> Expr:
 
 def _choice(condition: Expr, yes: Expr, no: Expr) -> Expr:
     return simplify(Op("select", (condition, yes, no), INDEX)) if key(yes) != key(no) else yes
-
-

@@ -67,3 +67,18 @@ def test_what_is_accumulated_in_a_thread_stays_there() -> None:
     s["C"].parallel("i")
     s["S"].compute_at("C", "i")
     same_as_default(s)
+
+
+def test_threads_take_memory_once_for_a_range_of_iterations() -> None:
+    """Each iteration took a block, of which one was kept for all threads: large ones came anew with all their pages."""
+    A = ps.placeholder((n + 2, m), "float32", name="A")
+    B = ps.compute((n + 2, m), lambda i, j: A[i, j] + 1, name="B")
+    C = ps.compute((n, m), lambda i, j: B[i, j] * B[i + 2, j], name="C")
+    s = ps.Schedule(C)
+    s["C"].split("i", 4)
+    s["C"].parallel("i_o")
+    s["B"].compute_at("C", "i_o")
+    kernel = same_as_default(s, np.arange(70 * 33, dtype=np.float32).reshape(70, 33))
+    text = kernel.source("llvm")
+    body = text[text.index("define internal void @range") :]
+    assert body.index("@take_block") < body.index(" phi ")
