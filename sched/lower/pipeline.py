@@ -16,6 +16,7 @@ from .hoist_allocations import hoist_allocations
 from .ir import Allocate, LoopProgram, Stmt
 from .llvm import EmittedKernel, emit_kernel
 from .loops import LoopBuilder
+from .narrow_loops import narrow_loops
 from .promote_accumulators import promote_accumulators
 from .reduce_divisions import reduce_divisions
 from .rewrite import simplified
@@ -45,6 +46,7 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
     """The passes over loop IR, in order."""
     return (
         ("hoist_allocations", hoist_allocations),
+        ("narrow_loops", narrow_loops),
         ("reduce_divisions", reduce_divisions),
         ("promote_accumulators", promote_accumulators),
         ("separate_full_tiles", separate_full_tiles),

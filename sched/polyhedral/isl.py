@@ -36,7 +36,7 @@ from ..errors import BudgetError
 
 __all__ = [
     "AstExpr", "AstNode", "Frame", "IslSchedule", "Map", "MultiPwAff", "Point", "PwAff", "Set", "TreeBuilder", "World",
-    "earlier_inputs", "generate_ast", "identifier_of", "inert", "integer_of", "lower_bounds", "mark_of", "node_kind",
+    "bounds", "earlier_inputs", "generate_ast", "identifier_of", "inert", "integer_of", "mark_of", "most", "node_kind",
     "operands_of", "operation_of", "reach", "without",
 ]  # fmt: skip
 
@@ -242,16 +242,19 @@ class Frame:
         return MultiPwAff.from_pw_aff_list(self.space.from_domain().add_dims(dim_type.out, len(values)), parts)
 
 
-def lower_bounds(relation: Map, frame: Frame) -> list[Expr]:
-    """Expressions of the frame's axes and sizes that are at most the output, of one dimension, of a relation on it."""
+def bounds(relation: Map, frame: Frame, side: Literal["lower", "upper"]) -> list[Expr]:
+    """Expressions of the frame's axes and sizes that the output, of one dimension, of a relation on it is never below,
+    or never above."""
     found: list[Expr] = []
+    wanted = 1 if side == "lower" else -1
     for constraint in relation.simple_hull().get_constraints():
         signs = (1, -1) if constraint.is_equality() else (1,)
         factor = int(constraint.get_coefficient_val(dim_type.out, 0).to_python())
         for sign in signs:
-            if sign * factor > 0 and not _has_divisions(constraint):
-                rest = _linear_rest(constraint, frame, -sign)
-                found.append(rest if abs(factor) == 1 else (rest + (abs(factor) - 1)) // abs(factor))
+            if sign * factor * wanted > 0 and not _has_divisions(constraint):
+                rest = _linear_rest(constraint, frame, -wanted * sign)
+                rounded = rest + (abs(factor) - 1) if wanted > 0 else rest
+                found.append(rest if abs(factor) == 1 else rounded // abs(factor))
     return found
 
 
@@ -279,6 +282,12 @@ def reach(relation: Map, origin: PwAff) -> int | None:
     """The largest difference between the output of a relation and `origin` of its input; None without a bound."""
     most = relation.sum(Map.from_pw_aff(origin.neg())).range().dim_max_val(0)
     return int(most.to_python()) if most.is_int() else None
+
+
+def most(value: PwAff, domain: Set) -> int | None:
+    """The largest value on a domain, for all sizes; None without a bound."""
+    largest = Map.from_pw_aff(value).intersect_domain(domain).range().dim_max_val(0)
+    return int(largest.to_python()) if largest.is_int() else None
 
 
 def without(relation: Map, kind: Literal["in", "out"], first: int, count: int) -> Map:

@@ -12,17 +12,18 @@ The polyhedral form of Halide's compute_at and store_at (Ragan-Kelley et al., PL
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..compute.dtypes import INDEX
-from ..compute.expr import Axis, Const, Expr, Reduce, substitute
+from ..compute.expr import Axis, Const, Expr, Reduce, substitute, walk
 from ..compute.reductions import REDUCTIONS
 from ..compute.simplify import constant_value, simplify
 from ..compute.tensor import Equation, Tensor
 from .affine import affine
 from .bounds import access_relation, guarded_reads, iteration_domain
-from .isl import Frame, Map, Set, World, earlier_inputs, inert, lower_bounds, reach, without
+from .isl import Frame, Map, Set, World, bounds, earlier_inputs, inert, most, reach, without
 from .statement import Statement, StatementKind
 
 
@@ -140,8 +141,8 @@ def _of_kept(needed: Map, around: Around) -> Map:
 
 
 def _box(needed: Map, frame: Frame, shape: tuple[Expr, ...]) -> Box:
-    """The smallest box of a literal extent around what is needed at a point, dimension by dimension; the whole
-    dimension where there is none."""
+    """The smallest box that is known around what is needed at a point, dimension by dimension: of a literal extent, of
+    one that depends on the sizes alone, or the whole dimension."""
     sides = [_side(needed, frame, dimension, extent, len(shape)) for dimension, extent in enumerate(shape)]
     return Box(tuple(origin for origin, _ in sides), tuple(extent for _, extent in sides))
 
@@ -149,18 +150,35 @@ def _box(needed: Map, frame: Frame, shape: tuple[Expr, ...]) -> Box:
 def _side(needed: Map, frame: Frame, dimension: int, extent: Expr, rank: int) -> tuple[Expr, Expr]:
     alone = without(without(needed, "out", dimension + 1, rank - dimension - 1), "out", 0, dimension)
     alone = frame.relation(alone)
+    origins = [simplify(origin) for origin in bounds(alone, frame, "lower")]
     whole = constant_value(extent)
     best: tuple[Expr, int] | None = None
-    for candidate in lower_bounds(alone, frame):
-        origin = simplify(candidate)
+    for origin in origins:
         known = affine(origin, frame)
         assert known is not None, "bounds of isl's are affine"
-        most = reach(alone, known)
-        if most is not None and (best is None or most + 1 < best[1]):
-            best = origin, max(most + 1, 0)
-    if best is None or (whole is not None and whole <= best[1]):
+        last = reach(alone, known)
+        if last is not None and (best is None or last + 1 < best[1]):
+            best = origin, max(last + 1, 0)
+    if best is None:
+        return _symbolic_side(alone, frame, origins, extent)
+    if whole is not None and whole <= best[1]:
         return Const(0, INDEX), extent
     return best[0], Const(best[1], INDEX)
+
+
+def _symbolic_side(alone: Map, frame: Frame, origins: list[Expr], extent: Expr) -> tuple[Expr, Expr]:
+    """The whole dimension, or what depends on the sizes alone and is smaller, at small sizes up to a constant."""
+    best: tuple[Expr, Expr] = Const(0, INDEX), extent
+    for origin, last in itertools.product(origins, bounds(alone, frame, "upper")):
+        reached = simplify(last - origin + 1)
+        if any(isinstance(node, Axis) for node in walk(reached)):
+            continue
+        more, less = (affine(difference, frame) for difference in (reached - best[1], best[1] - reached))
+        assert more is not None and less is not None, "bounds of isl's are affine"
+        excess, gain = most(more, alone.domain()), most(less, alone.domain())
+        if excess is not None and (gain is None or excess <= 0 < gain):
+            best = origin, reached
+    return best
 
 
 def _moved(equation: Equation, at: dict[Axis, Expr], own: tuple[Axis, ...]) -> Equation:

@@ -22,7 +22,9 @@ from ..compute.expr import Axis, Expr, Read, substitute, transform
 from ..compute.operations import OPERATIONS
 from ..compute.printing import text
 from ..compute.reductions import REDUCTIONS
+from ..compute.simplify import constant_value, difference, simplify
 from ..compute.tensor import Tensor
+from ..polyhedral.placement import Placement
 from ..polyhedral.program import Program, Statement
 from .binding import Binding, Bindings
 from .nest import Loop, StageNest
@@ -118,7 +120,8 @@ def _title(state: State, stage: Tensor, statement: Statement) -> str:
     extents = ", ".join(map(text, state.program.placements[stage.uid].stored.shape))
     here = place.is_at(place.store_host, place.store_loop) if place.store_host is not None else False
     where = " here" if here else " at the root" if place.store_host is None else f" at {place.store_loop}"
-    return f"{stage.name}: {stage.dtype}[{extents}] stored{where}{layout}{summed}"
+    again = _again(state.program.placements[stage.uid])
+    return f"{stage.name}: {stage.dtype}[{extents}] stored{where}{layout}{summed}{_comment([again])}"
 
 
 def _layout(state: State, stage: Tensor) -> str:
@@ -130,6 +133,25 @@ def _layout(state: State, stage: Tensor) -> str:
     for dimension, size in sorted(layout.folds.items()):
         shown += f", {names[dimension]} modulo {size}"
     return f"{shown}, streaming" if layout.streaming else shown
+
+
+def _again(placement: Placement) -> str:
+    """What of the elements that an iteration has stored the next one computes again, for each loop around."""
+    found = []
+    for axis in placement.kept:
+        parts, common = [], True
+        for own, origin, extent in zip(
+            placement.equation.axes, placement.stored.origin, placement.stored.shape, strict=True
+        ):
+            step = difference(substitute(origin, {axis: axis + 1}), origin)
+            left = None if step is None else simplify(extent - abs(step))
+            size = None if left is None else constant_value(left)
+            common = common and left is not None and (size is None or size > 0)
+            if step and left is not None:
+                parts.append(f"{text(left)} of {text(extent)} {own.name}")
+        if common:
+            found.append(f"{' and '.join(parts) or 'all'} in the next {axis.name.rpartition('.')[2]}")
+    return f"again: {', '.join(found)}" if found else ""
 
 
 def _header(nest: StageNest, loop: Loop, bindings: Bindings) -> str:

@@ -12,9 +12,9 @@ import polysched as ps
 n, m = ps.size_var("n"), ps.size_var("m")
 
 
-def same_as_default(s: ps.Schedule, *arrays: Any) -> ps.Kernel:
+def same_as_default(s: ps.Schedule, *arrays: Any, **sizes: int) -> ps.Kernel:
     kernel = ps.build(s, check=True)
-    assert np.array_equal(kernel(*arrays), ps.build(ps.Schedule(s.outputs))(*arrays))
+    assert np.array_equal(kernel(*arrays, **sizes), ps.build(ps.Schedule(s.outputs))(*arrays, **sizes))
     return kernel
 
 
@@ -67,3 +67,58 @@ def test_what_is_accumulated_in_a_thread_stays_there() -> None:
     s["C"].parallel("i")
     s["S"].compute_at("C", "i")
     same_as_default(s)
+
+
+def test_threads_take_memory_once_for_a_range_of_iterations() -> None:
+    """Each iteration took a block, of which one was kept for all threads: large ones came anew with all their pages."""
+    A = ps.placeholder((n + 2, m), "float32", name="A")
+    B = ps.compute((n + 2, m), lambda i, j: A[i, j] + 1, name="B")
+    C = ps.compute((n, m), lambda i, j: B[i, j] * B[i + 2, j], name="C")
+    s = ps.Schedule(C)
+    s["C"].split("i", 4)
+    s["C"].parallel("i_o")
+    s["B"].compute_at("C", "i_o")
+    kernel = same_as_default(s, np.arange(70 * 33, dtype=np.float32).reshape(70, 33))
+    text = kernel.source("llvm")
+    body = text[text.index("define internal void @range") :]
+    assert body.index("@take_block") < body.index(" phi ")
+
+
+def test_footprints_of_symbolic_extents_are_no_larger_than_needed() -> None:
+    A = ps.placeholder((n + m,), "float32", name="A")
+    B = ps.compute((n + m,), lambda i: A[i] + 1, name="B")
+    r = ps.reduce_axis((0, m), name="r")
+    C = ps.compute((n,), lambda i: ps.sum(B[i + r], axis=r), name="C")
+    s = ps.Schedule(C)
+    s["B"].compute_at("C", "i")
+    assert "B: float32[m] stored here" in str(s)
+    same_as_default(s, np.arange(40, dtype=np.float32), n=33, m=7)
+    s["B"].compute_root()
+    s["C"].split("i", 8)
+    s["B"].compute_at("C", "i_o")
+    assert "B: float32[m + 7] stored here" in str(s)
+    for size in (0, 1, 5, 8, 33):
+        same_as_default(s, np.arange(40, dtype=np.float32), n=size, m=40 - size)
+
+
+def test_what_is_computed_again_is_printed() -> None:
+    A = ps.placeholder((n + 2, m + 1), "float32", name="A")
+    B = ps.compute((n + 2, m + 1), lambda i, j: A[i, j] + 1, name="B")
+    C = ps.compute((n, m), lambda i, j: B[i, j] * B[i + 2, j] - B[i, j + 1], name="C")
+    s = ps.Schedule(C)
+    s["C"].tile("i", "j", 8, 16)
+    s["B"].compute_at("C", "j_o")
+    assert "stored here  # again: 2 of 10 i in the next i_o, 1 of 17 j in the next j_o" in str(s)
+    s["B"].store_at("C", "i_o")
+    assert "stored at i_o  # again: 2 of 10 i in the next i_o\n" in str(s)
+    s["B"].store_root()
+    assert "again" not in str(s)
+
+
+def test_a_footprint_that_does_not_move_is_said_to_be_computed_again() -> None:
+    A = ps.placeholder((n,), "float32", name="A")
+    B = ps.compute((n,), lambda i: A[i] + 1, name="B")
+    C = ps.compute((n, m), lambda i, j: B[i] * 2, name="C")
+    s = ps.Schedule(C)
+    s["B"].compute_at("C", "j")
+    assert "stored here  # again: all in the next j\n" in str(s)

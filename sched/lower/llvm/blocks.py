@@ -1,9 +1,10 @@
 """Blocks of heap memory that a kernel keeps from one call to the next.
 
 A large block that is given back to the system at the end of a call comes back as pages that fault one by one, which
-can take longer than the kernel's work. So each place that allocates keeps its last block in a cell: a call takes the
-block out of the cell, or a new one where the cell is empty (another call has it) or its block too small, and puts it
-back in the end. `@release_blocks` frees what the cells hold; the owner of the code calls it last.
+can take longer than the kernel's work. So each place that allocates keeps blocks in some cells, as threads and calls
+that are there at the same time have one each: a call takes a block out of a cell, or a new one where all are empty
+or the block is too small, and puts it back in the end. `@release_blocks` frees what the cells hold; the owner of the
+code calls it last.
 
 A block begins with a header of one alignment, which holds the number of bytes behind it.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 from .module import Module
 
 ALIGNMENT = 64
+CELLS = 64  # of one place; more threads than that go without
 RELEASE_BLOCKS = "release_blocks"
 
 _ALLOCATOR = (
@@ -23,10 +25,22 @@ _RELEASE = (
     ' nounwind willreturn memory(argmem: readwrite, inaccessiblemem: readwrite) allockind("free") '
     '"alloc-family"="malloc"'
 )
-_TAKE = f"""define internal ptr @take_block(ptr %cell, i64 %size) noinline nounwind {{
+_TAKE = f"""define internal ptr @take_block(ptr %cells, i64 %size) noinline nounwind {{
+  br label %look
+look:
+  %k = phi i64 [ 0, %0 ], [ %next, %none ]
+  %cell = getelementptr ptr, ptr %cells, i64 %k
+  %seen = load atomic ptr, ptr %cell monotonic, align 8
+  %empty = icmp eq ptr %seen, null
+  br i1 %empty, label %none, label %some
+some:
   %kept = atomicrmw xchg ptr %cell, ptr null acq_rel
-  %none = icmp eq ptr %kept, null
-  br i1 %none, label %new, label %old
+  %lost = icmp eq ptr %kept, null
+  br i1 %lost, label %none, label %old
+none:
+  %next = add i64 %k, 1
+  %more = icmp ult i64 %next, {CELLS}
+  br i1 %more, label %look, label %new
 old:
   %header = getelementptr i8, ptr %kept, i64 {-ALIGNMENT}
   %bytes = load i64, ptr %header, align {ALIGNMENT}
@@ -49,29 +63,61 @@ made:
   %start = getelementptr i8, ptr %block, i64 {ALIGNMENT}
   ret ptr %start
 }}"""
-_GIVE = f"""define internal void @give_block(ptr %cell, ptr %block) noinline nounwind {{
-  %other = atomicrmw xchg ptr %cell, ptr %block acq_rel
-  %none = icmp eq ptr %other, null
-  br i1 %none, label %done, label %spare
+_GIVE = f"""define internal void @give_block(ptr %cells, ptr %block) noinline nounwind {{
+  br label %look
+look:
+  %k = phi i64 [ 0, %0 ], [ %next, %full ]
+  %cell = getelementptr ptr, ptr %cells, i64 %k
+  %seen = load atomic ptr, ptr %cell monotonic, align 8
+  %empty = icmp eq ptr %seen, null
+  br i1 %empty, label %put, label %full
+put:
+  %pair = cmpxchg ptr %cell, ptr null, ptr %block acq_rel monotonic
+  %done = extractvalue {{ ptr, i1 }} %pair, 1
+  br i1 %done, label %out, label %full
+full:
+  %next = add i64 %k, 1
+  %more = icmp ult i64 %next, {CELLS}
+  br i1 %more, label %look, label %spare
 spare:
-  %header = getelementptr i8, ptr %other, i64 {-ALIGNMENT}
+  %header = getelementptr i8, ptr %block, i64 {-ALIGNMENT}
+  call void @free(ptr %header)
+  br label %out
+out:
+  ret void
+}}"""
+_DROP = f"""define internal void @drop_blocks(ptr %cells) noinline nounwind {{
+  br label %look
+look:
+  %k = phi i64 [ 0, %0 ], [ %next, %done ]
+  %cell = getelementptr ptr, ptr %cells, i64 %k
+  %kept = atomicrmw xchg ptr %cell, ptr null acq_rel
+  %empty = icmp eq ptr %kept, null
+  br i1 %empty, label %done, label %held
+held:
+  %header = getelementptr i8, ptr %kept, i64 {-ALIGNMENT}
   call void @free(ptr %header)
   br label %done
 done:
+  %next = add i64 %k, 1
+  %more = icmp ult i64 %next, {CELLS}
+  br i1 %more, label %look, label %out
+out:
   ret void
 }}"""
 
 
 def new_cell(module: Module) -> str:
-    """A cell for the blocks of one place that allocates."""
+    """Cells for the blocks of one place that allocates."""
     module.declare("noalias ptr", "aligned_alloc", "i64 allocalign, i64", _ALLOCATOR)
     module.declare("void", "free", "ptr allocptr captures(none)", _RELEASE)
     module.helper("take_block", _TAKE)
     module.helper("give_block", _GIVE)
-    return module.cell("block")
+    module.helper("drop_blocks", _DROP)
+    return module.cells_of("block", CELLS)
 
 
 def release_function(cells: tuple[str, ...]) -> str:
     """The exported function that frees what the cells hold."""
-    calls = "\n".join(f"  call void @give_block(ptr {cell}, ptr null)" for cell in cells)
+    calls = "\n".join(f"  call void @drop_blocks(ptr {cell})" for cell in cells)
     return f"define void @{RELEASE_BLOCKS}() {{\n{calls}\n  ret void\n}}"

@@ -49,10 +49,10 @@ class Module:
             self._globals[name] = definition
         return f"@{name}"
 
-    def cell(self, stem: str) -> str:
-        """A new internal pointer variable, null at first."""
+    def cells_of(self, stem: str, count: int) -> str:
+        """A new internal array of pointers, null at first."""
         name = f"{stem}{len(self.cells)}"
-        self._globals[name] = f"@{name} = internal global ptr null"
+        self._globals[name] = f"@{name} = internal global [{count} x ptr] zeroinitializer, align 64"
         self.cells.append(f"@{name}")
         return f"@{name}"
 

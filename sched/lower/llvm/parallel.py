@@ -8,10 +8,12 @@ them as it does in the kernel.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..abi import OUT_OF_MEMORY
 from ..ir import Allocate, For, statements
-from .allocation import failure_label
+from ..rewrite import variables
+from .allocation import allocate, failure_label
 from .emitter import Emitter
 from .expressions import operand_of
 from .lane_index import Operand, plus, times
@@ -28,7 +30,7 @@ def parallel_for(e: Emitter, loop: For, body: LoopBody) -> None:
     fn = e.fn
     begin, end = operand_of(e, loop.begin), operand_of(e, loop.end)
     if isinstance(begin, int) and isinstance(end, int) and end - begin <= 1:
-        body(e, loop, begin, end)
+        _with_memory(e, loop, begin, end, body)
         return
     can_fail = any(isinstance(s, Allocate) and s.buffer.scope == "heap" for s in statements(loop.body))
     runner = e.module.fresh_function("range")
@@ -58,6 +60,17 @@ def parallel_for(e: Emitter, loop: For, body: LoopBody) -> None:
         fn.start(onwards)
 
 
+def _with_memory(e: Emitter, loop: For, begin: Operand, end: Operand, body: LoopBody) -> None:
+    """The range with the memory that an iteration has for itself; those of one range come one after the other, and can
+    have the same."""
+    match loop.body:
+        case Allocate(buffer, inner) if loop.var not in set().union(*map(variables, buffer.shape)):
+            bare = replace(loop, body=inner)
+            allocate(e, loop.body, lambda within, _: _with_memory(within, bare, begin, end, body))
+        case _:
+            body(e, loop, begin, end)
+
+
 def _spread(e: Emitter, worker: str, begin: Operand, extent: Operand, operands: list[tuple[str, str]]) -> None:
     """Fill the struct and start the threads."""
     fn = e.fn
@@ -81,7 +94,7 @@ def _define_range(e: Emitter, loop: For, name: str, can_fail: bool, body: LoopBo
     inner = Emitter(e.module, e.machine, e)
     if can_fail:
         inner.failure_flag()
-    body(inner, loop, "%begin", "%end")
+    _with_memory(inner, loop, "%begin", "%end", body)
     inner.finish("void")
     if inner.on_failure is not None:
         inner.fn.start(inner.on_failure)
