@@ -58,8 +58,8 @@ __all__ = [
     "ArgumentError", "BoundsError", "BudgetError", "DefinitionError", "Kernel", "LegalityError", "PolyschedError",
     "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "abs", "all", "any", "argmax", "argmin",
     "build", "cast", "ceil", "checked", "clamp", "compute", "cos", "evaluate", "exp", "exp2", "floor", "gelu",
-    "isnan", "log", "log2", "max", "maximum", "min", "minimum", "placeholder", "pow", "prod", "recipes", "reduce_axis", "relu",
-    "scalar", "select", "sigmoid", "silu", "sin", "size_var", "sqrt", "sum", "tanh", "trunc",
+    "isnan", "log", "log2", "max", "maximum", "min", "minimum", "placeholder", "pow", "prod", "recipes",
+    "reduce_axis", "relu", "scalar", "select", "sigmoid", "silu", "sin", "size_var", "sqrt", "sum", "tanh", "trunc",
 ]  # fmt: skip
 # What needs LLVM is loaded when it is first asked for: schedules are written and proven without it.
 _WITH_LLVM = {"build": ".target.build", "Kernel": ".target.kernel", "Target": ".target.machine"}

@@ -97,7 +97,7 @@ def inside(
     stored = _box(_of_kept(needed, around), world.frame(around.axes[: around.kept], "K"), stage.shape)
     if around.kept < len(around.axes):
         before = earlier_inputs(needed, around.kept)
-        needed = needed.subtract(before.apply_range(needed)).coalesce()
+        needed = needed.subtract(before.apply_range(needed)).coalesce().detect_equalities()
     computed = _box(needed, loops, stage.shape)
     at, own = {}, []
     for axis, origin, extent in zip(equation.axes, computed.origin, computed.shape, strict=True):
@@ -123,7 +123,8 @@ def _needed(stage: Tensor, equation: Equation, around: Around, consumers: Sequen
                 elements = counters.reverse().apply_range(access_relation(read, consumer.frame, instances))
                 found = elements if found is None else found.union(elements)
     assert found is not None, f"{stage.name} is read"
-    found = found.coalesce()
+    # Counters of splits of splits divide what the loops outside decide; the equalities say so.
+    found = found.coalesce().detect_equalities()
     hull = Map.from_basic_map(found.simple_hull()).intersect_domain(found.domain())
     whole = iteration_domain(loops.world.frame(equation.axes, "P"), equation.axes, loops.universe().params())
     return loops.relation(hull.intersect_range(whole.reset_tuple_id()))

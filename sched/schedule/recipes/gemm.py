@@ -21,7 +21,7 @@ def gemm(
     mc: int | None = None,
     nc: int | None = None,
 ) -> None:
-    """Schedule C[i, j] = sum of A[i, r] * B[r, j] over r as the BLIS library does, in five loops around a register tile.
+    """Schedule C[i, j] = sum of A[i, r] * B[r, j] over r as BLIS does, in five loops around a register tile.
 
     stage    the product, or a stage that reads it element by element (a bias, an activation), which is then computed
              on each tile while that is in the caches; either operand may be transposed, and further axes be in front
@@ -48,10 +48,7 @@ def gemm(
     target = Target("native") if target is None else target
     product = _product_of(stage)
     sizes = _blocks(product, target, (mr, nr, kc, mc, nc))
-    if product.stage is stage.tensor:
-        right = _blocked(stage, product, sizes)
-    else:
-        right = _fused(stage, product, sizes)
+    right = _blocked(stage, product, sizes) if product.stage is stage.tensor else _fused(stage, product, sizes)
     if target.thread_count() > 1:
         stage.parallel("i_c")
         right.parallel("j_o")
@@ -135,7 +132,7 @@ def _blocks(product: _Product, target: Target, given: tuple[int | None, ...]) ->
 
 def _blocked(c: Stage, product: _Product, blocks: _Blocks) -> Stage:
     """Both operands packed at the loops that reuse them; the result is updated block by block of the sum. Returns the
-    copy of the right one."""
+    copy of the right operand."""
     i, j, r = product.i, product.j, product.r
     c.split(j, blocks.nc, outer="j_c", inner=j)
     c.split(r, blocks.kc, outer="r_c", inner=r)
