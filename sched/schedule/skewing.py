@@ -138,17 +138,32 @@ def suggested(state: State, group: tuple[Tensor, ...]) -> tuple[Command, ...]:
     band = _band(state, group)
     name = group[0].name
     for loop in band:
-        if _is_legal(state, group[0], Parallel((loop,))):
-            return (*commands, (name, Parallel((loop,))))
+        marked = _parallel(state, group, loop)
+        if marked:
+            return (*commands, *marked)
     if len(band) < 2:
         return commands
     first, second = band[0], band[1]
-    wave: tuple[Primitive, ...] = (Skew(second, 1, first), Reorder((second, first)), Parallel((first,)))
+    wave: tuple[Primitive, ...] = (Skew(second, 1, first), Reorder((second, first)))
     for command in wave:
         if not _is_legal(state, group[0], command):
             return commands
         state = command.apply(state, group[0])
-    return (*commands, *((name, command) for command in wave))
+    marked = _parallel(state, group, first)
+    return (*commands, *((name, command) for command in wave), *marked) if marked else commands
+
+
+def _parallel(state: State, group: tuple[Tensor, ...], loop: str) -> tuple[Command, ...]:
+    """The commands that make a loop parallel for all stages; none where that is not legal."""
+    made: list[Command] = []
+    command = Parallel((loop,))
+    for stage in group:
+        if state.nest(stage).loop(loop).kind == "serial":
+            if not _is_legal(state, stage, command):
+                return ()
+            state = command.apply(state, stage)
+            made.append((stage.name, command))
+    return tuple(made)
 
 
 def _is_legal(state: State, stage: Tensor, command: Primitive) -> bool:

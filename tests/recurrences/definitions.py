@@ -1,5 +1,5 @@
-"""Systems of recurrences that the tests share: each as it is defined, with a program in plain NumPy that was written apart
-from it."""
+"""Systems of recurrences that the tests share: each as it is defined, with a program in plain NumPy that was written
+apart from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 import polysched as ps
 
 Array = Any
-SQUARE = np.float64(0.2)
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def lu() -> list[ps.Tensor]:
     return [L, U]
 
 
-def lu_program(sizes: dict[str, int], A: Array) -> Any:
+def lu_program(_: dict[str, int], A: Array) -> Any:
     U, n = A.copy(), len(A)
     L = np.eye(n)
     for k in range(n):
@@ -214,7 +213,7 @@ def triangular_solve() -> list[ps.Tensor]:
     return [x]
 
 
-def triangular_solve_program(sizes: dict[str, int], L: Array, b: Array) -> Array:
+def triangular_solve_program(_: dict[str, int], L: Array, b: Array) -> Array:
     x = b.copy()
     for i in range(len(b)):
         x[i] = (b[i] - L[i, :i] @ x[:i]) / L[i, i]
@@ -231,7 +230,7 @@ def floyd_warshall() -> list[ps.Tensor]:
     return [d[N]]
 
 
-def floyd_warshall_program(sizes: dict[str, int], W: Array) -> Array:
+def floyd_warshall_program(_: dict[str, int], W: Array) -> Array:
     d = W.copy()
     for k in range(len(d)):
         d = np.minimum(d, d[:, k : k + 1] + d[k : k + 1, :])
@@ -268,7 +267,7 @@ def deriche() -> list[ps.Tensor]:
     return [y]
 
 
-def deriche_program(sizes: dict[str, int], x: Array) -> Array:
+def deriche_program(_: dict[str, int], x: Array) -> Array:
     f, g = np.zeros_like(x), np.zeros_like(x)
     m = x.shape[1]
     f[:, 0] = 0.5 * x[:, 0]
@@ -282,7 +281,7 @@ def deriche_program(sizes: dict[str, int], x: Array) -> Array:
 
 
 def adi() -> list[ps.Tensor]:
-    """Steps of an implicit scheme: in each, all rows are solved forwards and backwards (Thomas), transposed each time."""
+    """Steps of an implicit scheme: in each, all rows are solved forwards and backwards, transposed each time."""
     T, N = ps.size_var("T"), ps.size_var("N", min=2)
     A = ps.placeholder((N, N), "float64", name="A")
     t, i, j = ps.axes("t i j")
@@ -330,7 +329,7 @@ def smith_waterman() -> list[ps.Tensor]:
     return [H]
 
 
-def smith_waterman_program(sizes: dict[str, int], a: Array, b: Array) -> Array:
+def smith_waterman_program(_: dict[str, int], a: Array, b: Array) -> Array:
     H = np.zeros((len(a) + 1, len(b) + 1), np.int32)
     for i in range(len(a)):
         for j in range(len(b)):
@@ -354,7 +353,7 @@ def nussinov() -> list[ps.Tensor]:
     return [B]
 
 
-def nussinov_program(sizes: dict[str, int], s: Array) -> Array:
+def nussinov_program(_: dict[str, int], s: Array) -> Array:
     n = len(s)
     B = np.zeros((n, n), np.int32)
     for i in range(n - 1, -1, -1):

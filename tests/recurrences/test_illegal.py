@@ -34,11 +34,10 @@ MISTAKES = {
 def refusal(name: str, command: str) -> tuple[ps.Schedule, str, ps.LegalityError]:
     s = ps.Schedule(EXAMPLES[name].define())
     stage, word = command.split(".", 1)
+    if word.startswith("vectorize"):
+        loop = s[stage].split(word.split('"')[1], 4)[1]
+        word = f'vectorize("{loop}")'
     with pytest.raises(ps.LegalityError) as wrong:
-        if word.startswith("vectorize"):
-            stage_loop = word.split('"')[1]
-            s[stage].split(stage_loop, 4)
-            word = f'vectorize("{stage_loop}_i")'
         eval(f"s[{stage!r}].{word}", {"s": s})
     return s, f"{stage}.{word}", wrong.value
 

@@ -1,5 +1,5 @@
-"""Random commands on random recurrences and on the examples: the checker's verdicts against brute force, and the bits of
-what is accepted against those of the default schedule."""
+"""Random commands on random recurrences and on the examples: the checker's verdicts against brute force, and the bits
+of what is accepted against those of the default schedule."""
 
 from __future__ import annotations
 
@@ -85,25 +85,28 @@ def sizes_for(s: ps.Schedule, rng: random.Random) -> dict[str, int]:
 
 def check(s: ps.Schedule, command: str, rng: random.Random) -> str:
     """Give the command, and compare the verdict with brute force."""
-    before = s.state
-    try:
-        s.extend(command)
-    except ps.LegalityError as refusal:
-        s2 = s.copy()
-        s2.advises = False
+    before, refusal = s.state, refused(s, command)
+    if refusal is not None and not isinstance(refusal, ps.LegalityError):
+        return "undecided" if isinstance(refusal, ps.BudgetError) else "invalid"
+    if refusal is not None:
         name, record = _parsed(command)
-        state = record.apply(before, s2[name].tensor)
+        state = record.apply(before, s[name].tensor)
         pairs = [(a.name, b.name) for a, b in violations(state, refusal.sizes)]
         assert (refusal.source, refusal.sink) in pairs, f"{s.to_text()}{command}: {refusal}"
         return "refused"
-    except ps.BudgetError:
-        return "undecided"
-    except ps.ScheduleError:
-        return "invalid"
     sizes = sizes_for(s, rng)
     wrong = next(violations(s.state, sizes), None)
     assert wrong is None, f"{s.to_text()}accepted, but at {sizes} {wrong[0].name} must be before {wrong[1].name}"
     return "accepted"
+
+
+def refused(s: ps.Schedule, command: str) -> ps.ScheduleError | None:
+    """Carry a command out; the error where it is refused."""
+    try:
+        s.extend(command)
+    except ps.ScheduleError as refusal:
+        return refusal
+    return None
 
 
 def _parsed(command: str) -> tuple[str, Any]:

@@ -113,9 +113,13 @@ WRONG: dict[str, tuple[Callable[[], ps.Recurrence], Define]] = {
 
 def message(make: Callable[[], ps.Recurrence], define: Define) -> str:
     u = make()
-    with pytest.raises(ps.PolyschedError) as wrong:
+
+    def used() -> ps.Schedule:
         define(u)
-        ps.Schedule(u)
+        return ps.Schedule(u)
+
+    with pytest.raises(ps.PolyschedError) as wrong:
+        used()
     assert type(wrong.value) in (ps.DefinitionError, ps.BoundsError)
     return f"{type(wrong.value).__name__}: {wrong.value.reason}"
 

@@ -17,7 +17,7 @@ from ...polyhedral.definitions import ComputedIn, Factored, Inlined, ReadThrough
 from ...polyhedral.program import Program
 from ...polyhedral.requirements import Requirement, requirements
 from ...polyhedral.systems import systems
-from ...polyhedral.tree import Tree
+from ...polyhedral.tree import Tree, loops_of, statements_below
 from ..forest import make_tree
 from ..nest import StageNest
 from ..place import Place, settled
@@ -82,6 +82,14 @@ class State:
         group = next((group for group in systems(self.program) if stage in group), ())
         return tuple(other for other in group if other is not stage)
 
+    def share(self, stage: Tensor, other: Tensor, loops: set[str]) -> bool:
+        """Whether one of the loops of a stage is also around another one."""
+        for loop in loops_of(self.tree().root):
+            stages = [statement.stage for statement in statements_below(loop)]
+            if loop.name in loops and stage in stages and other in stages:
+                return True
+        return False
+
     def nest(self, stage: Tensor) -> StageNest:
         """The loops of a stage, which an inlined one has not."""
         if stage.uid not in self.nests:
@@ -110,21 +118,23 @@ def _refuse_recurrence(rewrite: Rewrite, state: State) -> None:
 class Primitive:
     """Base of all primitives. `word` is the method's name; `reorders` says that the order of instances may change.
 
-    A command on a stage that needs others, which need it, is carried out for all of them that have its loops, as they
-    share them; one that is `alone`, for its own stage.
+    A command on a stage that needs others, which need it, is carried out for all of them that have its loops, so that
+    they can share them; one that `marks` a loop, for those that do share it; one that is `alone`, for its own stage.
     """
 
     word: ClassVar[str]
     reorders: ClassVar[bool] = True
     named: ClassVar[frozenset[str]] = frozenset()  # further fields that are written with their names
     alone: ClassVar[bool] = False
+    marks: ClassVar[bool] = False
 
     def apply(self, state: State, stage: Tensor) -> State:
         """The state after the command, or a ScheduleError that says what would be accepted."""
         changed = state.with_nest(self.carried_out(state.nest(stage)))
         companions = state.companions(stage)
         for other in () if self.alone else companions:
-            if self.named_loops <= set(state.nest(other).names):
+            shared = not self.marks or state.share(stage, other, self.named_loops)
+            if shared and self.named_loops <= set(state.nest(other).names):
                 changed = changed.with_nest(self.carried_out(state.nest(other)))
         if companions and changed.nest(stage).fused:
             raise ScheduleError(
