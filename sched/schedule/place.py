@@ -15,6 +15,7 @@ from ..compute.tensor import Tensor
 from ..errors import ScheduleError
 from ..polyhedral.placement import Around
 from ..polyhedral.program import Program
+from ..polyhedral.systems import is_system, systems
 from .nest import Loop, StageNest, default_nest
 from .suggestion import listed
 
@@ -51,11 +52,16 @@ Path = list[tuple[Tensor, Loop]]
 def settled(program: Program, nests: Nests, places: Places) -> tuple[Program, dict[int, StageNest]]:
     """The Program with every stage where it is placed, and the loops of each stage over the axes that it has there.
 
-    Readers come first, as what they need is what their producers compute.
+    Readers come first, as what they need is what their producers compute. Stages that need each other have no default
+    loops of their own, and may be missing.
     """
     program = program.rewritten(program.rewrites)
-    made: dict[int, StageNest] = {}
-    for stage in reversed(program.live_stages()):
+    together = {stage for group in systems(program) if is_system(group) for stage in group}
+    for stage in program.live_stages():
+        if stage.uid in places and together & {stage, places[stage.uid].host}:
+            _refuse_system(stage, places[stage.uid])
+    made = {stage.uid: nests[stage.uid] for stage in together if stage.uid in nests}
+    for stage in reversed([stage for stage in program.live_stages() if stage not in together]):
         place = places.get(stage.uid)
         if place is not None and not place.shared:
             program = program.placed(stage, _around(program, stage, place, made, places))
@@ -64,6 +70,13 @@ def settled(program: Program, nests: Nests, places: Places) -> tuple[Program, di
         if stage.uid in places and places[stage.uid].shared:
             _check_shared(stage, places[stage.uid], made, places)
     return program, made
+
+
+def _refuse_system(stage: Tensor, place: Place) -> None:
+    raise ScheduleError(
+        f"{stage.name} cannot be computed in {place.loop} of {place.host.name}, as one of them is a recurrence: its "
+        "equations are in loops that follow from what they need; compute it at the root, or inline it"
+    )
 
 
 def _renewed(nest: StageNest | None, stage: Tensor, axes: tuple[Axis, ...]) -> StageNest:

@@ -96,8 +96,8 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
     except ps.ScheduleError:
         return "compute_root()"
     words = ("split", "split", "split", "tile", "reorder", "reorder", "fuse", "unroll", "vectorize", "vectorize",
-             "parallel", "reverse", "inline", "compute_root", "parallel_many", *["compute_at"] * 5, "store_at",
-             "store_at")  # fmt: skip
+             "parallel", "reverse", "skew", "skew", "shift", "inline", "compute_root", "parallel_many",
+             *["compute_at"] * 5, "store_at", "store_at")  # fmt: skip
     word = rng.choice(words)
     if word in ("compute_at", "store_at"):
         return _place(schedule, handle.tensor, word, rng)
@@ -120,6 +120,11 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
             first = rng.randrange(len(loops) - count + 1)
             chosen = loops[first : first + count]
             return f"{'fuse' if word == 'fuse' else 'parallel'}({', '.join(map(_quoted, chosen))})"
+        case "skew" if loops.index(loop):
+            outer = rng.choice(loops[: loops.index(loop)])
+            return f'skew("{loop}", {rng.choice((1, 1, 2, 3, -1))}, by="{outer}")'
+        case "shift":
+            return f'shift("{loop}", {rng.choice((1, 2, 7, -1, -3))})'
         case "unroll" | "vectorize" | "parallel" | "reverse":
             return f'{word}("{loop}")'
     return None

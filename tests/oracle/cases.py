@@ -20,7 +20,8 @@ Command = tuple[str, Primitive]
 MOST_INSTANCES = 700
 WORDS = (
     ["split"] * 6 + ["tile"] * 2 + ["reorder"] * 6 + ["fuse"] * 4 + ["unroll"] + ["vectorize"] * 5
-    + ["parallel"] * 4 + ["reverse"] * 3 + ["inline"] * 3 + ["compute_root"] + ["compute_at"] * 12 + ["store_at"] * 6
+    + ["parallel"] * 4 + ["reverse"] * 3 + ["skew"] * 4 + ["shift"] + ["inline"] * 3 + ["compute_root"]
+    + ["compute_at"] * 12 + ["store_at"] * 6
 )  # fmt: skip
 # tests/schedule/test_compute_with.py and test_storage.py have these.
 _ELSEWHERE = {
@@ -140,6 +141,10 @@ def random_command(schedule: ps.Schedule, rng: random.Random) -> Command | None:
             arguments = (name,), ""
         case "reverse":
             arguments = (name,)
+        case "skew" if first:
+            arguments = name, rng.choice((1, 1, 2, 3, -1)), rng.choice(names[:first])
+        case "shift":
+            arguments = name, rng.choice((1, 2, -1, -3))
         case "unroll" | "vectorize":
             short = [loop.name for loop in nest.loops if constant_value(loop.extent) is not None]
             if not short:
