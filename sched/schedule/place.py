@@ -55,14 +55,21 @@ def settled(program: Program, nests: Nests, places: Places) -> tuple[Program, di
     """
     program = program.rewritten(program.rewrites)
     made: dict[int, StageNest] = {}
-    for stage in reversed(program.live_stages()):
-        place = places.get(stage.uid)
-        if place is not None and not place.shared:
-            program = program.placed(stage, _around(program, stage, place, made, places))
+
+    def renew(stage: Tensor) -> None:
         made[stage.uid] = _renewed(nests.get(stage.uid), stage, program.placements[stage.uid].equation.loops)
+
+    inside = {uid for uid, place in places.items() if not place.shared}
+    for stage in program.live_stages():
+        if stage.uid not in inside:
+            renew(stage)
     for stage in program.live_stages():
         if stage.uid in places and places[stage.uid].shared:
             _check_shared(stage, places[stage.uid], made, places)
+    for stage in reversed(program.live_stages()):
+        if stage.uid in inside:
+            program = program.placed(stage, _around(program, stage, places[stage.uid], made, places))
+            renew(stage)
     return program, made
 
 
@@ -117,14 +124,14 @@ def _around(program: Program, stage: Tensor, place: Place, nests: Nests, places:
 
 def _check_shared(stage: Tensor, place: Place, nests: Nests, places: Places) -> None:
     """Refuse to share loops that the stage has not, or that are more than the order of instances."""
+    if place.host.uid in places:
+        raise ScheduleError(
+            f"{stage.name} shares loops of stages at the root, and {place.host.name} is computed in those of "
+            f"{places[place.host.uid].host.name}"
+        )
     _check_loop(stage, place.host, place.loop, nests)
     host, nest = nests[place.host.uid], nests[stage.uid]
     count = host.position(place.loop) + 1
-    if place.host.uid in places:
-        raise ScheduleError(
-            f"{stage.name} shares loops of stages at the root, and {place.host.name} is computed inside "
-            f"{places[place.host.uid].host.name}"
-        )
     for shared in (host, nest):
         if len(shared.loops) < count or any(map(shared.is_reduction, shared.loops[:count])):
             raise ScheduleError(
