@@ -7,7 +7,7 @@ derived again whenever a command changes the loops around (`settled`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..compute.expr import Axis, walk
 from ..compute.simplify import lower_bound, upper_bound
@@ -71,6 +71,27 @@ def settled(program: Program, nests: Nests, places: Places) -> tuple[Program, di
             program = program.placed(stage, _around(program, stage, places[stage.uid], made, places))
             renew(stage)
     return program, made
+
+
+def resolved(places: Places, nests: Nests) -> dict[int, Place]:
+    """The places in terms of the stages whose loops they are: those that a stage shares are of the other one."""
+
+    def owner(host: Tensor | None, loop: str) -> tuple[Tensor | None, str]:
+        place = None if host is None else places.get(host.uid)
+        if host is None or place is None or not place.shared or place.host.uid in places:
+            return host, loop
+        shared = nests[place.host.uid].names
+        count = shared.index(place.loop) + 1 if place.loop in shared else 0
+        known = dict(zip(nests[host.uid].names, shared[:count], strict=False))
+        return (place.host, known[loop]) if loop in known else (host, loop)
+
+    def moved(place: Place) -> Place:
+        host, loop = owner(place.host, place.loop)
+        assert host is not None
+        store_host, store_loop = owner(place.store_host, place.store_loop)
+        return replace(place, host=host, loop=loop, store_host=store_host, store_loop=store_loop)
+
+    return {uid: place if place.shared else moved(place) for uid, place in places.items()}
 
 
 def _renewed(nest: StageNest | None, stage: Tensor, axes: tuple[Axis, ...]) -> StageNest:

@@ -18,7 +18,7 @@ from ...polyhedral.requirements import Requirement, requirements
 from ...polyhedral.tree import Tree
 from ..forest import make_tree
 from ..nest import StageNest, default_nest
-from ..place import Place, settled
+from ..place import Place, resolved, settled
 from ..suggestion import shown
 
 
@@ -60,8 +60,9 @@ class State:
 
     def settled(self) -> State:
         """The state whose statements are where the places say."""
-        program, nests = settled(self.program, self.nests, self.places)
-        return replace(self, program=program, pairs=requirements(program), nests=nests)
+        places = resolved(self.places, self.nests)
+        program, nests = settled(self.program, self.nests, places)
+        return replace(self, program=program, pairs=requirements(program), nests=nests, places=places)
 
     def _involves(self, stage: Tensor) -> bool:
         """Whether another stage's place depends on the loops of this one, or this one shares another's."""
