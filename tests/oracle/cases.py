@@ -215,7 +215,16 @@ def _storage(schedule: ps.Schedule, stage: ps.Tensor, word: str, rng: random.Ran
 
 
 def compare(schedule: ps.Schedule, command: Command, sizes: list[dict[str, int]]) -> str:
-    """Give the command, and check the verdict: accepted, refused, undecided or invalid."""
+    """Give the command, and check the verdict: accepted, refused, undecided or invalid. Nothing else may be raised."""
+    try:
+        return _compared(schedule, command, sizes)
+    except (AssertionError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as fault:
+        if isinstance(fault, Disagreement):
+            raise
+        raise Disagreement(f"{command[0]}.{command[1]}: {type(fault).__name__}: {fault}") from fault
+
+
+def _compared(schedule: ps.Schedule, command: Command, sizes: list[dict[str, int]]) -> str:
     stage, record = command
     try:
         state = record.apply(schedule.state, schedule[stage].tensor)
