@@ -86,16 +86,20 @@ class Inlined(Rewrite):
     stage: Tensor
 
     def __call__(self, definitions: Definitions) -> Definitions:
-        stage = self.stage
-        equation, own = definitions.equations[stage.uid], definitions.values[stage.uid]
+        values = {uid: _inlined(definitions, self.stage, value) for uid, value in definitions.values.items()}
+        return replace(definitions, values=values, inlined=definitions.inlined | {self.stage.uid})
 
-        def inlined(read: Read) -> Expr:
-            indices = (index if index.dtype == INDEX else Cast(index, INDEX) for index in read.indices)
-            at: dict[Axis, Expr] = dict(zip(equation.axes, indices, strict=True))
-            return substitute(own, at)
 
-        values = {uid: with_reads(value, stage, inlined) for uid, value in definitions.values.items()}
-        return replace(definitions, values=values, inlined=definitions.inlined | {stage.uid})
+def _inlined(definitions: Definitions, stage: Tensor, value: Expr) -> Expr:
+    """A value with what `stage` computes in the place of its elements."""
+    equation, own = definitions.equations[stage.uid], definitions.values[stage.uid]
+
+    def computed(read: Read) -> Expr:
+        indices = (index if index.dtype == INDEX else Cast(index, INDEX) for index in read.indices)
+        at: dict[Axis, Expr] = dict(zip(equation.axes, indices, strict=True))
+        return substitute(own, at)
+
+    return with_reads(value, stage, computed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,7 +152,10 @@ class Factored(Rewrite):
 
     def __call__(self, definitions: Definitions) -> Definitions:
         (own,) = self.partial.equations
-        definitions = definitions.with_stage(self.partial, self.stage, own, value_of(self.partial, own))
+        value = value_of(self.partial, own)
+        for stage in definitions.stages:
+            value = _inlined(definitions, stage, value) if stage.uid in definitions.inlined else value
+        definitions = definitions.with_stage(self.partial, self.stage, own, value)
         return definitions.with_value(self.stage, self.equation, value_of(self.stage, self.equation))
 
 

@@ -20,7 +20,7 @@ from ...polyhedral.systems import systems
 from ...polyhedral.tree import Tree, loops_of, statements_below
 from ..forest import make_tree
 from ..nest import StageNest
-from ..place import Place, settled
+from ..place import Place, resolved, settled
 from ..suggestion import shown
 from ..system import default_nests
 
@@ -64,12 +64,13 @@ class State:
 
     def settled(self) -> State:
         """The state whose statements are where the places say."""
-        program, nests = settled(self.program, self.nests, self.places)
+        places = resolved(self.places, self.nests)
+        program, nests = settled(self.program, self.nests, places)
         pairs = requirements(program)
         live = [stage.uid for stage in program.live_stages()]
         if any(uid not in nests for uid in live):
             nests = {**default_nests(program, pairs), **nests}
-        return replace(self, program=program, pairs=pairs, nests={uid: nests[uid] for uid in live})
+        return replace(self, program=program, pairs=pairs, nests={uid: nests[uid] for uid in live}, places=places)
 
     def _involves(self, stage: Tensor) -> bool:
         """Whether another stage's place depends on the loops of this one, or this one shares another's."""
