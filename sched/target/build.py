@@ -55,6 +55,7 @@ def build(schedule: Schedule, target: Any = "native", *, name: str | None = None
 
 def _sources(lowered: Lowered, schedule: Schedule) -> dict[str, Any]:
     return {
+        "schedule": schedule.to_text(),
         "nest": str(schedule),
         "isl": lambda: f"{lowered.nest.schedule.to_str()}\n\n{lowered.nest.ast.to_C_str()}",
         "loops": lambda: program_text(lowered.program.body),
