@@ -49,6 +49,7 @@ from .schedule.schedule import Schedule
 
 if TYPE_CHECKING:
     from .schedule import recipes
+    from .target import cache
     from .target.build import build
     from .target.kernel import Kernel
     from .target.machine import Target
@@ -57,13 +58,13 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgumentError", "BoundsError", "BudgetError", "DefinitionError", "Kernel", "LegalityError", "PolyschedError",
     "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "abs", "all", "any", "argmax", "argmin",
-    "build", "cast", "ceil", "checked", "clamp", "compute", "cos", "evaluate", "exp", "exp2", "floor", "gelu",
-    "isnan", "log", "log2", "max", "maximum", "min", "minimum", "placeholder", "pow", "prod", "recipes", "reduce_axis", "relu",
-    "scalar", "select", "sigmoid", "silu", "sin", "size_var", "sqrt", "sum", "tanh", "trunc",
+    "build", "cache", "cast", "ceil", "checked", "clamp", "compute", "cos", "evaluate", "exp", "exp2", "floor", "gelu",
+    "isnan", "log", "log2", "max", "maximum", "min", "minimum", "placeholder", "pow", "prod", "recipes",
+    "reduce_axis", "relu", "scalar", "select", "sigmoid", "silu", "sin", "size_var", "sqrt", "sum", "tanh", "trunc",
 ]  # fmt: skip
 # What needs LLVM is loaded when it is first asked for: schedules are written and proven without it.
 _WITH_LLVM = {"build": ".target.build", "Kernel": ".target.kernel", "Target": ".target.machine"}
-_MODULES = {"recipes": ".schedule.recipes"}
+_MODULES = {"cache": ".target.cache", "recipes": ".schedule.recipes"}
 
 
 def __getattr__(name: str) -> Any:

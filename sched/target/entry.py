@@ -74,11 +74,13 @@ class PythonEntry:
     objects: tuple[str, ...]
 
 
-def entry_symbols(objects: Iterable[str]) -> dict[str, int]:
-    """The addresses of what an entry names but neither defines nor finds in the process.
+def is_known_object(name: object) -> bool:
+    """Whether this is the name of an object that entries may name."""
+    return isinstance(name, str) and name in _OBJECTS
 
-    Raises KeyError for an object that no entry names.
-    """
+
+def entry_symbols(objects: Iterable[str]) -> dict[str, int]:
+    """The addresses of what an entry names but neither defines nor finds in the process."""
     functions = cpython.functions()
     assert functions is not None, "there are entries only where CPython has what they call"
     return functions | {_OBJECT + name: cpython.object_address(_OBJECTS[name]) for name in objects}
