@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .schedule import recipes
     from .target import cache
     from .target.build import build
+    from .target.export import export, load
     from .target.kernel import Kernel
     from .target.machine import Target
 
@@ -58,12 +59,16 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgumentError", "BoundsError", "BudgetError", "DefinitionError", "Kernel", "LegalityError", "PolyschedError",
     "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "abs", "all", "any", "argmax", "argmin",
-    "build", "cache", "cast", "ceil", "checked", "clamp", "compute", "cos", "evaluate", "exp", "exp2", "floor", "gelu",
-    "isnan", "log", "log2", "max", "maximum", "min", "minimum", "placeholder", "pow", "prod", "recipes",
-    "reduce_axis", "relu", "scalar", "select", "sigmoid", "silu", "sin", "size_var", "sqrt", "sum", "tanh", "trunc",
+    "build", "cache", "cast", "ceil", "checked", "clamp", "compute", "cos", "evaluate", "exp", "exp2", "export",
+    "floor", "gelu", "isnan", "load", "log", "log2", "max", "maximum", "min", "minimum", "placeholder", "pow", "prod",
+    "recipes", "reduce_axis", "relu", "scalar", "select", "sigmoid", "silu", "sin", "size_var", "sqrt", "sum", "tanh",
+    "trunc",
 ]  # fmt: skip
 # What needs LLVM is loaded when it is first asked for: schedules are written and proven without it.
-_WITH_LLVM = {"build": ".target.build", "Kernel": ".target.kernel", "Target": ".target.machine"}
+_WITH_LLVM = {
+    "build": ".target.build", "Kernel": ".target.kernel", "Target": ".target.machine", "export": ".target.export",
+    "load": ".target.export",
+}  # fmt: skip
 _MODULES = {"cache": ".target.cache", "recipes": ".schedule.recipes"}
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import ArgumentError, BoundsError, TargetError
 from ..lower.abi import CHECK_FAILED, OK, ArrayParameter, Signature
@@ -17,6 +18,9 @@ from .cpython import builtin
 from .entry import PYTHON_ENTRY
 from .image import Image, make_image
 from .machine import Target
+
+if TYPE_CHECKING:
+    from .export import Exported
 
 Source = str | Callable[[], str]
 Sources = Mapping[str, Source]
@@ -198,6 +202,14 @@ class Kernel:
             by_name = {output.name: array for output, array in made}
             out = tuple(by_name[parameter.name] for parameter in self._arguments.extra)
         return measure(lambda: self(*args, out=out, **kwargs), min_time, rounds)
+
+    def export(
+        self, directory: str | os.PathLike[str], *, name: str | None = None, products: Iterable[str] | None = None
+    ) -> Exported:
+        """Write the kernel as files for C; see `polysched.export`."""
+        from .export import export  # noqa: PLC0415 - it is made of kernels, and few programs ask for it
+
+        return export(self, directory, name=name, products=products)
 
     @property
     def threads(self) -> int:
