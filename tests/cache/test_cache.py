@@ -20,8 +20,7 @@ from polysched.target import cache as kernel_cache
 from polysched.target import store, versions
 from polysched.target.description import Description
 
-sys.path.insert(0, str(Path(__file__).parent))
-from cases import CASES, gather, matmul, results
+from ..kernel_cases import CASES, gather, matmul, results
 
 pytestmark = pytest.mark.usefixtures("cached")
 KINDS = ("schedule", "nest", "isl", "loops", "llvm", "llvm-raw", "asm")
@@ -94,7 +93,7 @@ def test_errors_are_the_same() -> None:
             kernel(np.arange(8, dtype=np.int32), np.array([1]))
         texts.append((failed.value.reason, wrong.value.reason))
     assert texts[0] == texts[1]
-    assert "cases.py:" in texts[0][0]
+    assert "kernel_cases.py:" in texts[0][0]
 
 
 def test_what_is_different_has_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +316,7 @@ def test_clear_and_info(cached: Path) -> None:
 BUILDER = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from cases import CASES, results
+from kernel_cases import CASES, results
 for name in ("matmul", "gather"):
     schedule, arguments = CASES[name]()
     for _ in range(2):
@@ -331,7 +330,7 @@ print(info.hits, file=sys.stderr)
 
 
 def test_many_processes_build_at_once(cached: Path) -> None:
-    arguments = [sys.executable, "-c", BUILDER, os.path.dirname(__file__)]
+    arguments = [sys.executable, "-c", BUILDER, str(Path(__file__).parents[1])]
     first = [subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     outputs = [process.communicate(timeout=240) for process in first]
     assert all(process.returncode == 0 for process in first), outputs
