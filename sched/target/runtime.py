@@ -172,7 +172,7 @@ def _mapped_openmp() -> list[str]:
         lines = Path("/proc/self/maps").read_text().splitlines()
     except OSError:
         return []
-    paths = dict.fromkeys(line.split(maxsplit=5)[5] for line in lines if line.count("/"))
+    paths = dict.fromkeys(line.split(maxsplit=5)[5] for line in lines if "omp" in line and "/" in line)
     return [path for path in paths if _OPENMP_NAMES.fullmatch(Path(path).name)]
 
 
