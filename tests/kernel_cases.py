@@ -64,7 +64,30 @@ def extrema() -> Case:
     return s, (np.random.default_rng(1).integers(0, 256, (6, 40), np.uint8),)
 
 
-CASES: dict[str, Callable[[], Case]] = {case.__name__: case for case in (matmul, pipeline, gather, halves, extrema)}
+def constant() -> Case:
+    A = ps.placeholder((5, 7), "int8", name="A")
+    r, q = ps.reduce_axis((0, 5), name="r"), ps.reduce_axis((0, 7), name="q")
+    total = ps.compute((), lambda: ps.sum(A[r, q], axis=(r, q), dtype="int16"), name="total")
+    return ps.Schedule(total), (np.arange(35, dtype=np.int8).reshape(5, 7) - 20,)
+
+
+def window() -> Case:
+    n, m = ps.size_var("n"), ps.size_var("m")
+    A = ps.placeholder((n + 2, m), "uint16", name="A")
+    B = ps.compute((n + 2, m), lambda i, j: A[i, j] * 3, name="B")
+    W = ps.compute((n, m), lambda i, j: B[i, j] + B[i + 1, j] + B[i + 2, j], name="W")
+    s = ps.Schedule(W)
+    i_o, i_i = s[W].split("i", 4)
+    s[B].compute_at(W, i_i)
+    s[B].store_at(W, i_o)
+    s[W].parallel(i_o)
+    s[B].vectorize(s[B].split("j", 16)[1])
+    return s, (np.random.default_rng(2).integers(0, 999, (13, 21), np.uint16),)
+
+
+CASES: dict[str, Callable[[], Case]] = {
+    case.__name__: case for case in (matmul, pipeline, gather, halves, extrema, constant, window)
+}
 
 
 def results(kernel: Any, arguments: tuple[Any, ...]) -> list[bytes]:

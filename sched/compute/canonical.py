@@ -90,8 +90,32 @@ class _Writer:
         if not is_dataclass(value) or isinstance(value, type):
             raise TypeError(f"{type(value).__name__} {value!r:.60} has no canonical form")
         if id(value) not in self._names:
-            self._names[id(value)] = self._line(value)
+            self._name(value)
         return self._names[id(value)]
+
+    def _name(self, root: Any) -> None:
+        """Write the lines of a node and of what it is made of, without recursion: expressions may be deep."""
+        pending = [root]
+        while pending:
+            node = pending[-1]
+            if missing := [part for part in self._parts(node) if id(part) not in self._names]:
+                pending += reversed(missing)
+            else:
+                pending.pop()
+                if id(node) not in self._names:
+                    self._names[id(node)] = self._line(node)
+
+    def _parts(self, node: Any) -> list[Any]:
+        """The nodes in the fields of a node that have lines of their own."""
+        kind: Any = type(node)
+        found, pending = [], [getattr(node, name) for name in reversed(_fields(kind))]
+        while pending:
+            value = pending.pop()
+            if isinstance(value, tuple):
+                pending += reversed(value)
+            elif is_dataclass(value) and not isinstance(value, type) and id(value) not in self.numbers:
+                found.append(value)
+        return found
 
     def _line(self, node: Any) -> str:
         written = self._written(node)

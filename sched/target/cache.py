@@ -19,7 +19,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from ..compute.canonical import canonical_text
@@ -40,7 +40,8 @@ _LIMIT = re.compile(r"([0-9]{1,12})([KMGT]?)B?", re.IGNORECASE)
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _SWITCH = {**dict.fromkeys(("", "1", "on", "yes", "true"), True), **dict.fromkeys(("0", "off", "no", "false"), False)}
 _FORMAT = 1
-_TARGET_FIELDS = ("triple", "cpu", "features", "vector_bits", "vector_registers", "has_fma", "has_f16c")
+# What code does not depend on: how a target was asked for, and what is decided when a kernel is called.
+_TARGET_FIELDS = tuple(field.name for field in fields(Target) if field.name not in ("name", "threads"))
 
 
 @dataclass(frozen=True, slots=True)

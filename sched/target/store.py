@@ -145,7 +145,7 @@ class Store:
     def _opened(self, create: bool) -> Iterator[int]:
         """The directory's descriptor, after it was found to be private."""
         if os.open not in os.supports_dir_fd or not hasattr(os, "geteuid"):
-            raise UnsafeError("this system has no way to open files relative to a directory that was checked")
+            raise OSError("this system has no way to open files relative to a directory that was checked")
         directory = _open_directory(self.directory, create)
         try:
             status = os.fstat(directory)

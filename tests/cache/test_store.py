@@ -226,19 +226,19 @@ from pathlib import Path
 from polysched.target.store import Store
 store = Store(Path(sys.argv[1]), 60_000)
 keys = [f"{k:02x}" * 32 for k in range(6)]
-for turn in range(25):
+for turn in range(15):
     for k, key in enumerate(keys):
         store.write(key, bytes([k]) * (3000 + 100 * k))
         found = store.read(keys[turn % 6])
         assert found is None or found == bytes([turn % 6]) * (3000 + 100 * (turn % 6)), turn
-    if turn % 10 == 9:
+    if turn % 6 == 5:
         store.clear()
 """
 
 
 def test_many_processes_at_once(tmp_path: Path) -> None:
     directory = str(tmp_path / "cache")
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, directory], stderr=subprocess.PIPE) for _ in range(4)]
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, directory], stderr=subprocess.PIPE) for _ in range(3)]
     errors = [writer.communicate(timeout=120)[1] for writer in writers]
-    assert errors == [b""] * 4
-    assert [writer.returncode for writer in writers] == [0] * 4
+    assert errors == [b""] * 3
+    assert [writer.returncode for writer in writers] == [0] * 3

@@ -162,6 +162,21 @@ def test_long_chains_of_stages_are_no_recursion() -> None:
     assert canonical_text((stage,), (first,)).count("Tensor") == 601
 
 
+def test_deep_expressions_are_no_recursion() -> None:
+    A = ps.placeholder((4,), name="A")
+
+    def nested(i: Expr) -> Expr:
+        value = A[i]
+        for _ in range(240):
+            value = ps.sqrt(value)
+        return value
+
+    def deeper(levels: int) -> str:
+        return deeper(levels - 1) if levels else canonical_text((ps.compute((4,), nested, name="B"),), (A,))
+
+    assert deeper(20).count('"sqrt"') == 240
+
+
 def test_every_process_writes_the_same() -> None:
     script = "import hashlib, sys; sys.path.insert(0, sys.argv[1]); import test_canonical as t; print(repr(t.text()))"
     texts = {

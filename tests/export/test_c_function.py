@@ -180,6 +180,20 @@ def test_a_lack_of_memory_is_a_code(tmp_path: Path) -> None:
     library.library.f_release()
 
 
+def test_sizes_that_no_array_determines(tmp_path: Path) -> None:
+    n, m = ps.size_var("n"), ps.size_var("m", multiple_of=3)
+    A = ps.placeholder((n + m,), "int32", name="A")
+    schedule = ps.Schedule(ps.compute((n + m,), lambda i: A[i] * 2, name="B"))
+    library = Library(schedule, tmp_path)
+    a, b = np.arange(12, dtype=np.int32), np.zeros(12, np.int32)
+    assert library(a, b, 9, 3) == "success"
+    assert np.array_equal(b, 2 * a)
+    assert library(a, b, 4, 4) == "m must be a multiple of 3"
+    assert library(a, b, 2**63 - 2, 3) == "the extents of A are negative or too large"
+    loaded = ps.load(tmp_path)
+    assert np.array_equal(loaded(a, n=6, m=6), b)
+
+
 def test_halves_and_truths(tmp_path: Path) -> None:
     library = Library(CASES["halves"]()[0], tmp_path)
     a, out = np.linspace(0, 2, 12, dtype=np.float16).reshape(4, 3), np.zeros((4, 3), np.float16)
