@@ -63,7 +63,7 @@ def test_a_kernel_from_the_cache_is_the_same(name: str, cached: Path, no_compile
     assert ps.cache.info().misses == 1
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ["matmul", "gather"])
 def test_its_sources_are_made_when_they_are_asked_for(name: str) -> None:
     schedule, _ = CASES[name]()
     built, found = schedule.build(), schedule.build()
