@@ -78,7 +78,7 @@ def c_signature(name: str, signature: Signature) -> CSignature:
             f"{name[:80]!r} cannot name a function in C: give name=, letters, digits and underscores, at most "
             f"{MAX_NAME} of them, beginning with a letter and no word of C or C++"
         )
-    used = {name, "context"}
+    used = {"context"}  # and not the function's name, which a parameter may have as well
 
     def fresh(wanted: str) -> str:
         base = wanted if _IDENTIFIER.fullmatch(wanted) and wanted not in _TAKEN else f"p_{_ascii(wanted)}"

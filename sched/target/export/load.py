@@ -10,6 +10,7 @@ from pathlib import Path
 from ...errors import TargetError
 from ...lower.abi import RELEASE_BLOCKS
 from .. import jit
+from ..arguments import Arguments
 from ..calling import packed_entry
 from ..description import MAX_TEXT, MalformedError
 from ..entry import python_entry
@@ -120,8 +121,6 @@ def _target(file: Path, record: ExportRecord, threads: int | None) -> Target:
 
 def _image(code: bytes, record: ExportRecord, target: Target) -> Image:
     """The exported code, and the ways into it for Python, which are compiled now."""
-    from ..arguments import Arguments  # noqa: PLC0415
-
     signature = record.description.signature
     entry = python_entry(signature, Arguments(record.name, signature).all_arrays)
     ways = packed_entry(signature) + (entry.text if entry is not None else "")
