@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ...compute.dtypes import DType
 from ...lower.abi import ArrayParameter, ScalarParameter
@@ -15,12 +15,16 @@ _FILLS = {"float16": "HALF", "float32": "FLOAT", "float64": "DOUBLE", "bool": "B
 
 
 def driver_text(
-    c: CSignature, check: Mapping[str, int], timed: Mapping[str, int], expected: int | None, context: Mapping[str, str]
+    c: CSignature,
+    check: Mapping[str, int],
+    timed: Sequence[Mapping[str, int]],
+    expected: int | None,
+    context: Mapping[str, str],
 ) -> str:
     """The text of NAME_bench.c.
 
     check     the sizes at which it is checked; `expected` is the digest of the outputs there, None if it is not known
-    timed     the sizes at which it is timed if the caller gives no others
+    timed     the sizes at which it may be timed if the caller gives no others, from small to large
     context   what goes into the context of the report in JSON
     """
     sizes = [size.name for size in c.signature.sizes]
@@ -31,7 +35,8 @@ def driver_text(
         size_names="".join(f"{json.dumps(c.of_size(name))}, " for name in sizes) + "0",
         count=len(sizes),
         check_sizes=", ".join(f"INT64_C({check[name]})" for name in sizes) or "0",
-        timed_sizes=", ".join(f"INT64_C({timed[name]})" for name in sizes) or "0",
+        rows=len(timed),
+        timed_sizes=", ".join(f"{{{', '.join(f'INT64_C({row[name]})' for name in sizes) or '0'}}}" for row in timed),
         known="0" if expected is None else "1",
         expected=f"UINT64_C(0x{expected or 0:016x})",
         fnv_start=f"UINT64_C(0x{FNV_START:016x})",

@@ -11,7 +11,8 @@ TEMPLATE = Template(r"""/* Checks ${name} and times it.
  *
  * It is checked at small sizes: outputs against those of the kernel when it was exported, bit for bit, on one thread
  * and on several, bytes beside the arrays that must not change, and arguments that must be refused. The status is 0
- * if all that holds, 1 if not, 2 for options that mean nothing.
+ * if all that holds, 1 if not, 2 for options that mean nothing. It is timed at the sizes that are given; others are
+ * 512, or less where a call takes long.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -26,12 +27,13 @@ TEMPLATE = Template(r"""/* Checks ${name} and times it.
 
 #define SIZES ${count}
 #define ARRAYS ${array_count}
+#define ROWS ${rows}
 #define GUARD 64 /* bytes beside an array, and its alignment */
 #define GUARD_BYTE 0xA5
 
 static const char *const size_names[] = {${size_names}};
 static const int64_t check_sizes[] = {${check_sizes}};
-static const int64_t timed_sizes[] = {${timed_sizes}};
+static const int64_t timed_sizes[ROWS][SIZES + 1] = {${timed_sizes}};
 
 typedef enum { NOTHING, HALF, FLOAT, DOUBLE, BOOL, INT8, INT16, INT32, INT64 } kind;
 
@@ -245,6 +247,22 @@ static int measure(const int64_t *sizes, int threads, double min_time, int json)
     return code == ${macro}_OK ? 0 : 1;
 }
 
+/* The sizes that were not given: the largest of the table that no call takes long at. */
+static void choose(int64_t *sizes, const int *given, int threads) {
+    ${name}_context context = ${macro}_CONTEXT;
+    context.threads = threads;
+    for (int row = 0; row < ROWS; row++) {
+        problem p;
+        for (int k = 0; k < SIZES; k++)
+            if (!given[k]) sizes[k] = timed_sizes[row][k];
+        if (row + 1 == ROWS) return;
+        double begin = seconds(CLOCK_MONOTONIC);
+        int bad = !new_problem(&p, sizes) || run(&p, &context) != ${macro}_OK;
+        free_problem(&p);
+        if (bad || seconds(CLOCK_MONOTONIC) - begin > 0.05) return;
+    }
+}
+
 /* The number after `prefix`, if the option begins with it. */
 static int option(const char *given, const char *prefix, double *value) {
     char *end;
@@ -260,9 +278,10 @@ static int option(const char *given, const char *prefix, double *value) {
 
 int main(int argc, char **argv) {
     int64_t sizes[SIZES + 1];
+    int given[SIZES + 1] = {0};
     double threads = 1, min_time = 0.5, value;
     int json = 0;
-    memcpy(sizes, timed_sizes, sizeof timed_sizes);
+    memset(sizes, 0, sizeof sizes);
     for (int k = 1; k < argc; k++) {
         int known = option(argv[k], "--threads=", &threads) || option(argv[k], "--benchmark_min_time=", &min_time);
         if (strcmp(argv[k], "--benchmark_format=json") == 0) known = json = 1;
@@ -271,7 +290,7 @@ int main(int argc, char **argv) {
             char prefix[80];
             snprintf(prefix, sizeof prefix, "%s=", size_names[s]);
             known = option(argv[k], prefix, &value);
-            if (known) sizes[s] = (int64_t)value;
+            if (known) given[s] = 1, sizes[s] = (int64_t)value;
         }
         if (!known) {
             fprintf(stderr, "${name}_bench: %s means nothing here\n", argv[k]);
@@ -280,6 +299,8 @@ int main(int argc, char **argv) {
     }
     if (!(threads >= 1 && threads <= 4096)) threads = 1;
     int wrong = check(threads > 1 ? (int)threads : 2);
-    return wrong ? wrong : measure(sizes, (int)threads, min_time, json);
+    if (wrong) return wrong;
+    choose(sizes, given, (int)threads);
+    return measure(sizes, (int)threads, min_time, json);
 }
 """)

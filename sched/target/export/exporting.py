@@ -189,7 +189,7 @@ class _Files:
 
     def driver(self) -> str:
         check, timed = check_sizes(self.c.signature), timed_sizes(self.c.signature)
-        if check is None or timed is None:
+        if check is None or not timed:
             raise TargetError(f"no driver: there are no sizes at which {self.c.name} is small enough to be tried")
         runs = self.kernel.target.can_run()
         expected = expected_digest(self.kernel, check) if runs else None

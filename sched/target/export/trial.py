@@ -17,7 +17,7 @@ from ..kernel import Kernel
 
 CHECK_BYTES, TIMED_BYTES = 1 << 20, 64 << 20
 FNV_START, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
-_CHECKED, _TIMED = 21, 512
+_CHECKED, _TIMED = 21, (32, 64, 128, 256, 512)
 
 
 def trial_sizes(signature: Signature, wanted: int, limit: int) -> dict[str, int] | None:
@@ -42,9 +42,10 @@ def check_sizes(signature: Signature) -> dict[str, int] | None:
     return trial_sizes(signature, _CHECKED, CHECK_BYTES)
 
 
-def timed_sizes(signature: Signature) -> dict[str, int] | None:
-    """Sizes that a driver times by default."""
-    return trial_sizes(signature, _TIMED, TIMED_BYTES)
+def timed_sizes(signature: Signature) -> list[dict[str, int]]:
+    """Sizes that a driver may time, from small to large."""
+    found = [trial_sizes(signature, wanted, TIMED_BYTES) for wanted in _TIMED]
+    return [sizes for k, sizes in enumerate(found) if sizes is not None and sizes not in found[:k]]
 
 
 def _shapes(signature: Signature) -> list[tuple[tuple[Expr, ...], int]]:

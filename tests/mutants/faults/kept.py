@@ -66,14 +66,6 @@ KEPT: tuple[Mutant, ...] = (
         "a full disk is filled with what could not be written",
     ),
     Mutant(
-        "pipes-block",
-        "target/store.py",
-        ' | getattr(os, "O_NONBLOCK", 0)',
-        "",
-        (STORE,),
-        "a pipe in the cache's directory makes a build wait for ever",
-    ),
-    Mutant(
         "schedule-not-in-the-key",
         "target/cache.py",
         "definition, schedule.to_text(), *(",
