@@ -133,6 +133,9 @@ def test_a_function_that_runs_parallel_loops(product: Library) -> None:
 
     assert product(a, b, c, 40, 6, 5, 1, 6, context=Context(0, 0, 3, parallel)) == "success"
     assert seen == [3]
+    for one in (1, 0, -5):
+        assert product(a, b, c, 40, 6, 5, 1, 6, context=Context(0, 0, one, parallel)) == "success"
+    assert seen == [3]
     assert c.tobytes() == matmul()[0].build()(a, b).tobytes()
 
 

@@ -14,7 +14,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/store.py",
         "hashlib.sha256(rest).digest() == digest",
         "len(digest) == 32",
-        (STORE, CACHE),
+        (f"{STORE}::test_every_flipped_bit_is_seen",),
         "an entry with a flipped bit is linked",
     ),
     Mutant(
@@ -22,7 +22,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/store.py",
         "and rest.startswith(key) and",
         "and len(rest) >= len(key) and",
-        (STORE, CACHE),
+        (f"{STORE}::test_an_entry_of_another_key_is_foreign",),
         "an entry under another kernel's key is linked",
     ),
     Mutant(
@@ -30,7 +30,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/store.py",
         "(stat.S_IWGRP | stat.S_IWOTH)",
         "stat.S_IWOTH",
-        (STORE,),
+        (f"{STORE}::test_a_directory_that_others_can_write_is_refused",),
         "another user of the group puts code into the cache",
     ),
     Mutant(
@@ -38,7 +38,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/store.py",
         "return status.st_uid == os.geteuid() and not",
         "return not",
-        (STORE,),
+        (f"{STORE}::test_a_directory_of_another_user_is_refused",),
         "a directory of another user's is trusted",
     ),
     Mutant(
@@ -46,7 +46,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/store.py",
         '_READ = getattr(os, "O_NOFOLLOW", 0) | getattr',
         "_READ = getattr",
-        (STORE, CACHE),
+        (f"{STORE}::test_links_are_not_followed",),
         "an entry that is a link to somewhere else is linked",
     ),
     Mutant(
@@ -54,7 +54,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/store.py",
         "key=lambda file: file.used)",
         "key=lambda file: -file.used)",
-        (STORE,),
+        (f"{STORE}::test_what_was_used_longest_ago_goes_first",),
         "a full cache forgets what was used last",
     ),
     Mutant(
@@ -62,7 +62,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/store.py",
         "                self._discard(directory, temporary)\n",
         "",
-        (STORE,),
+        (f"{STORE}::test_a_full_disk_leaves_nothing_behind",),
         "a full disk is filled with what could not be written",
     ),
     Mutant(
@@ -70,7 +70,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/cache.py",
         "definition, schedule.to_text(), *(",
         "definition, *(",
-        (CACHE,),
+        (f"{CACHE}::test_what_is_different_has_a_key_of_its_own",),
         "a schedule gets the kernel of another one",
     ),
     Mutant(
@@ -78,7 +78,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/cache.py",
         '(field.name for field in fields(Target) if field.name not in ("name", "threads"))',
         '(field.name for field in fields(Target) if field.name == "triple")',
-        (CACHE,),
+        (f"{CACHE}::test_what_is_different_has_a_key_of_its_own",),
         "AVX-512 code is linked for a target without it",
     ),
     Mutant(
@@ -86,7 +86,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/build.py",
         "if cache and not verified and",
         "if cache and",
-        (CACHE,),
+        (f"{CACHE}::test_the_switch",),
         "build(check=True) verifies nothing",
     ),
     Mutant(
@@ -94,7 +94,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/build.py",
         "asked = schedule.copy()",
         "asked = schedule",
-        (CACHE,),
+        (f"{CACHE}::test_a_schedule_that_goes_on_does_not_change_the_sources",),
         "the source of a kernel is that of the commands after it was built",
     ),
     Mutant(
@@ -102,7 +102,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/versions.py",
         "        digest.update(text)\n",
         "",
-        (CACHE,),
+        (f"{CACHE}::test_a_change_of_the_sources_is_another_identity",),
         "kernels of an older code generator are linked",
     ),
     Mutant(
@@ -126,7 +126,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/cache.py",
         "require(python is None or all(map(is_known_object, python)), ",
         "require(True, ",
-        (CACHE,),
+        (f"{CACHE}::test_a_poisoned_entry_is_built_anew",),
         "an entry that names an object of Python's that there is not breaks the build",
     ),
     Mutant(
@@ -134,7 +134,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/export/c_entry.py",
         'out.compare("ne", pointer, "null", "ptr"), empty]',
         'out.compare("uge", pointer, "null", "ptr"), empty]',
-        (IN_C, EXPORT),
+        (f"{IN_C}::test_every_rule_has_its_words",),
         "an array that is NULL ends the program",
     ),
     Mutant(
@@ -142,7 +142,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/export/c_entry.py",
         "out.any_of([*apart, span.empty, other.empty])",
         "out.any_of(apart)",
-        (IN_C,),
+        (f"{IN_C}::test_touching_arrays_are_no_overlap",),
         "arrays without elements are refused",
     ),
     Mutant(
@@ -150,7 +150,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/export/c_entry.py",
         'out.checked("mul", out.checked("mul", stride, str(size)), steps)',
         'out.value(f"mul i64 {stride}, {steps}")',
-        (IN_C,),
+        (f"{IN_C}::test_every_rule_has_its_words",),
         "strides whose bytes overflow are taken",
     ),
     Mutant(
@@ -158,7 +158,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/export/c_entry.py",
         'out.do("store [2 x i64] %failed, ptr %context")',
         'out.do("store [2 x i64] zeroinitializer, ptr %context")',
-        (IN_C,),
+        (f"{IN_C}::test_failed_checks_are_told",),
         "the context does not say which index failed",
     ),
     Mutant(
@@ -166,7 +166,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/export/c_entry.py",
         "call i32 @llvm.smax.i32(i32 {out.load('i32', fields[0])}, i32 1)",
         "call i32 @llvm.smax.i32(i32 {out.load('i32', fields[0])}, i32 2)",
-        (IN_C,),
+        (f"{IN_C}::test_a_function_that_runs_parallel_loops",),
         "a caller that asks for one thread gets two",
     ),
     Mutant(
@@ -174,7 +174,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/export/archive.py",
         'offset.to_bytes(4, "big") * len(symbols)',
         "bytes(4) * len(symbols)",
-        (EXPORT,),
+        (f"{EXPORT}::test_the_index_of_a_static_library",),
         "linkers find nothing in the static library",
     ),
     Mutant(
@@ -182,7 +182,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/export/load.py",
         "!= written.length or hashlib.sha256(content).hexdigest() != written.sha256:",
         "!= written.length:",
-        (LOAD,),
+        (f"{LOAD}::test_every_changed_byte_is_seen",),
         "a changed object file is linked",
     ),
     Mutant(
@@ -190,7 +190,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/export/record.py",
         "require(digest == _digest(content), ",
         "require(bool(digest), ",
-        (LOAD,),
+        (f"{LOAD}::test_every_changed_byte_is_seen",),
         "a changed description is believed",
     ),
     Mutant(
@@ -198,7 +198,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/export/load.py",
         "if missing := target.missing_features():",
         "if missing := target.missing_features()[1:]:",
-        (LOAD,),
+        (f"{LOAD}::test_code_that_this_machine_cannot_run",),
         "code with instructions that this processor lacks is loaded",
     ),
     Mutant(
@@ -206,7 +206,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/export/record.py",
         "require(version == VERSION, ",
         "require(version >= VERSION, ",
-        (LOAD,),
+        (f"{LOAD}::test_what_the_description_may_not_say",),
         "a later version's file is read as this one's",
     ),
     Mutant(
@@ -214,7 +214,7 @@ KEPT: tuple[Mutant, ...] = (
         "target/description.py",
         "require(all(a is b for a, b in zip(signature.arrays, arrays, strict=True)), ",
         "require(len(signature.arrays) == len(arrays), ",
-        (LOAD,),
+        (f"{LOAD}::test_what_the_description_may_not_say",),
         "arrays are passed in another order than the code takes them",
     ),
 )
