@@ -118,6 +118,15 @@ def test_touching_arrays_are_no_overlap(tmp_path: Path) -> None:
     assert library(memory, memory, 0) == "success"
 
 
+def test_an_array_without_elements_overlaps_with_nothing(tmp_path: Path) -> None:
+    n = ps.size_var("n")
+    A = ps.placeholder((n + 2,), "int32", name="A")
+    library = Library(ps.Schedule(ps.compute((n,), lambda i: A[i] + 1, name="B")), tmp_path)
+    memory = np.arange(20, dtype=np.int32)
+    assert library(memory, memory[1:], 0) == "success"
+    assert library(memory, memory[1:], 1) == "B shares memory with A"
+
+
 def test_a_function_that_runs_parallel_loops(product: Library) -> None:
     a, b, c = operands(40)
     seen: list[int] = []
