@@ -32,6 +32,24 @@ from .compute.functions import (
     tanh,
     trunc,
 )
+from .compute.integers import (
+    absd,
+    count_leading_zeros,
+    count_trailing_zeros,
+    halving_add,
+    mul_hi,
+    mul_shift_right,
+    popcount,
+    rounding_halving_add,
+    rounding_mul_shift_right,
+    rounding_shift_right,
+    saturating_add,
+    saturating_cast,
+    saturating_sub,
+    widening_add,
+    widening_mul,
+    widening_sub,
+)
 from .compute.reductions import all, any, argmax, argmin, max, min, prod, reduce_axis, sum
 from .compute.tensor import Tensor, placeholder, scalar, size_var
 from .errors import (
@@ -60,6 +78,9 @@ __all__ = [
     "build", "cast", "ceil", "checked", "clamp", "compute", "cos", "evaluate", "exp", "exp2", "floor", "gelu",
     "isnan", "log", "log2", "max", "maximum", "min", "minimum", "placeholder", "pow", "prod", "recipes",
     "reduce_axis", "relu", "scalar", "select", "sigmoid", "silu", "sin", "size_var", "sqrt", "sum", "tanh", "trunc",
+    "absd", "count_leading_zeros", "count_trailing_zeros", "halving_add", "mul_hi", "mul_shift_right", "popcount",
+    "rounding_halving_add", "rounding_mul_shift_right", "rounding_shift_right", "saturating_add", "saturating_cast",
+    "saturating_sub", "widening_add", "widening_mul", "widening_sub",
 ]  # fmt: skip
 # What needs LLVM is loaded when it is first asked for: schedules are written and proven without it.
 _WITH_LLVM = {"build": ".target.build", "Kernel": ".target.kernel", "Target": ".target.machine"}

@@ -7,7 +7,7 @@ grid of its axes; the first axis is cut into slabs so that a slab's grid stays s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..errors import ArgumentError, BoundsError, DefinitionError
 from .define import sizes_of, stages_of, tensors_read
 from .dtypes import BOOL, INDEX, DType
 from .expr import Axis, Cast, Const, Expr, Op, Read, Reduce, Scalar, Size, walk
+from .integers import INTEGER_OPERATIONS
 from .operations import OPERATIONS
 from .reductions import REDUCTIONS
 from .sizes import evaluate_extent, solve_plan
@@ -261,7 +262,7 @@ class _Grid:
                 return self._checked(expr, index, low, high, active)
             case Op(name, operands):
                 arguments = [self.value(operand, active) for operand in operands]
-                return getattr(np, OPERATIONS[name].ufunc)(*arguments)
+                return element_function(name)(*arguments)
             case Read(tensor, indices):
                 return self._read(tensor, indices, active)
             case _:
@@ -291,6 +292,14 @@ class _Grid:
         if array.size == 0:
             return array.dtype.type(0)
         return array[tuple(places)]
+
+
+def element_function(name: str) -> Callable[..., Any]:
+    """What an operation means on NumPy's arrays."""
+    if name in INTEGER_OPERATIONS:
+        return INTEGER_OPERATIONS[name].reference
+    function: Callable[..., Any] = getattr(np, OPERATIONS[name].ufunc)
+    return function
 
 
 def cast_array(value: Any, source: DType, to: DType) -> Any:

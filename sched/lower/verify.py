@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Axis, Const, Expr, Op, Read, Reduce, walk
+from ..compute.integers import INTEGER_OPERATIONS
 from ..compute.operations import COMPARISONS, OPERATIONS
 from .ir import (
     HORIZONTAL,
@@ -36,6 +37,7 @@ from .printing import program_text
 from .tiles import is_tile, literal_range
 
 _ARITIES = {name: row.arity for name, row in OPERATIONS.items()}
+_ARITIES |= {name: row.arity for name, row in INTEGER_OPERATIONS.items()}
 _ARITIES |= {"select": 3, "checked": 3, "fma": 3, **dict.fromkeys(HORIZONTAL, 1)}
 
 
@@ -156,6 +158,8 @@ class _Verifier:
         elif name in COMPARISONS or name == "isnan":
             # Integers of different types are compared as the numbers that they are.
             kept = node.dtype == BOOL and (len(set(types)) == 1 or all(t.is_int for t in types))
+        elif name in INTEGER_OPERATIONS:
+            kept = len(set(types)) == 1 and INTEGER_OPERATIONS[name].result(types[0]) == node.dtype
         else:
             kept = set(types) == {node.dtype}
         if not kept:

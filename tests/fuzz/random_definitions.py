@@ -237,7 +237,10 @@ class Generator:
         a, b = self._expr(dtype, depth - 1)[0], self._expr(dtype, depth - 1)[0]
         forms = [f"({a} {op} {b})" for op in ("+", "-", "*", "//", "%", "&", "|", "^", "<<", ">>")]
         forms += [f"ps.minimum({a}, {b})", f"ps.maximum({a}, {b})", f"(~{a})", f"ps.abs({a})", f"({a} + {b} * {a})"]
-        forms += [f"({a} // 3)", f"({a} % 5)"]
+        forms += [f"({a} // 3)", f"({a} % 5)", f"({a} // -7)"] if dtype in INTS else [f"({a} // 3)", f"({a} % 5)"]
+        pair = rng.choice(("saturating_add", "saturating_sub", "halving_add", "rounding_halving_add", "mul_hi"))
+        alone = rng.choice(("popcount", "count_leading_zeros", "count_trailing_zeros"))
+        forms += [f"ps.{pair}({a}, {b})", f"ps.{alone}({a})", f'ps.cast("{dtype}", ps.absd({a}, {b}))']
         return rng.choice(forms)
 
     # Accesses.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from polysched.compute.dtypes import BOOL
-from polysched.compute.evaluate import cast_array
+from polysched.compute.evaluate import cast_array, element_function
 from polysched.compute.expr import Cast, Const, Expr, Op, Scalar, Size
 from polysched.compute.operations import OPERATIONS
 from polysched.lower.ir import (
@@ -158,5 +158,5 @@ class Machine:
             for lane in np.atleast_1d(operands[0])[1:]:
                 result = ufunc(result, lane)
             return result
-        result = getattr(np, OPERATIONS[name].ufunc)(*operands)
+        result = element_function(name)(*operands)
         return result if expr.dtype == BOOL else np.asarray(result).astype(expr.dtype.numpy)[()]

@@ -6,10 +6,11 @@ from itertools import repeat
 
 from ...compute.dtypes import BOOL, INDEX
 from ...compute.expr import Cast, Const, Expr, Op, Scalar, Size
+from ...compute.integers import INTEGER_OPERATIONS
 from ...compute.operations import COMPARISONS, TRANSCENDENTAL
 from ..ir import HORIZONTAL, Buffer, Load, Ramp, Var
 from ..math.expansion import EXPANDED, Expansion, expansion
-from . import floats, halves, horizontal, integers, lane_index, memory
+from . import fixed_point, floats, halves, horizontal, integers, lane_index, memory
 from .casts import cast, reinterpret
 from .comparisons import compare, integer_predicate
 from .emitter import Emitter
@@ -203,6 +204,8 @@ def _on_integers(e: Emitter, name: str, operands: tuple[Value, ...], known: int 
             return constant(False, BOOL, first.lanes)
         case _ if name in _LOGIC:
             return e.binary(name, *operands)
+        case _ if name in INTEGER_OPERATIONS:
+            return fixed_point.emit(e, name, operands, known)
         case _ if name in _ROUNDING:
             return first
         case _:
