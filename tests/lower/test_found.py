@@ -36,3 +36,21 @@ def test_a_fused_piece_of_a_reversed_fused_loop_counts_by_sizes_that_the_kernel_
     s[T].fuse("i_r_o_o", "i_r_i_o_o", "i_r_o_i")
     a = np.random.default_rng(0).random((7, 7), dtype=np.float32)
     assert np.array_equal(s.build()(a), ps.evaluate(T, {A: a}))
+
+
+def test_a_triangle_under_vector_lanes_keeps_the_lanes_that_do_not_run() -> None:
+    """The loop inside starts where the lane says, so a lane's register must not change before."""
+    n = ps.size_var("n")
+    s2 = ps.reduce_axis((0, n), name="s2")
+    A = ps.placeholder((17, n), "uint16", name="A")
+
+    def product(i: ps.Size) -> object:
+        r2 = ps.reduce_axis((i, 17), name="r2")
+        return ps.prod(A[i, s2], axis=(r2, s2))
+
+    before = ps.compute((17,), lambda i: i, name="before")
+    T = ps.compute((17,), product, name="T")
+    s = ps.Schedule([before, T])
+    s[T].vectorize("i")
+    a = np.random.default_rng(0).integers(0, 1 << 16, (17, 3)).astype(np.uint16)
+    assert np.array_equal(s.build()(A=a)[1], ps.evaluate(T, {A: a}))
