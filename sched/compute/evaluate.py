@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import ArgumentError, BoundsError, DefinitionError
 from .define import sizes_of, stages_of, tensors_read
-from .dtypes import BOOL, INDEX, DType
+from .dtypes import BFLOAT16, BOOL, DTYPES, INDEX, DType, to_bfloat16
 from .expr import Axis, Cast, Const, Expr, Op, Read, Reduce, Scalar, Size, walk
 from .integers import INTEGER_OPERATIONS
 from .operations import OPERATIONS
@@ -262,6 +262,9 @@ class _Grid:
                 return self._checked(expr, index, low, high, active)
             case Op(name, operands):
                 arguments = [self.value(operand, active) for operand in operands]
+                if any(operand.dtype == BFLOAT16 for operand in operands):
+                    result = element_function(name)(*(np.asarray(argument, np.float32) for argument in arguments))
+                    return to_bfloat16(np.asarray(result)) if expr.dtype == BFLOAT16 else result
                 return element_function(name)(*arguments)
             case Read(tensor, indices):
                 return self._read(tensor, indices, active)
@@ -309,6 +312,10 @@ def cast_array(value: Any, source: DType, to: DType) -> Any:
     array = np.asarray(value)
     if to == BOOL:
         return array != 0
+    if to == BFLOAT16:
+        return to_bfloat16(array)
+    if source == BFLOAT16:
+        return cast_array(array.astype(np.float32), DTYPES["float32"], to)
     if source.is_float and to.is_int:
         whole = np.nan_to_num(np.trunc(array.astype(np.float64)), nan=0.0, posinf=np.inf, neginf=-np.inf)
         low, high = float(to.lowest), float(to.highest)

@@ -15,7 +15,7 @@ from .casts import cast, reinterpret
 from .comparisons import compare, integer_predicate
 from .emitter import Emitter
 from .lane_index import LaneIndex, Operand
-from .values import FLOAT16, Value, constant, wrapped
+from .values import Value, constant, wrapped
 
 _INDEX_OPERATIONS = frozenset({"add", "sub", "mul", "neg"})
 _SCALAR_INDEX_OPERATIONS = frozenset({"floordiv", "mod", "min", "max"})
@@ -129,7 +129,7 @@ def _operation(e: Emitter, expr: Op) -> Value:
         return e.choose(condition if condition.lanes == 1 else e.broadcast(condition, count), yes, no)
     operands = e.level(*operands)
     first = operands[0]
-    if first.dtype == FLOAT16:
+    if halves.is_half(first.dtype):
         return _on_halves(e, name, operands)
     if name in COMPARISONS:
         return compare(e, name, *operands)
@@ -144,7 +144,7 @@ def _on_halves(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
         return _on_halves(e, "add", (_on_halves(e, "mul", operands[:2]), operands[2]))
     wide = tuple(halves.widen(e, operand) for operand in operands)
     result = compare(e, name, *wide) if name in COMPARISONS else _on_floats(e, name, wide)
-    return result if result.dtype == BOOL else halves.narrow(e, result)
+    return result if result.dtype == BOOL else halves.narrow(e, result, operands[0].dtype)
 
 
 def _on_floats(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
