@@ -8,9 +8,11 @@ from ...compute.dtypes import BOOL, INDEX
 from ...compute.expr import Cast, Const, Expr, Op, Scalar, Size
 from ...compute.integers import INTEGER_OPERATIONS
 from ...compute.operations import COMPARISONS, TRANSCENDENTAL
+from ...compute.simplify import key
+from ..dot_products import DOTS
 from ..ir import HORIZONTAL, Buffer, Load, Ramp, Var
 from ..math.expansion import EXPANDED, Expansion, expansion
-from . import fixed_point, floats, halves, horizontal, integers, lane_index, memory
+from . import dots, fixed_point, floats, halves, horizontal, integers, lane_index, memory
 from .casts import cast, reinterpret
 from .comparisons import compare, integer_predicate
 from .emitter import Emitter
@@ -116,6 +118,8 @@ def _operation(e: Emitter, expr: Op) -> Value:
         compared = _compare_indices(e, expr)
         if compared is not None:
             return compared
+    if name == "pack" and (adjacent := _adjacent(e, expr)) is not None:
+        return adjacent
     operands = tuple(map(value_of, repeat(e), expr.operands))
     if name == "reinterpret":
         return reinterpret(e, operands[0], expr.dtype)
@@ -129,6 +133,10 @@ def _operation(e: Emitter, expr: Op) -> Value:
         return e.choose(condition if condition.lanes == 1 else e.broadcast(condition, count), yes, no)
     operands = e.level(*operands)
     first = operands[0]
+    if name == "pack":
+        return dots.pack(e, operands, expr.dtype)
+    if name in DOTS:
+        return dots.emit(e, name, *operands)
     if halves.is_half(first.dtype):
         return _on_halves(e, name, operands)
     if name in COMPARISONS:
@@ -136,6 +144,20 @@ def _operation(e: Emitter, expr: Op) -> Value:
     if first.dtype.is_float:
         return _on_floats(e, name, operands)
     return _on_integers(e, name, operands, known)
+
+
+def _adjacent(e: Emitter, pack: Op) -> Value | None:
+    """The load of elements that lie side by side, as one integer a lane; None where they do not."""
+    parts = [part for part in pack.operands if isinstance(part, Load)]
+    first = parts[0] if parts else None
+    if first is None or len(parts) < len(pack.operands) or any(part.buffer is not first.buffer for part in parts):
+        return None
+    masks = {None if part.mask is None else key(part.mask) for part in parts}
+    places = [offset(e, part.buffer, part.indices) for part in parts]
+    following = (place._replace(constant=place.constant - k) for k, place in enumerate(places))
+    if len(masks) > 1 or any(place != places[0] for place in following):
+        return None
+    return memory.load_packed(e, e.storage(first.buffer), places[0], mask_of(e, first.mask), pack.dtype)
 
 
 def _on_halves(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:

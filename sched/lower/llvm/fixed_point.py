@@ -81,13 +81,10 @@ def _mul_hi_of_halves(e: Emitter, a: Value, b: Value) -> Value:
 
 
 def _shifted_product(e: Emitter, a: Value, b: Value, count: int, *, rounding: bool) -> Value:
-    signed, wide = a.dtype.kind == "int", _product(e, a, b)
+    signed = a.dtype.kind == "int"
     if rounding and signed and count == a.dtype.bits - 1:
-        # Only the square of the least integer is beyond the type, by one, and nothing else becomes the least integer.
-        doubled = e.binary("add", _shifted(e, wide, count - 1), constant(1, wide.dtype, wide.lanes))
-        result = cast(e, _shifted(e, doubled, 1), a.dtype)
-        is_least = e.test("eq", result, a.lit(a.dtype.lowest))
-        return e.choose(is_least, constant(a.dtype.highest, a.dtype, a.lanes), result)
+        return _rounded_fraction(e, a, b)
+    wide = _product(e, a, b)
     if rounding and count:
         wide = e.binary("add", wide, constant(1 << (count - 1), wide.dtype, wide.lanes))
     wide = _shifted(e, wide, count)
@@ -96,6 +93,16 @@ def _shifted_product(e: Emitter, a: Value, b: Value, count: int, *, rounding: bo
         if signed:
             wide = e.intrinsic("smax", wide, constant(a.dtype.lowest, wide.dtype, wide.lanes))
     return cast(e, wide, a.dtype)
+
+
+def _rounded_fraction(e: Emitter, a: Value, b: Value) -> Value:
+    """The product of two fractions, from its halves: 16 bits have instructions for both."""
+    low, one = e.binary("mul", a, b), constant(1, a.dtype, a.lanes)
+    carry = e.binary("add", e.binary("lshr", low, constant(a.dtype.bits - 2, a.dtype, a.lanes)), one)
+    result = e.binary("add", e.binary("shl", mul_hi(e, a, b), one), e.binary("lshr", carry, one))
+    # Only the square of the least integer is beyond the type, by one, and nothing else becomes the least integer.
+    is_least = e.test("eq", result, a.lit(a.dtype.lowest))
+    return e.choose(is_least, constant(a.dtype.highest, a.dtype, a.lanes), result)
 
 
 def _product(e: Emitter, a: Value, b: Value) -> Value:

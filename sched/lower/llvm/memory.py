@@ -6,7 +6,7 @@ the elements of packed storage.
 
 from __future__ import annotations
 
-from ...compute.dtypes import BOOL
+from ...compute.dtypes import BOOL, DType
 from . import horizontal, lane_index
 from .emitter import Emitter
 from .lane_index import LaneIndex
@@ -31,6 +31,18 @@ def load(e: Emitter, storage: Storage, index: LaneIndex, mask: Value | None) -> 
     return access.value(bits)
 
 
+def load_packed(e: Emitter, storage: Storage, index: LaneIndex, mask: Value | None, dtype: DType) -> Value | None:
+    """The elements from each lane's `index` on that fill a `dtype`, as one; None where the lanes' lie apart."""
+    if storage.slots is not None or index.vector is not None:
+        return None
+    access = _Access(e, storage, max(index.lanes, mask.lanes if mask else 1), dtype)
+    if index.uniform:
+        return Value(_load_one(access, index, mask), dtype, access.lanes)
+    if index.step == dtype.bytes // storage.dtype.bytes:
+        return Value(_load_side_by_side(access, index._replace(step=1), mask), dtype, access.lanes)
+    return None
+
+
 def store(e: Emitter, storage: Storage, index: LaneIndex, value: Value, mask: Value | None) -> None:
     """Write `value` at `index` where the mask holds; of lanes in one place the last one stays."""
     lanes = max(index.lanes, value.lanes, mask.lanes if mask else 1)
@@ -45,13 +57,17 @@ def store(e: Emitter, storage: Storage, index: LaneIndex, value: Value, mask: Va
 
 
 class _Access:
-    """What the forms of one access share: `type` is what is in memory, `align` what LLVM may rely on."""
+    """What the forms of one access share: `type` is what is in memory, `align` what LLVM may rely on.
 
-    __slots__ = ("align", "e", "element", "fn", "lanes", "storage", "type")
+    A lane is an element of the storage, or as many as fill a `whole`.
+    """
 
-    def __init__(self, e: Emitter, storage: Storage, lanes: int) -> None:
+    __slots__ = ("align", "e", "element", "fn", "lanes", "storage", "type", "unit")
+
+    def __init__(self, e: Emitter, storage: Storage, lanes: int, whole: DType | None = None) -> None:
         self.e, self.fn, self.storage, self.lanes = e, e.fn, storage, lanes
-        self.element = memory_element(storage.dtype)
+        self.unit = memory_element(storage.dtype)
+        self.element = self.unit if whole is None else memory_element(whole)
         self.type = vector(self.element, lanes)
         self.align = f"align {storage.align}"
 
@@ -59,8 +75,8 @@ class _Access:
         """The address of an element."""
         place = self.storage.pointer
         if symbol is not None:
-            place = self.fn.pure(f"getelementptr {self.element}, ptr {place}, i64 {symbol}")
-        return self.fn.pure(f"getelementptr {self.element}, ptr {place}, i64 {constant}") if constant else place
+            place = self.fn.pure(f"getelementptr {self.unit}, ptr {place}, i64 {symbol}")
+        return self.fn.pure(f"getelementptr {self.unit}, ptr {place}, i64 {constant}") if constant else place
 
     def value(self, bits: str) -> Value:
         """What is in memory as a value: any byte but 0 is true."""
