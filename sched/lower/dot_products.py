@@ -10,7 +10,7 @@ Integer sums wrap, so that the products of one accumulator may be added in any o
 is a load. The instructions for bytes (vpdpbusd) multiply unsigned by signed ones. Of two signed ones the first is moved
 by 128 in a loop, and 128 times the sum of the second is taken from the accumulators after it.
 
-    acc = dot_s8s8(acc, x, y)   ->   acc = dot_u8s8(acc, x ^ 0x80808080, y); moved = dot_u8s8(moved, 0x80808080, y)
+    acc = dot_s8s8(acc, x, y)   ->   acc = dot_m8s8(acc, x, y); moved = dot_m8s8(moved, 0, y)
 
 Runs on loops that are written out, for targets with such instructions. Those without the ones for bytes make two
 products of 16 bits of each four, of the even bytes and of the odd ones.
@@ -29,8 +29,7 @@ from .rewrite import block, loads, stored_buffers, variables
 
 INT32, UINT32, INT16 = DTYPES["int32"], DTYPES["uint32"], DTYPES["int16"]
 _SHORT = {"int8": "s8", "uint8": "u8", "int16": "s16"}
-DOTS = {"dot_u8s8": 4, "dot_s8s8": 4, "dot_u8u8": 4, "dot_s16s16": 2}
-_OFFSET = Const(0x80808080, UINT32)
+DOTS = {"dot_u8s8": 4, "dot_s8s8": 4, "dot_u8u8": 4, "dot_m8s8": 4, "dot_s16s16": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +190,7 @@ def _moved(loop: For) -> Stmt:
         assert isinstance(stmt, Store)
         element, x, y = dot.operands
         second.setdefault((stmt.buffer, *map(key, stmt.indices)), (stmt, []))[1].append(y)
-        moved = Op("xor", (x, _OFFSET), UINT32)
-        inside.append(replace(stmt, value=Op("dot_u8s8", (element, moved, y), dot.dtype)))
+        inside.append(replace(stmt, value=Op("dot_m8s8", (element, x, y), dot.dtype)))
     columns: dict[Hashable, tuple[list[Expr], list[Store]]] = {}
     for store, operands in second.values():
         columns.setdefault((store.buffer.dtype, *map(key, operands)), (operands, []))[1].append(store)
@@ -236,7 +234,7 @@ def _with_column(stmt: Stmt, operands: list[Expr], stores: list[Store]) -> Stmt:
     width, dtype = max(map(lanes, stores[0].indices)), stores[0].buffer.dtype
     column, place = Buffer("moved", dtype, (Const(width, INDEX),), "register"), (Ramp(Const(0, INDEX), width),)
     whole = Load(column, place)
-    sums = [Store(column, place, Op("dot_u8s8", (whole, _OFFSET, operand), dtype)) for operand in operands]
+    sums = [Store(column, place, Op("dot_m8s8", (whole, Const(0, UINT32), operand), dtype)) for operand in operands]
     after = [
         Store(store.buffer, store.indices, Op("sub", (Load(store.buffer, store.indices), whole), dtype))
         for store in stores

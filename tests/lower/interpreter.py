@@ -177,11 +177,12 @@ def _packed(elements: list[Any]) -> Any:
 def _dot(name: str, total: Any, x: Any, y: Any) -> Any:
     """`total` and the products of what x and y are packed of, modulo 2 ** 32."""
     kinds = {"s8": np.int8, "u8": np.uint8, "s16": np.int16}
-    first, second = name.removeprefix("dot_").replace("s", " s").replace("u", " u").split()
+    first, second = name.removeprefix("dot_").replace("m", "s").replace("s", " s").replace("u", " u").split()
     a, b = (
         np.ascontiguousarray(np.atleast_1d(v)).view(kinds[k]).reshape(-1, DOTS[name]).astype(np.int64)
         for v, k in ((x, first), (y, second))
     )
+    a = a + 128 if name == "dot_m8s8" else a
     sums = (total.astype(np.int64) + (a * b).sum(axis=-1)) & 0xFFFFFFFF
     result = sums.astype(np.uint32).view(np.asarray(total).dtype)
     return result if np.ndim(total) else result[0]

@@ -114,6 +114,18 @@ def test_rows_that_lie_apart_and_a_rest() -> None:
         check(C, [ps.build(tiled(C, 16), TARGETS["native"])], [(3, 32, 8), (7, 37, 11), (1, 2, 3)])
 
 
+def test_operands_packed_by_the_schedule() -> None:
+    C = plain("int8", "int8")
+    B = next(t for t in ps.Schedule(C).program.arguments if t.name == "B")
+    s = tiled(C, 16)
+    copy = s[C].pack(B, at="j_o", layout=("k/4", "j", "k%4"))
+    copy.split("k", 4)
+    copy.unroll("k_i")
+    copy.vectorize("j")
+    kernel = s.build(TARGETS["native"])
+    check(C, [kernel], [(3, 32, 8), (7, 37, 11), (1, 2, 3), (2, 64, 0)])
+
+
 def test_sums_wrap() -> None:
     C = packed("uint8", "uint8")
     kernel = ps.build(tiled(C, 16), TARGETS["native"])
@@ -216,7 +228,7 @@ def test_signed_bytes_are_moved_where_a_loop_repeats_them() -> None:
         return [update(row, 4 * r + k, x=Load(signed, (4 * r + k + 16 * row,))) for k in range(4)]
 
     loop = For(r, const(0), const(4), Block((*four(0), *four(1))))
-    assert dots(loop) == ["dot_u8s8"] * 3 + ["sub"] * 2
+    assert dots(loop) == ["dot_m8s8"] * 3 + ["sub"] * 2
     assert dots(Block(tuple(update(0, const(k), x=Load(signed, (const(k),))) for k in range(4)))) == ["dot_s8s8"]
     moving = For(r, const(0), const(2), Block(tuple(
         Store(s.buffer, (r, s.indices[1]), Op("add", (s.value.operands[0], Load(ACC, (r, s.indices[1]))), ACC.dtype))

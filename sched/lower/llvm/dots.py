@@ -28,6 +28,8 @@ def emit(e: Emitter, name: str, total: Value, x: Value, y: Value) -> Value:
     """total and the sum of the products of the elements that x and y are packed of."""
     if not 128 <= 32 * total.lanes <= e.machine.dot_bits or total.lanes & (total.lanes - 1):
         return _in_parts(e, name, total, x, y)
+    if name == "dot_m8s8":
+        x, name = _moved(e, x), "dot_u8s8"
     if name == "dot_s16s16" or (name in _INSTRUCTIONS and e.machine.has_vnni):
         return _instruction(e, name, total, x, y)
     # The even bytes and the odd ones.
@@ -36,11 +38,26 @@ def emit(e: Emitter, name: str, total: Value, x: Value, y: Value) -> Value:
     return total
 
 
+def _moved(e: Emitter, x: Value) -> Value:
+    """Each signed byte plus 128. In lanes of bytes: LLVM would do it before one element is spread to all lanes, which
+    then came from an integer register and not from memory."""
+    signed = Value(_lanes_of(e, x, "int8"), DTYPES["int8"], 4 * x.lanes)
+    return e.binary("xor", signed, constant(-128, signed.dtype, signed.lanes))
+
+
+def _lanes_of(e: Emitter, x: Value, element: str) -> str:
+    """The operand in lanes of an element type of its own."""
+    dtype = DTYPES[element]
+    if x.dtype.bits == dtype.bits:
+        return x.text
+    type_ = vector(f"i{dtype.bits}", x.lanes * x.dtype.bits // dtype.bits)
+    return e.fn.pure(f"bitcast {x.type} {x.text} to {type_}")
+
+
 def _instruction(e: Emitter, name: str, total: Value, x: Value, y: Value) -> Value:
     opcode, element = _INSTRUCTIONS[name]
     type_ = vector(element, total.lanes * 32 // int(element[1:]))
-    parts = (e.fn.pure(f"bitcast {v.type} {v.text} to {type_}") for v in (x, y))
-    operands = ", ".join(f"{type_} {part}" for part in parts)
+    operands = ", ".join(f"{type_} {_lanes_of(e, v, f'int{element[1:]}')}" for v in (x, y))
     if not e.machine.has_vnni:
         sums = e.fn.pure(f"call {total.type} {_PAIRS[total.lanes]}({operands})")
         return e.binary("add", total, Value(sums, total.dtype, total.lanes))
@@ -51,18 +68,18 @@ def _instruction(e: Emitter, name: str, total: Value, x: Value, y: Value) -> Val
 
 def _half(e: Emitter, x: Value, odd: bool, kind: str) -> Value:
     """The odd bytes, or the even ones, as integers of 16 bits."""
-    type_ = vector("i16", 2 * x.lanes)
-    pairs = Value(e.fn.pure(f"bitcast {x.type} {x.text} to {type_}"), DTYPES["int16"], 2 * x.lanes)
+    pairs = Value(_lanes_of(e, x, "int16"), DTYPES["int16"], x.lanes * x.dtype.bits // 16)
     if not odd:
         pairs = e.binary("shl", pairs, constant(8, pairs.dtype, pairs.lanes))
-    pairs = e.binary("ashr" if kind == "s8" else "lshr", pairs, constant(8, pairs.dtype, pairs.lanes))
-    return Value(e.fn.pure(f"bitcast {type_} {pairs.text} to {x.type}"), x.dtype, x.lanes)
+    return e.binary("ashr" if kind == "s8" else "lshr", pairs, constant(8, pairs.dtype, pairs.lanes))
 
 
 def _in_parts(e: Emitter, name: str, total: Value, x: Value, y: Value) -> Value:
     """Product by product."""
     count = DOTS[name]
-    kinds = (name[4:6], name[6:]) if count == 4 else ("s16", "s16")
+    kinds = (name[4:6].replace("m", "u"), name[6:]) if count == 4 else ("s16", "s16")
+    if name == "dot_m8s8":
+        x = e.binary("xor", x, constant(0x80808080, x.dtype, x.lanes))
     for place in range(count):
         product = e.binary("mul", *(_part(e, v, place, 32 // count, k) for v, k in zip((x, y), kinds, strict=True)))
         total = e.binary("add", total, cast(e, product, total.dtype))

@@ -56,6 +56,30 @@ def store(e: Emitter, storage: Storage, index: LaneIndex, value: Value, mask: Va
         _scatter(access, index._replace(lanes=lanes), bits, mask)
 
 
+def store_interleaved(e: Emitter, storage: Storage, index: LaneIndex, values: list[Value], mask: Value | None) -> None:
+    """Write as many values as `index` has steps a lane beside each other: the first of all at `index`, the second of
+    all after them."""
+    count = len(values)
+    parts = [_Access(e, storage, index.lanes).bits(value) for value in values]
+    access = _Access(e, storage, index.lanes * count)
+    bits = _between(access, parts, access.element)
+    if mask is not None:
+        whole = e.broadcast(mask, index.lanes).text
+        mask = Value(_between(access, [whole] * count, "i1"), BOOL, access.lanes)
+    _store_side_by_side(access, index._replace(step=1, lanes=access.lanes), bits, mask)
+
+
+def _between(access: _Access, parts: list[str], element: str, times: int = 1) -> str:
+    """The lanes of two or four vectors, the first of all, then the second of all; `times` as many fill the access."""
+    if len(parts) == 1:
+        return parts[0]
+    # Every other part goes together first, so that the last step brings neighbours together.
+    first, second = (_between(access, parts[place::2], element, 2 * times) for place in (0, 1))
+    count = access.lanes // times
+    half, name = vector(element, count // 2), f"@llvm.vector.interleave2.{mangled(element, count)}"
+    return access.fn.pure(f"call {vector(element, count)} {name}({half} {first}, {half} {second})")
+
+
 class _Access:
     """What the forms of one access share: `type` is what is in memory, `align` what LLVM may rely on.
 

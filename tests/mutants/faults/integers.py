@@ -67,8 +67,8 @@ IN_INTEGERS: tuple[Mutant, ...] = (
     Mutant(
         "bytes-lose-their-signs",
         "lower/llvm/dots.py",
-        'pairs = e.binary("ashr" if kind == "s8" else "lshr", pairs,',
-        'pairs = e.binary("lshr", pairs,',
+        'return e.binary("ashr" if kind == "s8" else "lshr", pairs,',
+        'return e.binary("lshr", pairs,',
         (DOTS,),
         "products of signed bytes as 16 bits take them for unsigned",
     ),
@@ -87,6 +87,14 @@ IN_INTEGERS: tuple[Mutant, ...] = (
         "if update is None:",
         (DOTS,),
         "an operand is read before the update that stores it",
+    ),
+    Mutant(
+        "stored-before-it-is-read",
+        "lower/llvm/interleaved.py",
+        "return masks[0] != masks[1] or any(load.buffer is first.buffer for load in loads(member))",
+        "return masks[0] != masks[1]",
+        ("tests/lower/llvm/test_interleaved.py",),
+        "stores that go to memory together read what was there before all of them",
     ),
     Mutant(
         "lanes-of-two-blocks-divided",
