@@ -32,6 +32,24 @@ from .compute.functions import (
     tanh,
     trunc,
 )
+from .compute.integers import (
+    absd,
+    count_leading_zeros,
+    count_trailing_zeros,
+    halving_add,
+    mul_hi,
+    mul_shift_right,
+    popcount,
+    rounding_halving_add,
+    rounding_mul_shift_right,
+    rounding_shift_right,
+    saturating_add,
+    saturating_cast,
+    saturating_sub,
+    widening_add,
+    widening_mul,
+    widening_sub,
+)
 from .compute.recurrence import Recurrence, axes, recurrence
 from .compute.reductions import all, any, argmax, argmin, max, min, prod, reduce_axis, sum
 from .compute.tensor import Tensor, placeholder, scalar, size_var
@@ -60,11 +78,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "ArgumentError", "BoundsError", "BudgetError", "DefinitionError", "Kernel", "LegalityError", "PolyschedError",
-    "Recurrence", "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "abs", "all", "any",
-    "argmax", "argmin", "axes", "build", "cache", "cast", "ceil", "checked", "clamp", "compute", "cos", "evaluate",
-    "exp", "exp2", "export", "floor", "gelu", "isnan", "load", "log", "log2", "max", "maximum", "min", "minimum",
-    "placeholder", "pow", "prod", "recipes", "recurrence", "reduce_axis", "relu", "scalar", "select", "sigmoid",
-    "silu", "sin", "size_var", "sqrt", "sum", "tanh", "trunc",
+    "Recurrence", "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "abs", "absd", "all", "any",
+    "argmax", "argmin", "axes", "build", "cache", "cast", "ceil", "checked", "clamp", "compute", "cos",
+    "count_leading_zeros", "count_trailing_zeros", "evaluate", "exp", "exp2", "export", "floor", "gelu",
+    "halving_add", "isnan", "load", "log", "log2", "max", "maximum", "min", "minimum", "mul_hi", "mul_shift_right",
+    "placeholder", "popcount", "pow", "prod", "recipes", "recurrence", "reduce_axis", "relu", "rounding_halving_add",
+    "rounding_mul_shift_right", "rounding_shift_right", "saturating_add", "saturating_cast", "saturating_sub",
+    "scalar", "select", "sigmoid", "silu", "sin", "size_var", "sqrt", "sum", "tanh", "trunc", "widening_add",
+    "widening_mul", "widening_sub",
 ]  # fmt: skip
 # What needs LLVM is loaded when it is first asked for: schedules are written and proven without it.
 _WITH_LLVM = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy as np
 
 from ..errors import ArgumentError, BoundsError, DefinitionError
 from .define import sizes_of, tensors_read
-from .dtypes import BOOL, INDEX, DType
+from .dtypes import BFLOAT16, BOOL, DTYPES, INDEX, DType, to_bfloat16
 from .expr import Axis, Cast, Const, Expr, Op, Read, Reduce, Scalar, Size, walk
+from .integers import INTEGER_OPERATIONS
 from .operations import OPERATIONS
 from .reductions import REDUCTIONS
 from .sizes import evaluate_extent, solve_plan
@@ -159,7 +160,10 @@ class Grid:
                 return self._checked(expr, index, low, high, active)
             case Op(name, operands):
                 arguments = [self.value(operand, active) for operand in operands]
-                return getattr(np, OPERATIONS[name].ufunc)(*arguments)
+                if any(operand.dtype == BFLOAT16 for operand in operands):
+                    result = element_function(name)(*(np.asarray(argument, np.float32) for argument in arguments))
+                    return to_bfloat16(np.asarray(result)) if expr.dtype == BFLOAT16 else result
+                return element_function(name)(*arguments)
             case Read(tensor, indices):
                 return self.read(tensor, indices, active)
             case Reduce():
@@ -196,6 +200,14 @@ class Grid:
         return tuple(found)
 
 
+def element_function(name: str) -> Callable[..., Any]:
+    """What an operation means on NumPy's arrays."""
+    if name in INTEGER_OPERATIONS:
+        return INTEGER_OPERATIONS[name].reference
+    function: Callable[..., Any] = getattr(np, OPERATIONS[name].ufunc)
+    return function
+
+
 def cast_array(value: Any, source: DType, to: DType) -> Any:
     """`value` at another type: integers wrap, floats saturate to integers and NaN gives 0, bool is != 0."""
     if source == to:
@@ -203,6 +215,10 @@ def cast_array(value: Any, source: DType, to: DType) -> Any:
     array = np.asarray(value)
     if to == BOOL:
         return array != 0
+    if to == BFLOAT16:
+        return to_bfloat16(array)
+    if source == BFLOAT16:
+        return cast_array(array.astype(np.float32), DTYPES["float32"], to)
     if source.is_float and to.is_int:
         whole = np.nan_to_num(np.trunc(array.astype(np.float64)), nan=0.0, posinf=np.inf, neginf=-np.inf)
         low, high = float(to.lowest), float(to.highest)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DefinitionError
-from .dtypes import BOOL, DTYPES, FLOAT64, INDEX, DType, resolve
+from .dtypes import BOOL, DTYPES, EVERY_DTYPE, FLOAT64, INDEX, DType, resolve, rounded
 from .expr import Cast, Const, Expr, Op
 
 
@@ -83,8 +83,8 @@ def as_expr(value: Any) -> Expr:
         return value
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
-    if isinstance(value, np.generic) and value.dtype.name in DTYPES:
-        return Const(value.item(), DTYPES[value.dtype.name])
+    if isinstance(value, np.generic) and value.dtype.name in EVERY_DTYPE:
+        return Const(value.item(), EVERY_DTYPE[value.dtype.name])
     if isinstance(value, bool):
         return Const(value, BOOL)
     if isinstance(value, int):
@@ -185,7 +185,7 @@ def convert(expr: Expr, to: DType) -> Expr:
             raise DefinitionError(f"the integer {expr.value} does not fit into {to.name} (NumPy raises OverflowError)")
         return Cast(expr, to)
     if to.is_float:
-        return Const(float(np.dtype(to.name).type(expr.value)), to)
+        return Const(rounded(expr.value, to), to)
     if to.is_int and isinstance(expr.value, float):
         return Cast(expr, to)
     return Const(bool(expr.value) if to == BOOL else int(expr.value), to)

@@ -67,8 +67,12 @@ class LoopBuilder:
                 inside = self._marked(node, scope) if kind == "mark" else self._leaf(node, scope)
                 return self._with_memory(loop, inside)
             case "block":
-                children = node.block_get_children()
-                return Block(tuple(self._node(children.get_at(k), loop, scope) for k in range(children.n_ast_node())))
+                nodes = node.block_get_children()
+                children = [nodes.get_at(k) for k in range(nodes.n_ast_node())]
+                if loop is not None and loop.stores and not _comes(node):
+                    # What is left of the loop is its one iteration, whose parts have their buffers in common.
+                    return self._with_memory(loop, Block(tuple(self._node(child, None, scope) for child in children)))
+                return Block(tuple(self._node(child, loop, scope) for child in children))
             case "if":
                 otherwise = self._node(node.if_get_else_node(), loop, scope) if node.if_has_else_node() else None
                 condition = self._expr(node.if_get_cond(), scope)
@@ -257,6 +261,21 @@ def _component_of(fused: Fused, number: int, position: Expr) -> Expr:
     if number:
         value = Op("mod", (value, fused.extents[number]), INDEX)
     return simplify(Op("add", (fused.begins[number], value), INDEX))
+
+
+def _comes(node: AstNode) -> bool:
+    """Whether isl has made a loop of what was marked, before anything else that is marked."""
+    match node_kind(node):
+        case "for":
+            return True
+        case "block":
+            children = node.block_get_children()
+            return any(_comes(children.get_at(k)) for k in range(children.n_ast_node()))
+        case "if":
+            otherwise = node.if_has_else_node() and _comes(node.if_get_else_node())
+            return otherwise or _comes(node.if_get_then_node())
+        case _:
+            return False
 
 
 def _step(node: AstNode) -> int:

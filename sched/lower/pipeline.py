@@ -11,6 +11,7 @@ from ..polyhedral.schedule_tree import Nest, make_nest
 from ..polyhedral.tree import Tree
 from ..target.machine import Target
 from .abi import ArrayParameter, ScalarParameter, Signature
+from .dot_products import dot_products
 from .flatten_positions import flatten_positions
 from .hoist_allocations import hoist_allocations
 from .ir import Allocate, LoopProgram, Stmt
@@ -45,7 +46,6 @@ class Lowered:
 def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
     """The passes over loop IR, in order."""
     return (
-        ("hoist_allocations", hoist_allocations),
         ("narrow_loops", narrow_loops),
         ("reduce_divisions", reduce_divisions),
         ("promote_accumulators", promote_accumulators),
@@ -54,6 +54,7 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
         ("flatten_positions", flatten_positions),
         ("split_vectors", lambda stmt: split_vectors(stmt, target.vector_bits)),
         ("unroll", unroll),
+        ("dot_products", lambda stmt: dot_products(stmt, target.dot_bits, vnni=target.has_vnni)),
         ("simplify", simplified),
     )
 
@@ -72,7 +73,7 @@ def lower(program: Program, tree: Tree, target: Target, *, check: bool = False) 
     nest = make_nest(program, tree)
     lap("isl")
     statements = StatementLowering(program)
-    stmt = LoopBuilder(nest, tree, statements).build()
+    stmt = hoist_allocations(LoopBuilder(nest, tree, statements).build())
     stages = {"loops": stmt}
     lap("loops")
     if check:

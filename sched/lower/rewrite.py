@@ -6,9 +6,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..compute.dtypes import BOOL
-from ..compute.expr import Const, Expr, Op, rebuild, transform, walk
+from ..compute.expr import Const, Expr, Op, const, rebuild, transform, walk
 from ..compute.simplify import constant_value, simplify, simplify_node
-from .ir import Block, Buffer, For, If, Let, Load, Stmt, Store, Var, map_statements, map_values, statements, values
+from .ir import (
+    Block,
+    Buffer,
+    For,
+    If,
+    Let,
+    Load,
+    Ramp,
+    Stmt,
+    Store,
+    Var,
+    map_statements,
+    map_values,
+    statements,
+    values,
+)
 
 
 def replaced(expr: Expr, bindings: Mapping[Var, Expr]) -> Expr:
@@ -73,6 +88,16 @@ def stored_buffers(stmt: Stmt) -> list[Buffer]:
 def both(a: Expr | None, b: Expr) -> Expr:
     """The conjunction of conditions, of which the first may be missing."""
     return b if a is None else Op("and", (a, b), BOOL)
+
+
+def divided_ramp(expr: Expr) -> Expr:
+    """A quotient or remainder of lanes that lie between two multiples of the divisor without the division."""
+    match expr:
+        case Op("floordiv" | "mod" as name, (Ramp(Const(first), count), Const(divisor))) if divisor > 0:
+            quotient = first // divisor
+            if quotient == (first + count - 1) // divisor:
+                return const(quotient) if name == "floordiv" else Ramp(const(first - quotient * divisor), count)
+    return expr
 
 
 def block(*parts: Stmt) -> Stmt:

@@ -16,7 +16,7 @@ from ..compute.dtypes import BOOL
 from ..compute.expr import Expr, Op, transform
 from ..compute.simplify import simplify
 from .ir import HORIZONTAL, Check, Load, Ramp, Stmt, Store, lanes, map_statements, map_values, values
-from .rewrite import block
+from .rewrite import block, divided_ramp
 
 
 def split_vectors(stmt: Stmt, vector_bits: int) -> Stmt:
@@ -70,7 +70,7 @@ def _piece(expr: Expr, *, first: int, count: int) -> Expr:
 
     def cut(node: Expr) -> Expr:
         if not isinstance(node, Ramp):
-            return node
+            return divided_ramp(node)
         base = simplify(node.base + first)
         return Ramp(base, count) if count > 1 else base
 

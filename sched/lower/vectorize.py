@@ -36,7 +36,7 @@ from .ir import (
     statements,
     values,
 )
-from .rewrite import block, both, fresh, variables, with_variables
+from .rewrite import block, both, divided_ramp, fresh, variables, with_variables
 from .tiles import Ranges, certainly_positive, is_tile, literal_range, maxima, minima, most_iterations, partial_bounds
 
 _COMBINED = {"add": "sum", "mul": "prod", "min": "min", "max": "max", "or": "any", "and": "all"}
@@ -119,7 +119,7 @@ class _Vectorizer:
         if isinstance(changed, Var):
             return self.vectors.get(changed, changed)
         if not isinstance(changed, Load):
-            return simplify(changed)
+            return divided_ramp(simplify(changed))
         if any(lanes(index) > 1 for index in changed.indices):
             return changed if mask is None or changed.buffer.scope == "register" else _masked(changed, mask)
         if changed.mask is not None and lanes(changed.mask) > 1:

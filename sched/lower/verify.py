@@ -14,7 +14,9 @@ from collections.abc import Iterable
 
 from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Axis, Const, Expr, Op, Read, Reduce, walk
+from ..compute.integers import INTEGER_OPERATIONS
 from ..compute.operations import COMPARISONS, OPERATIONS
+from .dot_products import DOTS
 from .ir import (
     HORIZONTAL,
     Allocate,
@@ -36,7 +38,8 @@ from .printing import program_text
 from .tiles import is_tile, literal_range
 
 _ARITIES = {name: row.arity for name, row in OPERATIONS.items()}
-_ARITIES |= {"select": 3, "checked": 3, "fma": 3, **dict.fromkeys(HORIZONTAL, 1)}
+_ARITIES |= {name: row.arity for name, row in INTEGER_OPERATIONS.items()}
+_ARITIES |= {"select": 3, "checked": 3, "fma": 3, **dict.fromkeys(DOTS, 3), **dict.fromkeys(HORIZONTAL, 1)}
 
 
 class InvalidIR(AssertionError):
@@ -147,8 +150,12 @@ class _Verifier:
                     self._operation(name, operands, node, stmt)
 
     def _operation(self, name: str, operands: tuple[Expr, ...], node: Op, stmt: Stmt) -> None:
-        self.require(_ARITIES.get(name) == len(operands), f"{name} has {len(operands)} operands", stmt)
         types = [operand.dtype for operand in operands]
+        if name == "pack":
+            whole = len(set(types)) == 1 and sum(t.bits for t in types) == node.dtype.bits
+            self.require(whole, f"{', '.join(map(str, types))} are packed into a {node.dtype}", stmt)
+            return
+        self.require(_ARITIES.get(name) == len(operands), f"{name} has {len(operands)} operands", stmt)
         if name in HORIZONTAL:
             kept = types[0] == node.dtype
         elif name == "select":
@@ -156,6 +163,10 @@ class _Verifier:
         elif name in COMPARISONS or name == "isnan":
             # Integers of different types are compared as the numbers that they are.
             kept = node.dtype == BOOL and (len(set(types)) == 1 or all(t.is_int for t in types))
+        elif name in DOTS:
+            kept = types[0] == node.dtype and types[0].bits == 32 and {t.name for t in types[1:]} == {"uint32"}
+        elif name in INTEGER_OPERATIONS:
+            kept = len(set(types)) == 1 and INTEGER_OPERATIONS[name].result(types[0]) == node.dtype
         else:
             kept = set(types) == {node.dtype}
         if not kept:

@@ -205,7 +205,7 @@ def scalar_value(parameter: ScalarParameter, value: Any) -> Number:
         accepted: tuple[type, ...] = (bool, np.bool_)
         what = "True or False"
     elif dtype.is_float:
-        accepted, what = (int, float, np.integer, np.floating), "a number"
+        accepted, what = (int, float, np.integer, np.floating, dtype.numpy.type), "a number"
     else:
         accepted, what = (int, np.integer), "an integer"
     if not isinstance(value, accepted):

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ArgumentError
+from . import dlpack
 
 Array = npt.NDArray[Any]
 ALIGNMENT = 64
@@ -36,7 +37,12 @@ def memory_of(name: str, given: Any) -> Memory:
         if (array := _of_buffer(given)) is not None:
             return Memory(array, given, array.flags.writeable)
         if hasattr(given, "__dlpack__"):
-            array = np.from_dlpack(given)
+            try:
+                array = np.from_dlpack(given)
+            except (BufferError, RuntimeError):
+                if (halves := dlpack.bfloat16_array(given)) is None:
+                    raise
+                return Memory(halves, given, True)
             return Memory(array, given, array.flags.writeable or _writable_by_convention(given))
         if hasattr(given, "__array_interface__"):
             array = np.asarray(given)
@@ -64,12 +70,7 @@ def _writable_by_convention(given: Any) -> bool:
         capsule = given.__dlpack__(max_version=(1, 0))
     except TypeError:
         return True
-    return bool(_is_capsule(capsule, b"dltensor"))
-
-
-_is_capsule = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_char_p)(
-    ("PyCapsule_IsValid", ctypes.pythonapi)
-)
+    return dlpack.is_unversioned(capsule)
 
 
 def empty(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:

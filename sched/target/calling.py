@@ -26,7 +26,7 @@ GLUE = "nounwind noinline optnone"
 def llvm_type(dtype: DType) -> str:
     """How a scalar of the type is passed."""
     if dtype.is_float:
-        return {16: "half", 32: "float", 64: "double"}[dtype.bits]
+        return {"float16": "half", "bfloat16": "bfloat", "float32": "float"}.get(dtype.name, "double")
     return f"i{dtype.bits}"
 
 
@@ -62,6 +62,8 @@ def packed_arguments(signature: Signature, values: Iterable[int | float]) -> byt
 
 def _slot(of_type: str, value: int | float) -> bytes:
     match of_type:
+        case "bfloat":
+            return struct.pack("=f", value)[2 if sys.byteorder == "little" else 0 :][:2]
         case "half" | "float" | "double":
             return struct.pack({"half": "=e", "float": "=f", "double": "=d"}[of_type], value)
         case _:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..compute.dtypes import DTYPES, DType
+from ..compute.dtypes import BFLOAT16, DTYPES, DType
 from ..compute.sizes import SizePlan
 from ..lower.abi import ArrayParameter, ScalarParameter, Signature
 from . import cpython
@@ -89,11 +89,17 @@ def entry_symbols(objects: Iterable[str]) -> dict[str, int]:
 def python_entry(signature: Signature, plan: SizePlan) -> PythonEntry | None:
     """The entry for kernels of the signature; `plan` solves its sizes from all of its arrays.
 
-    None where there is none: not CPython, a size that no array determines, a float16 scalar.
+    None where there is none: not CPython, a size that no array determines, a scalar that is a float of 16 bits, an
+    array of bfloat16, which the buffer protocol does not know.
     """
-    if cpython.functions() is None or plan.missing or any(s.dtype.name == "float16" for s in signature.scalars):
+    if cpython.functions() is None or plan.missing or _only_slowly(signature):
         return None
     return _Entry(signature, plan).emit()
+
+
+def _only_slowly(signature: Signature) -> bool:
+    halves = any(s.dtype.is_float and s.dtype.bits == 16 for s in signature.scalars)
+    return halves or any(array.dtype == BFLOAT16 for array in signature.arrays)
 
 
 @dataclass(slots=True)

@@ -55,7 +55,9 @@ class Target:
               the calling thread may run on
 
     The facts: vectors have `vector_bits` bits and there are `vector_registers` of them; `l1_bytes` to `l3_bytes` are
-    the sizes of the data caches (measured for "native" on Linux, a small machine's otherwise).
+    the sizes of the data caches (measured for "native" on Linux, a small machine's otherwise). `dot_bits` are those of
+    the longest vectors in which pairs of 16-bit integers are multiplied and summed into 32 bits by one instruction, 0
+    without such; `has_vnni` says that there is one for four bytes, too, and that both accumulate.
 
     Raises TargetError for a name, processor or feature that LLVM does not know.
 
@@ -72,6 +74,8 @@ class Target:
     threads: int | None
     vector_bits: int
     vector_registers: int
+    dot_bits: int
+    has_vnni: bool
     has_fma: bool
     has_f16c: bool
     l1_bytes: int
@@ -95,9 +99,9 @@ class Target:
         else:
             cpu = cpu or (_LEVELS[name][1] if name in _LEVELS else _GENERIC.get(arch, ""))
             features = given
-        bits, registers, fma, f16c = _vectors(triple, cpu, features)
+        bits, registers, dots, vnni, fma, f16c = _vectors(triple, cpu, features)
         l1, l2, l3 = _caches() if name == "native" else _SMALL_CACHES
-        values = (name, triple, cpu, features, threads, bits, registers, fma, f16c, l1, l2, l3)
+        values = (name, triple, cpu, features, threads, bits, registers, dots, vnni, fma, f16c, l1, l2, l3)
         for field, value in zip(self.__slots__, values, strict=True):
             object.__setattr__(self, field, value)
 
@@ -199,18 +203,22 @@ def _having(triple: str, cpu: str, features: str, names: tuple[str, ...]) -> fro
     return processors.implied(triple, cpu, features, names)
 
 
-def _vectors(triple: str, cpu: str, features: str) -> tuple[int, int, bool, bool]:
-    """Bits of a vector register, how many there are, and whether there are fma and conversions of float16."""
+def _vectors(triple: str, cpu: str, features: str) -> tuple[int, int, int, bool, bool, bool]:
+    """Bits of a vector register, how many there are, the bits of one with dot products, and whether there are VNNI,
+    fma, and conversions of float16."""
     match processors.arch(triple):
         case "x86_64":
-            has = _having(triple, cpu, features, ("avx", "avx512f", "fma", "f16c"))
+            names = ("avx", "avx2", "avx512f", "avx512bw", "avx512vl", "avx512vnni", "avxvnni", "fma", "f16c")
+            has = _having(triple, cpu, features, names)
             wide = "avx512f" in has
             bits = 128 if "avx" not in has else 512 if wide and "+prefer-256-bit" not in features else 256
-            return bits, 32 if wide else 16, "fma" in has, "f16c" in has
+            dots = min(bits, 512 if "avx512bw" in has else 256 if "avx2" in has else 128)
+            vnni = {"avx512vnni", "avx512vl"} <= has or (dots <= 256 and "avxvnni" in has)
+            return bits, 32 if wide else 16, dots, vnni, "fma" in has, "f16c" in has
         case "aarch64":
-            return 128, 32, True, True
+            return 128, 32, 0, False, True, True
         case _:
-            return 128, 16, False, False
+            return 128, 16, 0, False, False, False
 
 
 _SMALL_CACHES = (32 << 10, 512 << 10, 8 << 20)

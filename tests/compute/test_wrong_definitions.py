@@ -337,15 +337,15 @@ NOT_A_DEFINITION: list[tuple[Callable[[], Any], str]] = [
     ),
     (
         lambda: ps.placeholder((n,), "complex64", name="P"),
-        "dtype 'complex64' is not supported; supported are float16, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64, bool",
+        "dtype 'complex64' is not supported; supported are float16, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64, bool, bfloat16",
     ),
     (
         lambda: ps.placeholder((n,), None, name="P"),
-        "dtype 'None' is not supported; supported are float16, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64, bool",
+        "dtype 'None' is not supported; supported are float16, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64, bool, bfloat16",
     ),
     (
         lambda: ps.placeholder((n,), ">f4", name="P"),
-        "dtype '>f4' is not supported in this byte order; supported are float16, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64, bool",
+        "dtype '>f4' is not supported in this byte order; supported are float16, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64, bool, bfloat16",
     ),
     (
         lambda: ps.placeholder((n,), name="P", strides="column-major"),
@@ -353,7 +353,7 @@ NOT_A_DEFINITION: list[tuple[Callable[[], Any], str]] = [
     ),
     (
         lambda: ps.cast("string", n),
-        "dtype 'string' is not supported; supported are float16, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64, bool",
+        "dtype 'string' is not supported; supported are float16, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64, bool, bfloat16",
     ),
     (lambda: ps.size_var("n", min=-1), "size_var 'n': min is an integer >= 0 and multiple_of an integer >= 1"),
     (lambda: ps.size_var("n", multiple_of=0), "size_var 'n': min is an integer >= 0 and multiple_of an integer >= 1"),

@@ -133,7 +133,11 @@ class Generator:
         over = axes[0] if len(axes) == 1 else f"({', '.join(axes)})"
         kind = rng.choice(("sum", "sum", "sum", "prod", "min", "max", "argmin", "argmax", "any", "all"))
         dtype = "bool" if kind in ("any", "all") and rng.random() < 0.7 else self._dtype()
-        if kind.startswith("arg") or kind in ("any", "all"):
+        narrow = rng.choice((("int8", "int8"), ("uint8", "int8"), ("uint8", "uint8"), ("int16", "int16")))
+        if kind == "sum" and not self.smooth and rng.random() < 0.15:
+            # What becomes a dot product where the loops are right for it.
+            value = " * ".join(f'ps.cast("int32", {self._read(of)})' for of in narrow)
+        elif kind.startswith("arg") or kind in ("any", "all"):
             value = self._exact(dtype, 1)
         else:
             value = self._expr(dtype, rng.choice((0, 1, 1, 2)))[0]
@@ -237,7 +241,10 @@ class Generator:
         a, b = self._expr(dtype, depth - 1)[0], self._expr(dtype, depth - 1)[0]
         forms = [f"({a} {op} {b})" for op in ("+", "-", "*", "//", "%", "&", "|", "^", "<<", ">>")]
         forms += [f"ps.minimum({a}, {b})", f"ps.maximum({a}, {b})", f"(~{a})", f"ps.abs({a})", f"({a} + {b} * {a})"]
-        forms += [f"({a} // 3)", f"({a} % 5)"]
+        forms += [f"({a} // 3)", f"({a} % 5)", f"({a} // -7)"] if dtype in INTS else [f"({a} // 3)", f"({a} % 5)"]
+        pair = rng.choice(("saturating_add", "saturating_sub", "halving_add", "rounding_halving_add", "mul_hi"))
+        alone = rng.choice(("popcount", "count_leading_zeros", "count_trailing_zeros"))
+        forms += [f"ps.{pair}({a}, {b})", f"ps.{alone}({a})", f'ps.cast("{dtype}", ps.absd({a}, {b}))']
         return rng.choice(forms)
 
     # Accesses.

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from polysched.compute.dtypes import BOOL
-from polysched.compute.evaluate import cast_array
 from polysched.compute.expr import Cast, Const, Expr, Op, Scalar, Size
+from polysched.compute.grid import cast_array, element_function
 from polysched.compute.operations import OPERATIONS
+from polysched.lower.dot_products import DOTS
 from polysched.lower.ir import (
     HORIZONTAL,
     Allocate,
@@ -152,11 +153,36 @@ class Machine:
             # Rounded once for float32; for float64 twice, every time in the same way.
             a, b, c = (np.asarray(operand, np.float64) for operand in operands)
             return np.asarray(a * b + c).astype(expr.dtype.numpy)[()]
+        if name == "pack":
+            return _packed(operands)
+        if name in DOTS:
+            return _dot(name, *operands)
         if name in HORIZONTAL:
             ufunc = getattr(np, OPERATIONS[name.removeprefix("lanes_")].ufunc)
             result = np.atleast_1d(operands[0])[0]
             for lane in np.atleast_1d(operands[0])[1:]:
                 result = ufunc(result, lane)
             return result
-        result = getattr(np, OPERATIONS[name].ufunc)(*operands)
+        result = element_function(name)(*operands)
         return result if expr.dtype == BOOL else np.asarray(result).astype(expr.dtype.numpy)[()]
+
+
+def _packed(elements: list[Any]) -> Any:
+    """The elements side by side in one integer."""
+    arrays = np.broadcast_arrays(*elements)
+    whole = np.stack(arrays, axis=-1).view(np.uint32)[..., 0]
+    return whole if whole.ndim else whole[()]
+
+
+def _dot(name: str, total: Any, x: Any, y: Any) -> Any:
+    """`total` and the products of what x and y are packed of, modulo 2 ** 32."""
+    kinds = {"s8": np.int8, "u8": np.uint8, "s16": np.int16}
+    first, second = name.removeprefix("dot_").replace("m", "s").replace("s", " s").replace("u", " u").split()
+    a, b = (
+        np.ascontiguousarray(np.atleast_1d(v)).view(kinds[k]).reshape(-1, DOTS[name]).astype(np.int64)
+        for v, k in ((x, first), (y, second))
+    )
+    a = a + 128 if name == "dot_m8s8" else a
+    sums = (total.astype(np.int64) + (a * b).sum(axis=-1)) & 0xFFFFFFFF
+    result = sums.astype(np.uint32).view(np.asarray(total).dtype)
+    return result if np.ndim(total) else result[0]

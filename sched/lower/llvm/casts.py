@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...compute.dtypes import BOOL, DType
+from ...compute.dtypes import BFLOAT16, BOOL, DType
 from . import halves
 from .emitter import Emitter
-from .values import DOUBLE, ELEMENTS, FLOAT16, FLOAT32, Value, constant, mangled, splat, vector
+from .values import DOUBLE, ELEMENTS, FLOAT32, Value, constant, mangled, splat, vector
 
 
 def cast(e: Emitter, value: Value, to: DType) -> Value:
@@ -16,11 +16,10 @@ def cast(e: Emitter, value: Value, to: DType) -> Value:
         return value
     if to == BOOL:
         return to_bool(e, value)
-    if value.dtype == FLOAT16:
+    if halves.is_half(value.dtype):
         return cast(e, halves.widen(e, value), to)
-    if to == FLOAT16:
-        # Integers up to 2 ** 24 are exact in float32, and all beyond are infinite in float16: one rounding.
-        return halves.narrow(e, value if value.dtype.is_float else cast(e, value, FLOAT32))
+    if halves.is_half(to):
+        return halves.narrow(e, value if value.dtype.is_float else _float_to_narrow(e, value, to), to)
     result = vector(ELEMENTS[to.name], value.lanes)
     if value.dtype.is_int and to.is_int and value.dtype.bits == to.bits:
         return Value(value.text, to, value.lanes)
@@ -31,17 +30,33 @@ def cast(e: Emitter, value: Value, to: DType) -> Value:
     return Value(text, to, value.lanes)
 
 
+def _float_to_narrow(e: Emitter, value: Value, to: DType) -> Value:
+    """A float that is rounded to the half type `to` as the integer is."""
+    # Integers up to 2 ** 24 are exact in float32, and all beyond are infinite in float16.
+    if to != BFLOAT16 or value.dtype.bits <= 16:
+        return cast(e, value, FLOAT32)
+    if value.dtype.bits == 64:
+        # Of what a float64 does not hold it is enough to know whether there is something.
+        cut = e.binary("and", value, constant(-0x1000, value.dtype, value.lanes))
+        more = e.test("ne", e.binary("and", value, constant(0xFFF, value.dtype, value.lanes)), value.lit(0))
+        marked = e.binary("or", cut, constant(0x800, value.dtype, value.lanes))
+        near = e.binary("add", value, constant(1 << 52, value.dtype, value.lanes))
+        small = e.test("ult", near, value.lit(1 << 53))
+        value = e.choose(small, value, e.choose(more, marked, cut))
+    return cast(e, value, DOUBLE)
+
+
 def reinterpret(e: Emitter, value: Value, to: DType) -> Value:
-    """The bits of `value` at a type of the same size; no float16, which is an integer already."""
+    """The bits of `value` at a type of the same size; no float16 or bfloat16, which is an integer already."""
     result = vector(ELEMENTS[to.name], value.lanes)
     return Value(e.fn.pure(f"bitcast {value.type} {value.text} to {result}"), to, value.lanes)
 
 
 def to_bool(e: Emitter, value: Value) -> Value:
     """value != 0; NaN is true."""
-    if value.dtype == FLOAT16:
+    if halves.is_half(value.dtype):
         magnitude = e.fn.pure(f"and {value.type} {value.text}, {splat('i16', '32767', value.lanes)}")
-        value = Value(magnitude, FLOAT16, value.lanes)
+        value = Value(magnitude, value.dtype, value.lanes)
     return e.test("une" if value.dtype in (FLOAT32, DOUBLE) else "ne", value, value.lit(0))
 
 
@@ -72,7 +87,7 @@ def _float_bounds(source: DType, to: DType) -> tuple[float, float]:
 
 
 def _opcode(source: DType, to: DType) -> str:
-    """The instruction between types other than float16 that neither saturates nor makes a bool."""
+    """The instruction between types other than halves that neither saturates nor makes a bool."""
     match source.kind, to.kind:
         case "float", _:
             return "fptrunc" if to.bits < source.bits else "fpext"

@@ -6,15 +6,18 @@ from itertools import repeat
 
 from ...compute.dtypes import BOOL, INDEX
 from ...compute.expr import Cast, Const, Expr, Op, Scalar, Size
+from ...compute.integers import INTEGER_OPERATIONS
 from ...compute.operations import COMPARISONS, TRANSCENDENTAL
+from ...compute.simplify import key
+from ..dot_products import DOTS
 from ..ir import HORIZONTAL, Buffer, Load, Ramp, Var
 from ..math.expansion import EXPANDED, Expansion, expansion
-from . import floats, halves, horizontal, integers, lane_index, memory
+from . import dots, fixed_point, floats, halves, horizontal, integers, lane_index, memory
 from .casts import cast, reinterpret
 from .comparisons import compare, integer_predicate
 from .emitter import Emitter
 from .lane_index import LaneIndex, Operand
-from .values import FLOAT16, Value, constant, wrapped
+from .values import Value, constant, wrapped
 
 _INDEX_OPERATIONS = frozenset({"add", "sub", "mul", "neg"})
 _SCALAR_INDEX_OPERATIONS = frozenset({"floordiv", "mod", "min", "max"})
@@ -115,6 +118,8 @@ def _operation(e: Emitter, expr: Op) -> Value:
         compared = _compare_indices(e, expr)
         if compared is not None:
             return compared
+    if name == "pack" and (adjacent := _adjacent(e, expr)) is not None:
+        return adjacent
     operands = tuple(map(value_of, repeat(e), expr.operands))
     if name == "reinterpret":
         return reinterpret(e, operands[0], expr.dtype)
@@ -128,7 +133,11 @@ def _operation(e: Emitter, expr: Op) -> Value:
         return e.choose(condition if condition.lanes == 1 else e.broadcast(condition, count), yes, no)
     operands = e.level(*operands)
     first = operands[0]
-    if first.dtype == FLOAT16:
+    if name == "pack":
+        return dots.pack(e, operands, expr.dtype)
+    if name in DOTS:
+        return dots.emit(e, name, *operands)
+    if halves.is_half(first.dtype):
         return _on_halves(e, name, operands)
     if name in COMPARISONS:
         return compare(e, name, *operands)
@@ -137,13 +146,27 @@ def _operation(e: Emitter, expr: Op) -> Value:
     return _on_integers(e, name, operands, known)
 
 
+def _adjacent(e: Emitter, pack: Op) -> Value | None:
+    """The load of elements that lie side by side, as one integer a lane; None where they do not."""
+    parts = [part for part in pack.operands if isinstance(part, Load)]
+    first = parts[0] if parts else None
+    if first is None or len(parts) < len(pack.operands) or any(part.buffer is not first.buffer for part in parts):
+        return None
+    masks = {None if part.mask is None else key(part.mask) for part in parts}
+    places = [offset(e, part.buffer, part.indices) for part in parts]
+    following = (place._replace(constant=place.constant - k) for k, place in enumerate(places))
+    if len(masks) > 1 or any(place != places[0] for place in following):
+        return None
+    return memory.load_packed(e, e.storage(first.buffer), places[0], mask_of(e, first.mask), pack.dtype)
+
+
 def _on_halves(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
     """In float32, rounded at the end; an fma is two operations, each rounded."""
     if name == "fma":
         return _on_halves(e, "add", (_on_halves(e, "mul", operands[:2]), operands[2]))
     wide = tuple(halves.widen(e, operand) for operand in operands)
     result = compare(e, name, *wide) if name in COMPARISONS else _on_floats(e, name, wide)
-    return result if result.dtype == BOOL else halves.narrow(e, result)
+    return result if result.dtype == BOOL else halves.narrow(e, result, operands[0].dtype)
 
 
 def _on_floats(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
@@ -203,6 +226,8 @@ def _on_integers(e: Emitter, name: str, operands: tuple[Value, ...], known: int 
             return constant(False, BOOL, first.lanes)
         case _ if name in _LOGIC:
             return e.binary(name, *operands)
+        case _ if name in INTEGER_OPERATIONS:
+            return fixed_point.emit(e, name, operands, known)
         case _ if name in _ROUNDING:
             return first
         case _:

@@ -1,18 +1,31 @@
-"""float16: every operation is done in float32 and rounded, as NumPy does.
+"""float16 and bfloat16: every operation is done in float32 and rounded, as NumPy does.
 
-Where the machine has no conversion instructions they are written in integers; LLVM would call a library that is not
-there. Both ways give the same bits, except that not every NaN keeps its payload.
+Where the machine has no conversion instructions for float16 they are written in integers; LLVM would call a library
+that is not there. Both ways give the same bits, except that not every NaN keeps its payload. bfloat16 is always
+converted in integers: x86's instruction for it takes subnormals for zeros.
 """
 
 from __future__ import annotations
 
+from ...compute.dtypes import BFLOAT16, DType
 from .emitter import Emitter
 from .values import DOUBLE, FLOAT16, FLOAT32, Value, splat, vector
 
+# LLVM's names of the types that scalars are passed in.
+HALF_TYPES = {"float16": "half", "bfloat16": "bfloat"}
+
+
+def is_half(dtype: DType) -> bool:
+    return dtype.name in HALF_TYPES
+
 
 def widen(e: Emitter, half: Value) -> Value:
-    """The float32 of a float16."""
+    """The float32 of a float16 or bfloat16."""
     single = vector("float", half.lanes)
+    if half.dtype == BFLOAT16:
+        i = _Bits(e, 32, half.lanes)
+        upper = i("shl", e.fn.pure(f"zext {half.type} {half.text} to {i.type}"), 16)
+        return Value(e.fn.pure(f"bitcast {i.type} {upper} to {single}"), FLOAT32, half.lanes)
     if e.native_half:
         type_ = vector("half", half.lanes)
         bits = e.fn.pure(f"bitcast {half.type} {half.text} to {type_}")
@@ -31,10 +44,12 @@ def widen(e: Emitter, half: Value) -> Value:
     return Value(e.fn.pure(f"bitcast {i.type} {signed} to {single}"), FLOAT32, half.lanes)
 
 
-def narrow(e: Emitter, value: Value) -> Value:
-    """The float16 nearest to a float32 or float64, rounded once, ties to even."""
+def narrow(e: Emitter, value: Value, to: DType) -> Value:
+    """The float16 or bfloat16 nearest to a float32 or float64, rounded once, ties to even."""
     if value.dtype == DOUBLE:
         value = _round_to_odd(e, value)
+    if to == BFLOAT16:
+        return _upper_half(e, value)
     type_ = vector("half", value.lanes)
     short = vector("i16", value.lanes)
     if e.native_half:
@@ -55,6 +70,17 @@ def narrow(e: Emitter, value: Value) -> Value:
     number = i.select(i.less(magnitude, 143 << 23), finite, special)
     signed = i("or", number, i("lshr", i("and", bits, -1 << 31), 16))
     return Value(e.fn.pure(f"trunc {i.type} {signed} to {short}"), FLOAT16, value.lanes)
+
+
+def _upper_half(e: Emitter, value: Value) -> Value:
+    """The bfloat16 nearest to a float32; NaN stays one without the lower half of its bits."""
+    i = _Bits(e, 32, value.lanes)
+    bits = e.fn.pure(f"bitcast {value.type} {value.text} to {i.type}")
+    upper = i("lshr", bits, 16)
+    rounded = i("lshr", i("add", i("add", bits, 0x7FFF), i("and", upper, 1)), 16)
+    chosen = i.select(e.test("uno", value, value.lit(0.0)).text, i("or", upper, 0x40), rounded)
+    short = vector("i16", value.lanes)
+    return Value(e.fn.pure(f"trunc {i.type} {chosen} to {short}"), BFLOAT16, value.lanes)
 
 
 def _round_to_odd(e: Emitter, value: Value) -> Value:

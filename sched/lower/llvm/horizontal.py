@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import floats, halves
 from .emitter import Emitter
-from .values import FLOAT16, Value, mangled
+from .values import Value, mangled
 
 _BOOLEAN = {"lanes_add": "or", "lanes_mul": "and", "lanes_min": "and", "lanes_max": "or"}
 
@@ -14,9 +14,9 @@ def combine(e: Emitter, name: str, a: Value) -> Value:
     if a.lanes == 1:
         return a
     operation = name.removeprefix("lanes_")
-    if a.dtype == FLOAT16:
+    if halves.is_half(a.dtype):
         if operation in ("min", "max"):
-            return halves.narrow(e, combine(e, name, halves.widen(e, a)))
+            return halves.narrow(e, combine(e, name, halves.widen(e, a)), a.dtype)
         return _halves_in_order(e, operation, a)
     if a.dtype.is_float:
         return _floats(e, operation, a)
@@ -52,10 +52,10 @@ def _floats(e: Emitter, operation: str, a: Value) -> Value:
 
 
 def _halves_in_order(e: Emitter, operation: str, a: Value) -> Value:
-    """Rounded to float16 after every lane."""
-    parts = [Value(e.fn.pure(f"extractelement {a.type} {a.text}, i64 {lane}"), FLOAT16) for lane in range(a.lanes)]
+    """Rounded after every lane."""
+    parts = [Value(e.fn.pure(f"extractelement {a.type} {a.text}, i64 {lane}"), a.dtype) for lane in range(a.lanes)]
     total = parts[0]
     for part in parts[1:]:
         both = (halves.widen(e, total), halves.widen(e, part))
-        total = halves.narrow(e, floats.arithmetic(e, operation, both))
+        total = halves.narrow(e, floats.arithmetic(e, operation, both), a.dtype)
     return total

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ...compute.dtypes import DTYPES
 from .casts import cast
 from .emitter import Emitter
+from .fixed_point import mul_hi
 from .values import DOUBLE, FLOAT32, Value, constant
 
 Operands = tuple[Value, ...]
@@ -53,7 +55,7 @@ def divide(e: Emitter, name: str, operands: Operands, known: int | None) -> Valu
     zero = constant(0, a.dtype, a.lanes)
     if known == 0:
         return zero
-    if known is not None and known > 0:
+    if known is not None:
         return _divide_by_constant(e, name, a, known)
     by_zero = e.test("eq", b, zero.text)
     divisor = e.choose(_unsafe(e, a, b, by_zero), constant(1, a.dtype, a.lanes), b)
@@ -96,17 +98,60 @@ def _truncated(e: Emitter, a: Value, b: Value) -> tuple[Value, Value]:
 
 
 def _divide_by_constant(e: Emitter, name: str, a: Value, divisor: int) -> Value:
-    """Floor division by a positive constant."""
-    by = constant(divisor, a.dtype, a.lanes)
-    signed = a.dtype.kind == "int"
+    """Floor division by a constant other than 0."""
+    if divisor > 0:
+        return _quotient(e, a, divisor) if name == "floordiv" else _remainder(e, a, divisor)
+    remainder, zero = _remainder(e, a, -divisor), constant(0, a.dtype, a.lanes)
+    exact = e.test("eq", remainder, zero.text)
+    if name == "mod":
+        return e.choose(exact, zero, e.binary("add", remainder, constant(divisor, a.dtype, a.lanes)))
+    # The negated ceiling: ~q is -q - 1.
+    quotient = _quotient(e, a, -divisor)
+    return e.choose(exact, negate(e, quotient), invert(e, quotient))
+
+
+def _remainder(e: Emitter, a: Value, divisor: int) -> Value:
+    """The remainder of a floor division by a positive constant."""
     if divisor & (divisor - 1) == 0:
-        if name == "mod":
-            return e.binary("and", a, constant(divisor - 1, a.dtype, a.lanes))
+        return e.binary("and", a, constant(divisor - 1, a.dtype, a.lanes))
+    product = e.binary("mul", _quotient(e, a, divisor), constant(divisor, a.dtype, a.lanes))
+    return e.binary("sub", a, product)
+
+
+def _quotient(e: Emitter, a: Value, divisor: int) -> Value:
+    """Floor division by a positive constant."""
+    if divisor & (divisor - 1) == 0:
         places = constant(divisor.bit_length() - 1, a.dtype, a.lanes)
-        return e.binary("ashr" if signed else "lshr", a, places)
-    if not signed:
-        return e.binary("udiv" if name == "floordiv" else "urem", a, by)
+        return e.binary("ashr" if a.dtype.kind == "int" else "lshr", a, places)
+    if a.dtype.kind == "uint":
+        return _unsigned_quotient(e, a, divisor, a.dtype.bits)
     # For a < 0 the floor is ~(~a // divisor), and ~a is not negative.
     sign = e.binary("ashr", a, constant(a.dtype.bits - 1, a.dtype, a.lanes))
-    quotient = e.binary("xor", sign, e.binary("udiv", e.binary("xor", a, sign), by))
-    return quotient if name == "floordiv" else e.binary("sub", a, e.binary("mul", quotient, by))
+    magnitude = cast(e, e.binary("xor", a, sign), DTYPES[f"u{a.dtype.name}"])
+    return e.binary("xor", sign, cast(e, _unsigned_quotient(e, magnitude, divisor, a.dtype.bits - 1), a.dtype))
+
+
+def _unsigned_quotient(e: Emitter, a: Value, divisor: int, bits: int) -> Value:
+    """The quotient of a number below 2 ** bits by a constant that is no power of two.
+
+    LLVM multiplies by a rounded reciprocal and shifts, but leaves vectors of 64 bits for scalar code; there the same is
+    done here (Granlund and Montgomery, "Division by Invariant Integers using Multiplication", PLDI 1994).
+    """
+    if a.lanes == 1 or a.dtype.bits < 64:
+        return e.binary("udiv", a, constant(divisor, a.dtype, a.lanes))
+    places, reciprocal = _reciprocal(divisor, bits)
+    high = mul_hi(e, a, constant(reciprocal, a.dtype, a.lanes))
+    if reciprocal >> 64:
+        # The reciprocal has a 65th bit: (high + a) >> places without the sum, which would wrap.
+        half = e.binary("lshr", e.binary("sub", a, high), constant(1, a.dtype, a.lanes))
+        high, places = e.binary("add", high, half), places - 1
+    return e.binary("lshr", high, constant(places, a.dtype, a.lanes))
+
+
+def _reciprocal(divisor: int, bits: int) -> tuple[int, int]:
+    """The least s, and m, for which a // divisor is a * m >> (64 + s) for all a below 2 ** bits."""
+    for places in range(65):
+        reciprocal = (1 << (64 + places)) // divisor + 1
+        if reciprocal * divisor - (1 << (64 + places)) << bits <= 1 << (64 + places):
+            return places, reciprocal
+    raise AssertionError(f"{divisor} has no reciprocal")

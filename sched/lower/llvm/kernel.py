@@ -9,11 +9,12 @@ from .allocation import bind
 from .blocks import release_function
 from .emitter import EmittedKernel, Emitter, Machine
 from .expressions import operand_of
+from .halves import HALF_TYPES, is_half
 from .lane_index import Operand, of_operand
 from .module import Module
 from .statements import emit
 from .storage import Storage
-from .values import FLOAT16, Value, memory_element, truth
+from .values import Value, memory_element, truth
 
 
 def emit_kernel(program: LoopProgram, signature: Signature, target: Machine) -> EmittedKernel:
@@ -67,9 +68,10 @@ def _array_attributes(array: ArrayParameter) -> str:
 
 def _bind_scalar(e: Emitter, name: str, value: Value) -> str:
     """The scalar's parameter."""
-    if value.dtype == FLOAT16:
-        parameter, bits = f"half {value.text}", e.fn.pure(f"bitcast half {value.text} to i16")
-        e.parameters["scalar", name] = Value(bits, FLOAT16)
+    if is_half(value.dtype):
+        passed = HALF_TYPES[value.dtype.name]
+        parameter, bits = f"{passed} {value.text}", e.fn.pure(f"bitcast {passed} {value.text} to i16")
+        e.parameters["scalar", name] = Value(bits, value.dtype)
     elif value.dtype.kind == "bool":
         parameter = f"i8 {value.text}"
         e.parameters["scalar", name] = truth(e.fn.pure(f"icmp ne i8 {value.text}, 0"))

@@ -6,7 +6,7 @@ the elements of packed storage.
 
 from __future__ import annotations
 
-from ...compute.dtypes import BOOL
+from ...compute.dtypes import BOOL, DType
 from . import horizontal, lane_index
 from .emitter import Emitter
 from .lane_index import LaneIndex
@@ -31,6 +31,18 @@ def load(e: Emitter, storage: Storage, index: LaneIndex, mask: Value | None) -> 
     return access.value(bits)
 
 
+def load_packed(e: Emitter, storage: Storage, index: LaneIndex, mask: Value | None, dtype: DType) -> Value | None:
+    """The elements from each lane's `index` on that fill a `dtype`, as one; None where the lanes' lie apart."""
+    if storage.slots is not None or index.vector is not None:
+        return None
+    access = _Access(e, storage, max(index.lanes, mask.lanes if mask else 1), dtype)
+    if index.uniform:
+        return Value(_load_one(access, index, mask), dtype, access.lanes)
+    if index.step == dtype.bytes // storage.dtype.bytes:
+        return Value(_load_side_by_side(access, index._replace(step=1), mask), dtype, access.lanes)
+    return None
+
+
 def store(e: Emitter, storage: Storage, index: LaneIndex, value: Value, mask: Value | None) -> None:
     """Write `value` at `index` where the mask holds; of lanes in one place the last one stays."""
     lanes = max(index.lanes, value.lanes, mask.lanes if mask else 1)
@@ -44,14 +56,42 @@ def store(e: Emitter, storage: Storage, index: LaneIndex, value: Value, mask: Va
         _scatter(access, index._replace(lanes=lanes), bits, mask)
 
 
+def store_interleaved(e: Emitter, storage: Storage, index: LaneIndex, values: list[Value], mask: Value | None) -> None:
+    """Write as many values as `index` has steps a lane beside each other: the first of all at `index`, the second of
+    all after them."""
+    count = len(values)
+    parts = [_Access(e, storage, index.lanes).bits(value) for value in values]
+    access = _Access(e, storage, index.lanes * count)
+    bits = _between(access, parts, access.element)
+    if mask is not None:
+        whole = e.broadcast(mask, index.lanes).text
+        mask = Value(_between(access, [whole] * count, "i1"), BOOL, access.lanes)
+    _store_side_by_side(access, index._replace(step=1, lanes=access.lanes), bits, mask)
+
+
+def _between(access: _Access, parts: list[str], element: str, times: int = 1) -> str:
+    """The lanes of two or four vectors, the first of all, then the second of all; `times` as many fill the access."""
+    if len(parts) == 1:
+        return parts[0]
+    # Every other part goes together first, so that the last step brings neighbours together.
+    first, second = (_between(access, parts[place::2], element, 2 * times) for place in (0, 1))
+    count = access.lanes // times
+    half, name = vector(element, count // 2), f"@llvm.vector.interleave2.{mangled(element, count)}"
+    return access.fn.pure(f"call {vector(element, count)} {name}({half} {first}, {half} {second})")
+
+
 class _Access:
-    """What the forms of one access share: `type` is what is in memory, `align` what LLVM may rely on."""
+    """What the forms of one access share: `type` is what is in memory, `align` what LLVM may rely on.
 
-    __slots__ = ("align", "e", "element", "fn", "lanes", "storage", "type")
+    A lane is an element of the storage, or as many as fill a `whole`.
+    """
 
-    def __init__(self, e: Emitter, storage: Storage, lanes: int) -> None:
+    __slots__ = ("align", "e", "element", "fn", "lanes", "storage", "type", "unit")
+
+    def __init__(self, e: Emitter, storage: Storage, lanes: int, whole: DType | None = None) -> None:
         self.e, self.fn, self.storage, self.lanes = e, e.fn, storage, lanes
-        self.element = memory_element(storage.dtype)
+        self.unit = memory_element(storage.dtype)
+        self.element = self.unit if whole is None else memory_element(whole)
         self.type = vector(self.element, lanes)
         self.align = f"align {storage.align}"
 
@@ -59,8 +99,8 @@ class _Access:
         """The address of an element."""
         place = self.storage.pointer
         if symbol is not None:
-            place = self.fn.pure(f"getelementptr {self.element}, ptr {place}, i64 {symbol}")
-        return self.fn.pure(f"getelementptr {self.element}, ptr {place}, i64 {constant}") if constant else place
+            place = self.fn.pure(f"getelementptr {self.unit}, ptr {place}, i64 {symbol}")
+        return self.fn.pure(f"getelementptr {self.unit}, ptr {place}, i64 {constant}") if constant else place
 
     def value(self, bits: str) -> Value:
         """What is in memory as a value: any byte but 0 is true."""

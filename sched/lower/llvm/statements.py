@@ -7,7 +7,7 @@ from typing import assert_never
 from ...compute.dtypes import INDEX
 from ..abi import CHECK_FAILED
 from ..ir import Allocate, Block, Check, Comment, For, If, Let, Stmt, Store
-from . import horizontal, lane_index, memory
+from . import horizontal, interleaved, lane_index, memory
 from .allocation import allocate
 from .casts import cast
 from .comparisons import compare
@@ -40,8 +40,7 @@ def emit(e: Emitter, stmt: Stmt) -> None:
     e.memo, e.indices = {}, {}
     match stmt:
         case Block(body):
-            for inner in body:
-                emit(e, inner)
+            _block(e, body)
         case For(kind="parallel"):
             parallel_for(e, stmt, _loop)
         case For(kind=kind):
@@ -63,6 +62,18 @@ def emit(e: Emitter, stmt: Stmt) -> None:
             pass
         case _:
             assert_never(stmt)
+
+
+def _block(e: Emitter, body: tuple[Stmt, ...]) -> None:
+    place = 0
+    while place < len(body):
+        e.memo, e.indices = {}, {}
+        members = interleaved.group(e, body[place : place + interleaved.MOST])
+        if members:
+            interleaved.emit(e, members)
+        else:
+            emit(e, body[place])
+        place += max(1, len(members))
 
 
 def _loop(e: Emitter, loop: For, begin: Operand, end: Operand) -> None:

@@ -1,7 +1,7 @@
 """LLVM's types for ours, values, and literals.
 
-A float16 is an i16 everywhere: `half` values would be promoted through library calls on machines without them. A bool
-is an i1 as a value and a byte in memory.
+A float16 is an i16 everywhere: `half` values would be promoted through library calls on machines without them. So is a
+bfloat16. A bool is an i1 as a value and a byte in memory.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from ...compute.dtypes import BOOL, DTYPES, DType
+from ...compute.dtypes import BFLOAT16, BOOL, DTYPES, EVERY_DTYPE, DType
 
 FLOAT16, FLOAT32, DOUBLE = DTYPES["float16"], DTYPES["float32"], DTYPES["float64"]
 ELEMENTS = {
-    name: {"float16": "i16", "float32": "float", "float64": "double", "bool": "i1"}.get(name, f"i{t.bits}")
-    for name, t in DTYPES.items()
+    name: {"float32": "float", "float64": "double", "bool": "i1"}.get(name, f"i{t.bits}")
+    for name, t in EVERY_DTYPE.items()
 }
 _MANGLED = {"float": "f32", "double": "f64", "half": "f16", "ptr": "p0"}
 
@@ -74,6 +74,8 @@ def literal(value: bool | int | float, dtype: DType) -> str:
         case "int" | "uint":
             return str(wrapped(int(value), dtype.bits))
         case "float":
+            if dtype == BFLOAT16:
+                return str(wrapped(struct.unpack("<I", struct.pack("<f", value))[0] >> 16, 16))
             if dtype.bits == 16:
                 return str(int(np.float16(value).view(np.int16)))
             exact = float(np.float32(value)) if dtype.bits == 32 else float(value)

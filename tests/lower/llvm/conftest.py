@@ -45,6 +45,8 @@ class Machine:
     has_fma: bool
     has_f16c: bool
     vector_bits: int
+    dot_bits: int = 0
+    has_vnni: bool = False
 
 
 def native() -> Machine:

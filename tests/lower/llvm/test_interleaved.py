@@ -1,0 +1,95 @@
+"""Vectors stored between each other's elements go to memory together, and nothing else does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from polysched.compute.dtypes import DTYPES
+from polysched.compute.expr import Expr, Size, const
+from polysched.compute.operations import apply
+from polysched.lower.ir import Load, Stmt, Store
+
+n = Size("n")
+COUNT = 20
+
+
+@dataclass
+class Case:
+    """out[row, lane, part] = x[10 * part + lane] for the parts in an order, where a mask holds."""
+
+    parts: tuple[int, ...]
+    width: int
+    lanes: int
+    masked: bool = False
+
+    def stores(self, lab: Any, x: Any, out: Any) -> list[Stmt]:
+        ramp = lab.ramp(0, self.lanes)
+        mask = apply("lt", ramp, n) if self.masked else None
+        return [
+            Store(out, (ramp, const(part)), Load(x, (apply("add", ramp, 10 * part),), mask), mask)
+            for part in self.parts
+        ]
+
+    def expected(self, x: Any) -> Any:
+        result = np.ones((COUNT, self.width), x.dtype)
+        for part in self.parts:
+            lanes = min(self.lanes, 5) if self.masked else self.lanes
+            result[:lanes, part] = x[10 * part :][:lanes]
+        return result
+
+
+CASES = [
+    *(Case(tuple(range(width)), width, lanes, masked)
+      for width in (2, 4) for lanes in (3, 4, 16, 17) for masked in (False, True)),
+    Case((1, 0), 2, 8), Case((0, 1, 3, 2), 4, 8), Case((0, 1, 2), 4, 8), Case((0, 1, 2), 3, 8),
+    Case((0, 1, 2, 3), 5, 8),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("machine", ["NATIVE", "BASELINE"])
+@pytest.mark.parametrize("name", ["int8", "bool", "float16", "float32", "uint64"])
+def test_every_element_is_in_its_place(lab: Any, name: str, machine: str) -> None:
+    random = np.random.default_rng(3)
+    values = random.integers(0, 2 if name == "bool" else 100, 60).astype(DTYPES[name].numpy)
+    x = lab.array("x", name, 60)
+    outs = [lab.array(f"out{k}", name, COUNT, case.width, output=True) for k, case in enumerate(CASES)]
+    body = [store for case, (_, out) in zip(CASES, outs, strict=True) for store in case.stores(lab, x[1], out)]
+    kernel = lab.build(body, (x, *outs), (n,), machine=getattr(lab, machine))
+    found = [np.ones((COUNT, case.width), values.dtype) for case in CASES]
+    assert kernel(values, *found, sizes=(5,)) == 0
+    for case, result in zip(CASES, found, strict=True):
+        lab.assert_same_bits(result, case.expected(values), str(case))
+
+
+def scatters(lab: Any, body: list[Stmt], arrays: Any) -> int:
+    return sum(note.kind == "scatter" for note in lab.emit(body, arrays, (n,)).notes)
+
+
+def test_what_is_beside_each_other_is_no_scatter(lab: Any) -> None:
+    x = lab.array("x", "int8", 60)
+    for case in CASES:
+        out = lab.array("out", "int8", COUNT, case.width, output=True)
+        together = case.parts == tuple(range(case.width)) and case.width in (2, 4)
+        assert (scatters(lab, case.stores(lab, x[1], out[1]), (x, out)) == 0) == together, case
+
+
+def test_a_store_that_reads_what_the_others_write_waits_for_them(lab: Any) -> None:
+    out = lab.array("out", "int32", 8, 2, output=True)
+    ramp = lab.ramp(0, 4)
+
+    def doubled(place: Expr) -> Expr:
+        return apply("mul", Load(out[1], (ramp, place)), 2)
+
+    body: list[Stmt] = [
+        Store(out[1], (ramp, const(0)), doubled(const(1))), Store(out[1], (ramp, const(1)), doubled(const(0)))
+    ]  # fmt: skip
+    found = np.arange(16, dtype=np.int32).reshape(8, 2)
+    expected = found.copy()
+    expected[:4, 0] = 2 * expected[:4, 1]
+    expected[:4, 1] = 2 * expected[:4, 0]
+    assert lab.build(body, (out,))(found) == 0
+    assert np.array_equal(found, expected)
