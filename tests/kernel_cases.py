@@ -85,8 +85,18 @@ def window() -> Case:
     return s, (np.random.default_rng(2).integers(0, 999, (13, 21), np.uint16),)
 
 
+def heat() -> Case:
+    n = ps.size_var("n", min=1)
+    A = ps.placeholder((n,), "float64", name="A")
+    t, i = ps.axes("t i")
+    u = ps.recurrence((9, n), "float64", name="u")
+    u[0, i] = A[i]
+    u[t + 1, i] = ps.select((i > 0) & (i < n - 1), 0.25 * (u[t, i - 1] + 2 * u[t, i] + u[t, i + 1]), u[t, i])
+    return ps.Schedule(u[8]), (np.random.default_rng(4).standard_normal(31),)
+
+
 CASES: dict[str, Callable[[], Case]] = {
-    case.__name__: case for case in (matmul, pipeline, gather, halves, extrema, constant, window)
+    case.__name__: case for case in (matmul, pipeline, gather, halves, extrema, constant, window, heat)
 }
 
 

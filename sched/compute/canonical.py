@@ -52,7 +52,7 @@ def _numbered(roots: Iterable[Tensor | Scalar]) -> list[Tensor | Scalar]:
         seen.add(id(item))
         if isinstance(item, (Tensor, Scalar)):
             found[item.uid] = item
-        if isinstance(item, tuple):
+        if isinstance(item, (tuple, list)):
             pending += item
         elif is_dataclass(item):
             kind: Any = type(item)
@@ -83,7 +83,7 @@ class _Writer:
             return value.hex()
         if isinstance(value, str):
             return json.dumps(value)
-        if isinstance(value, tuple):
+        if isinstance(value, (tuple, list)):
             return f"({' '.join([self.value(item) for item in value])})"
         if id(value) in self.numbers:
             return f"${self.numbers[id(value)]}"
@@ -111,7 +111,7 @@ class _Writer:
         found, pending = [], [getattr(node, name) for name in reversed(_fields(kind))]
         while pending:
             value = pending.pop()
-            if isinstance(value, tuple):
+            if isinstance(value, (tuple, list)):
                 pending += reversed(value)
             elif is_dataclass(value) and not isinstance(value, type) and id(value) not in self.numbers:
                 found.append(value)
