@@ -50,6 +50,7 @@ from .compute.integers import (
     widening_mul,
     widening_sub,
 )
+from .compute.recurrence import Recurrence, axes, recurrence
 from .compute.reductions import all, any, argmax, argmin, max, min, prod, reduce_axis, sum
 from .compute.tensor import Tensor, placeholder, scalar, size_var
 from .errors import (
@@ -63,6 +64,7 @@ from .errors import (
     TargetError,
 )
 from .polyhedral import bounds as _bounds  # noqa: F401 - registers the prover that `compute` calls
+from .polyhedral import definedness as _definedness  # noqa: F401 - likewise, for recurrences
 from .schedule.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -74,10 +76,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "ArgumentError", "BoundsError", "BudgetError", "DefinitionError", "Kernel", "LegalityError", "PolyschedError",
-    "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "abs", "all", "any", "argmax", "argmin",
-    "build", "cast", "ceil", "checked", "clamp", "compute", "cos", "evaluate", "exp", "exp2", "floor", "gelu",
-    "isnan", "log", "log2", "max", "maximum", "min", "minimum", "placeholder", "pow", "prod", "recipes",
-    "reduce_axis", "relu", "scalar", "select", "sigmoid", "silu", "sin", "size_var", "sqrt", "sum", "tanh", "trunc",
+    "Recurrence", "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "abs", "all", "any",
+    "argmax", "argmin", "axes", "build", "cast", "ceil", "checked", "clamp", "compute", "cos", "evaluate", "exp",
+    "exp2", "floor", "gelu", "isnan", "log", "log2", "max", "maximum", "min", "minimum", "placeholder", "pow", "prod",
+    "recipes", "recurrence", "reduce_axis", "relu", "scalar", "select", "sigmoid", "silu", "sin", "size_var", "sqrt",
+    "sum", "tanh", "trunc",
     "absd", "count_leading_zeros", "count_trailing_zeros", "halving_add", "mul_hi", "mul_shift_right", "popcount",
     "rounding_halving_add", "rounding_mul_shift_right", "rounding_shift_right", "saturating_add", "saturating_cast",
     "saturating_sub", "widening_add", "widening_mul", "widening_sub",

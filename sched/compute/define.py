@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import DefinitionError, user_location
+from ..errors import DefinitionError, PolyschedError, user_location
+from .components import components
 from .dtypes import INDEX
 from .dtypes import dtype as as_dtype
 from .expr import Axis, Cast, Const, Expr, Op, Read, Reduce, Size, depth, walk
@@ -18,6 +19,9 @@ MAX_DEPTH = 250
 # Each is called with every new stage before the user gets it, and raises if the stage is not provably in bounds. The
 # proof lives in `polyhedral`, which this room does not know.
 provers: list[Callable[[Tensor], None]] = []
+
+# Each is called with all stages of a computation, and with the recurrences among them that are used for the first time.
+system_provers: list[Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], None]] = []
 
 
 def compute(shape: Any, function: Callable[..., Any], *, name: str, dtype: Any = None) -> Tensor:
@@ -39,14 +43,21 @@ def compute(shape: Any, function: Callable[..., Any], *, name: str, dtype: Any =
     B: float32[n, n]
     """
     name = validated_name(name, "tensor")
-    location = user_location()
     extents = validated_shape(shape, name)
+    return make_stage(name, extents, _axis_names(function, len(extents), name), function, dtype)
+
+
+def make_stage(
+    name: str, extents: tuple[Expr, ...], names: tuple[str, ...], function: Callable[..., Any], dtype: Any = None
+) -> Tensor:
+    """The stage whose loops have these names, with its definition checked."""
+    location = user_location()
     axes = tuple(
         Axis(axis, Const(0, INDEX, weak=True), extent, location=location)
-        for axis, extent in zip(_axis_names(function, len(extents), name), extents, strict=True)
+        for axis, extent in zip(names, extents, strict=True)
     )
     body = _body(function(*axes), dtype, name)
-    _check_depth(name, body)
+    check_depth(name, body)
     _check_scopes(name, axes, body)
     stage = Tensor(name, extents, body.dtype, new_uid(), (Equation(axes, axes, body),), location=location)
     for prove in provers:
@@ -92,7 +103,7 @@ def _body(value: Any, dtype: Any, name: str) -> Expr:
     return Cast(body, body.dtype) if body.weak else body
 
 
-def _check_depth(name: str, body: Expr) -> None:
+def check_depth(name: str, body: Expr) -> None:
     if (levels := depth(body)) > MAX_DEPTH:
         raise DefinitionError(
             f"the expression of {name} is {levels} operations deep, and at most {MAX_DEPTH} are accepted; "
@@ -145,15 +156,30 @@ def _check_positions(name: str, reduce: Reduce) -> None:
 
 
 def stages_of(outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Every stage that the outputs need, producers before consumers, in the order of creation."""
+    """Every stage that the outputs need, producers before consumers, otherwise in the order of creation.
+
+    Recurrences that are used for the first time are closed, and proven to mean something.
+    """
     found: dict[int, Tensor] = {}
+    opened: list[Tensor] = []
     pending = list(outputs)
-    while pending:
-        tensor = pending.pop()
-        if tensor.uid not in found:
-            found[tensor.uid] = tensor
-            pending += tensors_read(tensor)
-    return tuple(found[uid] for uid in sorted(found) if found[uid].equations)
+    try:
+        while pending:
+            tensor = pending.pop()
+            if tensor.uid not in found:
+                found[tensor.uid] = tensor
+                if tensor.close():
+                    opened.append(tensor)
+                pending += tensors_read(tensor)
+        stages = tuple(found[uid] for uid in sorted(found) if found[uid].equations)
+        ordered = tuple(stage for group in components(stages, tensors_read) for stage in group)
+        for prove in system_provers if opened else ():
+            prove(ordered, tuple(opened))
+    except PolyschedError:
+        for tensor in opened:
+            tensor.reopen()
+        raise
+    return ordered
 
 
 def tensors_read(stage: Tensor) -> list[Tensor]:
@@ -186,5 +212,6 @@ def sizes_of(tensors: tuple[Tensor, ...]) -> tuple[Size, ...]:
             for axis in equation.loops:
                 visit(axis.lower)
                 visit(axis.upper)
-            visit(equation.body)
+            for expr in (*equation.conditions, equation.body):
+                visit(expr)
     return tuple(found.values())

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from ..errors import DefinitionError, Location, user_location
 from .dtypes import DType, dtype
-from .expr import Axis, Const, Expr, Op, Read, Reduce, Scalar, Size, walk
+from .expr import Axis, Const, Expr, Op, Read, Reduce, Scalar, Size, transform, walk
 from .operations import as_expr, as_index
 
 _uids = itertools.count()
@@ -20,18 +20,28 @@ _SHAPE_OPERATIONS = frozenset({"add", "sub", "mul", "floordiv", "mod", "min", "m
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Equation:
-    """One rule of a definition: tensor[indices] = body, for all values of `axes`.
+    """One rule of a definition: tensor[indices] = body, for all values of `axes` at which `where` holds.
 
-    The body of a reduction is a `Reduce`, whose axes are further loops of the equation.
+    The body of a reduction is a `Reduce`, whose axes are further loops of the equation; or it has one in it, of a value
+    that is accumulated in the cell itself. `within` is which values of the reduction's axes it takes, where that is
+    not all between their bounds.
     """
 
     axes: tuple[Axis, ...]
     indices: tuple[Expr, ...]
     body: Expr
+    where: Expr | None = None
+    within: Expr | None = None
+    location: Location | None = None
+    reduce: Reduce | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        reduce = next((node for node in walk(self.body) if isinstance(node, Reduce)), None)
+        object.__setattr__(self, "reduce", reduce)
 
     @property
-    def reduce(self) -> Reduce | None:
-        return self.body if isinstance(self.body, Reduce) else None
+    def conditions(self) -> tuple[Expr, ...]:
+        return tuple(condition for condition in (self.where, self.within) if condition is not None)
 
     @property
     def loops(self) -> tuple[Axis, ...]:
@@ -42,6 +52,15 @@ class Equation:
     def value(self) -> Expr:
         """The element-wise part: the body, or what the reduction accumulates."""
         return self.body if self.reduce is None else self.reduce.operand
+
+    @property
+    def finishes(self) -> bool:
+        """Whether the body is made of a reduction's result, and not the result itself."""
+        return self.reduce is not None and self.body is not self.reduce
+
+    def finished(self, result: Expr) -> Expr:
+        """The body with the reduction's result in the place of the reduction."""
+        return transform(self.body, lambda node: result if isinstance(node, Reduce) else node)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +106,18 @@ class Tensor:
         if isinstance(expr, Op) and expr.name == "checked" and len(expr.operands) == 1:
             return Op("checked", (*expr.operands, Const(0, expr.dtype), self.shape[dimension]), expr.dtype)
         return expr
+
+    @property
+    def computed(self) -> bool:
+        """Whether the tensor is a stage, and no placeholder."""
+        return bool(self.equations)
+
+    def close(self) -> bool:
+        """Called before the equations are used; whether they were made only now, and are still to be proven."""
+        return False
+
+    def reopen(self) -> None:
+        """Undo `close`, after a proof has failed, so that the next use is told so again."""
 
     def __iter__(self) -> Any:
         raise DefinitionError(f"{self.name} cannot be iterated over; index it, as in {self.name}[i]")

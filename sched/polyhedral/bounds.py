@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..compute.define import provers, sizes_of, tensors_read
-from ..compute.expr import Axis, Expr, Op, Read, Size, walk
+from ..compute.expr import Axis, Const, Expr, Op, Read, Size, walk
 from ..compute.sizes import evaluate_extent
 from ..compute.tensor import Equation, Tensor
 from ..errors import BoundsError, DefinitionError
-from .affine import affine, condition_sets, possible_values
+from .affine import affine, condition_sets, is_affine_condition, possible_values
 from .isl import Frame, Map, Set, World
 
 
@@ -44,6 +44,22 @@ def iteration_domain(frame: Frame, axes: tuple[Axis, ...], context: Set) -> Set:
                 location=axis.location,
             )
         domain = domain.intersect(value.ge_set(lower)).intersect(value.lt_set(upper))
+    return domain
+
+
+def equation_domain(frame: Frame, equation: Equation, context: Set, *, reducing: bool) -> Set:
+    """The instances of an equation over the frame's axes: its own, with `reducing` the reduction's too."""
+    domain = iteration_domain(frame, equation.loops if reducing else equation.axes, context)
+    for condition in (equation.where, equation.within if reducing else None):
+        if condition is None:
+            continue
+        if not is_affine_condition(condition, frame):
+            raise DefinitionError(
+                f"the region `{condition}` of an equation is not affine: it is made of comparisons of sums of axes and "
+                "sizes times integers, with & | ~; choose by data with ps.select",
+                location=equation.location,
+            )
+        domain = domain.intersect(condition_sets(condition, frame)[0])
     return domain
 
 
@@ -116,15 +132,22 @@ def _check_shape(tensor: Tensor, frame: Frame) -> None:
 
 def _prove_equation(stage: Tensor, equation: Equation, world: World, context: Set) -> None:
     frame = world.frame(equation.loops, "S")
-    domain = iteration_domain(frame, equation.loops, context)
-    for read, needed in guarded_reads(equation.value, frame, domain):
+    _prove_reads(stage, equation.value, frame, equation_domain(frame, equation, context, reducing=True))
+    if equation.finishes:
+        frame = world.frame(equation.axes, "S")
+        body = equation.finished(Const(0, stage.dtype))
+        _prove_reads(stage, body, frame, equation_domain(frame, equation, context, reducing=False))
+
+
+def _prove_reads(stage: Tensor, value: Expr, frame: Frame, domain: Set) -> None:
+    for read, needed in guarded_reads(value, frame, domain):
         for dimension in range(len(read.indices)):
             bad = outside(read.indices[dimension], read.tensor.shape[dimension], frame, needed)
             if not bad.is_empty():
-                _refuse(stage, equation, read, dimension, bad, world)
+                _refuse(stage, read, dimension, bad, frame)
 
 
-def _refuse(stage: Tensor, equation: Equation, read: Read, dimension: int, bad: Set, world: World) -> None:
+def _refuse(stage: Tensor, read: Read, dimension: int, bad: Set, frame: Frame) -> None:
     index, tensor = read.indices[dimension], read.tensor
     if any(isinstance(node, Read) for node in walk(index)):
         raise BoundsError(
@@ -133,11 +156,11 @@ def _refuse(stage: Tensor, equation: Equation, read: Read, dimension: int, bad: 
             f"ps.checked({index})",
             location=read.location,
         )
-    point = world.smallest(bad)
+    point = frame.world.smallest(bad)
     assert point is not None
-    at = ", ".join(f"{axis.name}={v}" for axis, v in zip(equation.loops, point.coordinates, strict=True))
+    at = ", ".join(f"{axis.name}={v}" for axis, v in zip(frame.axes, point.coordinates, strict=True))
     sizes = ", ".join(f"{name}={value}" for name, value in point.sizes.items())
-    if not _is_affine(index, equation, world):
+    if affine(index, frame) is None:
         raise BoundsError(
             f"{stage.name} reads {read}, and the index {index} is not affine in axes and sizes, so it cannot be proven "
             f"to stay inside dimension {dimension} of {tensor}; limit it with ps.clamp or ps.checked",
@@ -159,10 +182,6 @@ def _advice(tensor: Tensor, dimension: int, sizes: dict[str, int]) -> str:
             "guard the access with ps.select(condition, ..., ...)"
         )
     return "guard it with ps.select(condition, ..., ...), limit it with ps.clamp, or change the shape"
-
-
-def _is_affine(index: Expr, equation: Equation, world: World) -> bool:
-    return affine(index, world.frame(equation.loops, "S")) is not None
 
 
 provers.append(prove_in_bounds)

@@ -12,20 +12,39 @@ from dataclasses import dataclass, field, replace
 from functools import reduce as fold
 
 from ..compute.contract import accumulate_sum, contract
-from ..compute.dtypes import INDEX
+from ..compute.dtypes import INDEX, DType
 from ..compute.expr import Axis, Cast, Expr, Op, Read, substitute, transform, walk
+from ..compute.recurrence import Recurrence
 from ..compute.reductions import REDUCTIONS
 from ..compute.tensor import Equation, Tensor
 
 ReadFunction = Callable[[Read], Expr]
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Several(Expr):
+    """The values of several statements as one expression, so that what rewrites a value rewrites all of them."""
+
+    operands: tuple[Expr, ...]
+    dtype: DType
+    weak: bool = False
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        return self.operands
+
+    def with_children(self, operands: tuple[Expr, ...]) -> Expr:
+        return Several(operands, self.dtype)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Definitions:
     """The stages, producers first.
 
-    equations  what a stage is defined by, in the user's words, with what replaces the reads in it
-    values     what its (last) statement computes: contracted, and accumulated if it reduces
+    equations  what a stage is defined by, in the user's words, with what replaces the reads in it; the first equation
+               of a recurrence
+    values     what its (last) statement computes: contracted, and accumulated if it reduces; of a recurrence, the
+               values of all equations
     """
 
     stages: tuple[Tensor, ...]
@@ -67,16 +86,20 @@ class Inlined(Rewrite):
     stage: Tensor
 
     def __call__(self, definitions: Definitions) -> Definitions:
-        stage = self.stage
-        equation, own = definitions.equations[stage.uid], definitions.values[stage.uid]
+        values = {uid: _inlined(definitions, self.stage, value) for uid, value in definitions.values.items()}
+        return replace(definitions, values=values, inlined=definitions.inlined | {self.stage.uid})
 
-        def inlined(read: Read) -> Expr:
-            indices = (index if index.dtype == INDEX else Cast(index, INDEX) for index in read.indices)
-            at: dict[Axis, Expr] = dict(zip(equation.axes, indices, strict=True))
-            return substitute(own, at)
 
-        values = {uid: with_reads(value, stage, inlined) for uid, value in definitions.values.items()}
-        return replace(definitions, values=values, inlined=definitions.inlined | {stage.uid})
+def _inlined(definitions: Definitions, stage: Tensor, value: Expr) -> Expr:
+    """A value with what `stage` computes in the place of its elements."""
+    equation, own = definitions.equations[stage.uid], definitions.values[stage.uid]
+
+    def computed(read: Read) -> Expr:
+        indices = (index if index.dtype == INDEX else Cast(index, INDEX) for index in read.indices)
+        at: dict[Axis, Expr] = dict(zip(equation.axes, indices, strict=True))
+        return substitute(own, at)
+
+    return with_reads(value, stage, computed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,27 +152,39 @@ class Factored(Rewrite):
 
     def __call__(self, definitions: Definitions) -> Definitions:
         (own,) = self.partial.equations
-        definitions = definitions.with_stage(self.partial, self.stage, own, value_of(self.partial, own))
+        value = value_of(self.partial, own)
+        for stage in definitions.stages:
+            value = _inlined(definitions, stage, value) if stage.uid in definitions.inlined else value
+        definitions = definitions.with_stage(self.partial, self.stage, own, value)
         return definitions.with_value(self.stage, self.equation, value_of(self.stage, self.equation))
 
 
 def defined(stages: tuple[Tensor, ...], rewrites: Iterable[Rewrite]) -> Definitions:
     """The definitions of the stages, rewritten."""
     equations = {stage.uid: stage.equations[0] for stage in stages}
-    values = {stage.uid: value_of(stage, equations[stage.uid]) for stage in stages}
+    values = {stage.uid: _values_of(stage) for stage in stages}
     return fold(lambda definitions, rewrite: rewrite(definitions), rewrites, Definitions(stages, equations, values))
 
 
+def _values_of(stage: Tensor) -> Expr:
+    if isinstance(stage, Recurrence):
+        return Several(tuple(value_of(stage, equation) for equation in stage.equations), stage.dtype)
+    return value_of(stage, stage.equations[0])
+
+
 def value_of(stage: Tensor, equation: Equation) -> Expr:
-    """What the (last) statement of an equation computes under every schedule: contracted, accumulated if it reduces."""
+    """What the (last) statement of an equation computes under every schedule: contracted, accumulated if it reduces;
+    of one that finishes what is accumulated, the values of update and finish."""
     reduce, operand = equation.reduce, contract(equation.value)
     combine = None if reduce is None else REDUCTIONS[reduce.name].combine
     if reduce is None or combine is None:
         return operand
     accumulator = Read(stage, equation.indices)
     if combine == "add":
-        return accumulate_sum(accumulator, operand)
-    return Op(combine, (accumulator, operand), operand.dtype)
+        update = accumulate_sum(accumulator, operand)
+    else:
+        update = Op(combine, (accumulator, operand), operand.dtype)
+    return Several((update, contract(equation.finished(accumulator))), stage.dtype) if equation.finishes else update
 
 
 def reads_of(value: Expr, tensor: Tensor) -> bool:

@@ -35,9 +35,9 @@ from ..compute.expr import Axis, Const, Expr, Size
 from ..errors import BudgetError
 
 __all__ = [
-    "AstExpr", "AstNode", "Frame", "IslSchedule", "Map", "MultiPwAff", "Point", "PwAff", "Set", "TreeBuilder", "World",
-    "bounds", "earlier_inputs", "generate_ast", "identifier_of", "inert", "integer_of", "mark_of", "most", "node_kind",
-    "operands_of", "operation_of", "reach", "without",
+    "AstExpr", "AstNode", "Frame", "IslSchedule", "Map", "MultiPwAff", "Point", "PwAff", "Set", "TreeBuilder",
+    "World", "bounds", "earlier_inputs", "generate_ast", "identifier_of", "inert", "integer_of", "least_difference",
+    "mark_of", "most", "node_kind", "operands_of", "operation_of", "pairs_of", "reach", "without",
 ]  # fmt: skip
 
 DEFAULT_BUDGET = 4_000_000
@@ -290,6 +290,13 @@ def most(value: PwAff, domain: Set) -> int | None:
     return int(largest.to_python()) if largest.is_int() else None
 
 
+def least_difference(relation: Map, first: PwAff, second: PwAff) -> int | None:
+    """The least of second(output) - first(input) over the pairs of a relation, for all sizes; None without a bound."""
+    counters = relation.apply_domain(Map.from_pw_aff(first)).apply_range(Map.from_pw_aff(second))
+    least = counters.deltas().dim_min_val(0)
+    return int(least.to_python()) if least.is_int() else None
+
+
 def without(relation: Map, kind: Literal["in", "out"], first: int, count: int) -> Map:
     """The relation with `count` inputs or outputs from `first` on projected out."""
     return relation.project_out(dim_type.in_ if kind == "in" else dim_type.out, first, count)
@@ -301,6 +308,23 @@ def earlier_inputs(relation: Map, kept: int) -> Map:
     for k in range(kept):
         earlier = earlier.equate(dim_type.in_, k, dim_type.out, k)
     return earlier
+
+
+def pairs_of(relation: Map, corner: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """The pairs of a relation without parameters whose coordinates are all below `corner`."""
+    inputs = relation.dim(dim_type.in_)
+    points = relation.wrap().flatten()
+    for k in range(points.dim(dim_type.set)):
+        points = points.upper_bound_val(dim_type.set, k, islpy.Val.int_from_si(points.get_ctx(), corner - 1))
+    found: list[islpy.Point] = []
+    points.foreach_point(found.append)
+    coordinates = [tuple(_coordinates(point)) for point in found]
+    return sorted((at[:inputs], at[inputs:]) for at in coordinates)
+
+
+def _coordinates(point: islpy.Point) -> Iterator[int]:
+    for k in range(point.get_space().dim(dim_type.set)):
+        yield int(point.get_coordinate_val(dim_type.set, k).to_python())
 
 
 class TreeBuilder:

@@ -129,8 +129,9 @@ def _promised(size: Size, value: int) -> int:
     return least + -least % size.multiple_of
 
 
-def refusal(step: str, violation: Violation) -> LegalityError:
-    """The error that shows a user the two instances, the element between them, and what would be accepted."""
+def refusal(step: str, violation: Violation, skews: tuple[str, ...] = ()) -> LegalityError:
+    """The error that shows a user the two instances, the element between them, and what would be accepted: `skews` are
+    commands that make the step legal when they come before all others."""
     requirement, sizes = violation.requirement, violation.point.sizes
     at = f"at {', '.join(f'{name}={value}' for name, value in sizes.items())} " if sizes else ""
     source, sink = (
@@ -140,7 +141,7 @@ def refusal(step: str, violation: Violation) -> LegalityError:
     element = _element(violation.cell)
     order = f"runs {source} and {sink} at the same time" if violation.together else f"runs {sink} before {source}"
     return LegalityError(
-        f"{step}: {at}it {order}, {_why(requirement, element, (source, sink))}. {_advice(requirement)}",
+        f"{step}: {at}it {order}, {_why(requirement, element, (source, sink))}. {_advice(requirement, skews)}",
         source=(requirement.source.stage.name, violation.source),
         sink=(requirement.sink.stage.name, violation.sink),
         sizes=dict(sizes),
@@ -164,6 +165,8 @@ def _why(requirement: Requirement, element: str, instances: tuple[str, str]) -> 
             return f"but {element} must be initialised before anything is accumulated into it"
         case "clobber":
             return f"but {instances[1]} writes {element} into the cell of an element that {instances[0]} still reads"
+        case "finish":
+            return f"but all of {element} must be accumulated before its value is made of that"
         case "accumulate":
             if requirement.exclusive:
                 return f"but both update {element}"
@@ -175,7 +178,9 @@ def _why(requirement: Requirement, element: str, instances: tuple[str, str]) -> 
             )
 
 
-def _advice(requirement: Requirement) -> str:
+def _advice(requirement: Requirement, skews: tuple[str, ...]) -> str:
+    if skews:
+        return f"It is legal after {' and '.join(skews)}, before the loops are split or moved"
     if requirement.kind == "clobber":
         return (
             f"Fold {requirement.sink.stage.name} to a larger size, or compute it where fewer of its elements are "

@@ -149,6 +149,27 @@ def _equal(tree: Tree, node: LoopNode, source: Statement, sink: Statement) -> Ma
     return _positions_equal(tree, left, right, pair)
 
 
+def maybe_equal(tree: Tree, pair: Requirement, relation: Map, left: Expr, right: Expr) -> Map:
+    """The pairs of `relation` whose counters may be equal: all of them where that is not known."""
+    source, sink = _exact(left, pair.source.frame, tree), _exact(right, pair.sink.frame, tree)
+    return relation if source is None or sink is None else relation.intersect(source.eq_map(sink))
+
+
+def never_after(tree: Tree, pair: Requirement, relation: Map, left: Expr, right: Expr) -> bool:
+    """Whether the source's counter is at most the sink's in all pairs of `relation`, as far as that is known."""
+    source, sink = _exact(left, pair.source.frame, tree), _exact(right, pair.sink.frame, tree)
+    return source is not None and sink is not None and relation.is_subset(source.le_map(sink))
+
+
+def has_one_value(tree: Tree, statement: Statement, value: Expr) -> bool:
+    """Whether a counter is the same at all instances of a statement."""
+    known = _exact(value, statement.frame, tree)
+    if known is None:
+        return False
+    taken = Map.from_pw_aff(known.intersect_domain(statement.domain)).range()
+    return Map.from_domain_and_range(taken, taken).is_single_valued()
+
+
 @dataclass(frozen=True, slots=True)
 class _Pair:
     source: Frame

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 
 from ..compute.define import sizes_of, stages_of, tensors_read
 from ..compute.expr import Read, Scalar, Size, walk
+from ..compute.recurrence import Recurrence
 from ..compute.tensor import Tensor
 from ..errors import DefinitionError
 from .bounds import access_relation, size_context
 from .definitions import Definitions, Rewrite, defined
+from .equations import recurrence_statements
 from .isl import Map, Set, World
 from .layout import Layout
 from .placement import Around, Placement, at_root, counters_of, inside, statements_of
@@ -96,7 +98,23 @@ def make_program(outputs: tuple[Tensor, ...], arguments: tuple[Tensor | Scalar, 
     sizes = sizes_of(named)
     _check_names(arguments, outputs, sizes)
     world = World(sizes, budget)
-    context = size_context(world, tuple(named))
+    return _program(world, stages, outputs, arguments, tuple(named))
+
+
+def unproven_program(stages: tuple[Tensor, ...]) -> Program:
+    """The Program of stages of which some are still to be proven, each an output."""
+    named = tuple({t.uid: t for s in stages for t in (*tensors_read(s), s)}.values())
+    return _program(World(sizes_of(named)), stages, stages, (), named)
+
+
+def _program(
+    world: World,
+    stages: tuple[Tensor, ...],
+    outputs: tuple[Tensor, ...],
+    arguments: tuple[Tensor | Scalar, ...],
+    named: tuple[Tensor, ...],
+) -> Program:
+    context = size_context(world, named)
     return _assembled(Program(world, context, outputs, arguments, stages, (), defined(stages, ()), {}, ()), {})
 
 
@@ -112,6 +130,9 @@ def _assembled(program: Program, placements: Mapping[int, Placement], keep: Tens
         found[stage.uid] = placement
         if keep is not None and keep is not stage:
             made += program.of_stage(stage)
+        elif isinstance(stage, Recurrence):
+            values = definitions.values[stage.uid]
+            made += recurrence_statements(stage, values, len(made), program.world, program.context)
         else:
             made += statements_of(stage, placement, len(made), program.world, program.context)
     return replace(program, placements=found, statements=tuple(made))

@@ -24,9 +24,10 @@ class Requirement:
     init        the source initialises what the sink accumulates into
     accumulate  both update one element
     clobber     the sink overwrites the cell of an element that the source reads (see `clobber`)
+    finish      the source accumulates, or initialises, what the sink makes the element's value of
     """
 
-    kind: Literal["flow", "init", "accumulate", "clobber"]
+    kind: Literal["flow", "init", "accumulate", "clobber", "finish"]
     source: Statement
     sink: Statement
     relation: Map
@@ -44,7 +45,7 @@ def requirements(program: Program) -> tuple[Requirement, ...]:
 
 
 def _within_reduction(program: Program, update: Statement) -> Iterator[Requirement]:
-    (init,) = (s for s in program.of_stage(update.stage) if s.kind == "init")
+    init, _, *rest = (s for s in program.of_stage(update.stage) if s.equation == update.equation)
     writes = update.writes()
     yield Requirement("init", init, update, init.writes().apply_range(writes.reverse()))
     reduce = update.reduce
@@ -53,12 +54,21 @@ def _within_reduction(program: Program, update: Statement) -> Iterator[Requireme
     counters = update.frame.tuple_of([value for value in order if value is not None])
     later = counters.lex_lt_map(counters).intersect(writes.apply_range(writes.reverse()))
     yield Requirement("accumulate", update, update, later, exclusive=reduce.reassociate)
+    for finish in rest:
+        for source in (init, update):
+            yield Requirement("finish", source, finish, source.writes().apply_range(finish.writes().reverse()))
 
 
 def _flows(program: Program, sink: Statement) -> Iterator[Requirement]:
     for read, needed in guarded_reads(sink.value, sink.frame, sink.domain):
-        if read.tensor is sink.stage or not read.tensor.equations:
+        if sink.accumulates(read) or not read.tensor.equations:
             continue
         elements = program.elements_read(read, sink, needed)
-        for source in program.of_stage(read.tensor):
+        for source in _writers(program.of_stage(read.tensor)):
             yield Requirement("flow", source, sink, source.writes().apply_range(elements.reverse()))
+
+
+def _writers(statements: tuple[Statement, ...]) -> Iterator[Statement]:
+    """The statements that write what readers see; what is finished is accumulated before."""
+    finished = {s.equation for s in statements if s.kind == "finish"}
+    return (s for s in statements if s.kind == "finish" or s.equation not in finished)

@@ -10,7 +10,7 @@ from ..compute.tensor import Tensor
 from .affine import affine
 from .isl import Frame, Map, Set
 
-StatementKind = Literal["define", "init", "update"]
+StatementKind = Literal["define", "init", "update", "finish"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,6 +19,7 @@ class Statement:
 
     `prefix` are the first of the axes, the counters of loops of other stages that the stage is computed in (see
     `placement`); the first `kept` of them tell apart elements of the same indices.
+    `equation` is which of the stage's equations it is made of.
     The value of an argmin or argmax update is what is compared; the state beside the index is the code generator's.
     """
 
@@ -33,6 +34,7 @@ class Statement:
     domain: Set
     prefix: tuple[Axis, ...] = ()
     kept: int = 0
+    equation: int = 0
 
     @property
     def label(self) -> str:
@@ -49,4 +51,10 @@ class Statement:
     def reads(self) -> tuple[Read, ...]:
         """The reads of other elements than the accumulator."""
         found = [node for node in walk(self.value) if isinstance(node, Read)]
-        return tuple(read for read in found if read.tensor is not self.stage)
+        return tuple(read for read in found if not self.accumulates(read))
+
+    def accumulates(self, read: Read) -> bool:
+        """Whether a read is of the accumulator: of the element that the statement writes."""
+        if read.tensor is not self.stage or self.kind == "define":
+            return False
+        return all(a is b for a, b in zip(read.indices, self.indices, strict=True))

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..compute.expr import Axis, Expr, Read, Reduce, walk
+from ..compute.tensor import Tensor
 from .affine import affine
 from .bounds import access_relation, guarded_reads, outside
 from .isl import Map, PwAff, earlier_inputs
 from .placement import counters_of
 from .program import Program, Statement
 from .requirements import requirements
+from .systems import systems
 from .tree import Leaf, LoopNode, Node, Sequence, Tree, loops_of, statements_below
 
 
@@ -61,7 +63,7 @@ def _statement_faults(program: Program, statement: Statement, place: int) -> Ite
         if isinstance(node, Read) and node.tensor.equations and node.tensor is not statement.stage:
             if node.tensor.uid in program.inlined:
                 yield f"{statement.label} reads the inlined {node.tensor.name}"
-            elif program.stages.index(node.tensor) >= place:
+            elif program.stages.index(node.tensor) >= place and not _together(program, node.tensor, statement.stage):
                 yield f"{statement.label} reads {node.tensor.name}, which is computed later"
     if not statement.writes().is_single_valued():
         yield f"an instance of {statement.label} writes several elements"
@@ -102,6 +104,10 @@ def _at_points(statement: Statement, axes: tuple[Axis, ...], elements: Map) -> M
 def _affine(statement: Statement, values: tuple[Expr, ...]) -> list[PwAff]:
     found = [affine(value, statement.frame) for value in values]
     return [value for value in found if value is not None]
+
+
+def _together(program: Program, stage: Tensor, other: Tensor) -> bool:
+    return any(stage in group and other in group for group in systems(program))
 
 
 def _tree_faults(program: Program, tree: Tree) -> Iterator[str]:

@@ -7,17 +7,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..compute.expr import Axis, Expr, walk
+from ..compute.expr import Axis, Expr
 from ..compute.tensor import Tensor
 from ..polyhedral.program import Program, Statement
+from ..polyhedral.requirements import Requirement
+from ..polyhedral.systems import is_system, systems
 from ..polyhedral.tree import Fused, Leaf, LoopKind, LoopNode, Node, Sequence, Tree, statements_below
 from .nest import Loop, StageNest
 from .place import Place
+from .system import system_tree
 
 
-def make_tree(program: Program, nests: Mapping[int, StageNest], places: Mapping[int, Place] | None = None) -> Tree:
-    """The loop tree of all stages that have loops."""
-    return _Forest(program, nests, places or {}).tree()
+def make_tree(
+    program: Program,
+    nests: Mapping[int, StageNest],
+    places: Mapping[int, Place],
+    pairs: tuple[Requirement, ...],
+) -> Tree:
+    """The loop tree of all stages that have loops; `pairs` are the Program's requirements."""
+    return _Forest(program, nests, places, pairs).tree()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,10 +33,16 @@ class _Forest:
     program: Program
     nests: Mapping[int, StageNest]
     places: Mapping[int, Place]
+    pairs: tuple[Requirement, ...]
     uids: Iterator[int] = field(default_factory=itertools.count)
 
     def tree(self) -> Tree:
-        roots = [self._stage(stage) for stage in self.program.live_stages() if stage.uid not in self.places]
+        roots: list[Node] = []
+        for group in systems(self.program):
+            if is_system(group):
+                roots.append(system_tree(self.program, self.nests, group, self.pairs, self.uids))
+            elif group[0].uid not in self.places:
+                roots.append(self._stage(group[0]))
         fused: dict[Axis, Fused] = {}
         for nest in self.nests.values():
             fused |= nest.fused
@@ -85,7 +99,7 @@ class _Chain:
     def around(self, first: int, loops: tuple[Loop, ...], body: Node, rest: tuple[Loop, ...] = ()) -> Node:
         """loops[first:] around `body`; virtual axes are resolved below the last loop made of them, unless that is in
         `rest`, the loops further in."""
-        last = {axis: k for k, loop in enumerate((*loops, *rest)) for axis in _virtual(self.nest, loop.value)}
+        last = {axis: k for k, loop in enumerate((*loops, *rest)) for axis in self.nest.virtual(loop.value)}
         for k in reversed(range(first, len(loops))):
             loop = loops[k]
             stored: tuple[Tensor, ...] = ()
@@ -93,7 +107,7 @@ class _Chain:
                 before, after = self.forest.sharing(self.nest.stage, loop.name)
                 body = _sequence(*self.forest.hosted(self.nest.stage, loop.name), *before, body, *after)
                 stored = self.forest.stored(self.nest.stage, loop.name)
-            for axis in reversed(_virtual(self.nest, loop.value)):
+            for axis in reversed(self.nest.virtual(loop.value)):
                 if last[axis] == k:
                     body = self._resolved(axis, body)
             body = self._node(loop.name, loop.kind, loop.value, body, most=loop.most, stores=stored)
@@ -103,7 +117,7 @@ class _Chain:
         """The position of a virtual axis and its components around `body`."""
         components = list(enumerate(self.nest.fused[axis].components))
         for number, component in reversed(components):
-            name = _component_name(self.nest, axis, number)
+            name = self.nest.component_name(axis, number)
             body = self._node(name, "component", component, body, of=axis, component=number)
         return self._node(axis.name, "position", axis, body, of=axis)
 
@@ -128,20 +142,3 @@ class _Chain:
 def _sequence(*children: Node) -> Node:
     flat = [n for child in children for n in (child.children if isinstance(child, Sequence) else (child,))]
     return flat[0] if len(flat) == 1 else Sequence(tuple(flat))
-
-
-def _component_name(nest: StageNest, axis: Axis, number: int) -> str:
-    """What a loop was called before it was fused, unless a loop that is there now has that name."""
-    name = nest.parts[axis][number] if axis in nest.parts else ""
-    return name if name and name not in nest.names else f"{axis.name}.{number}"
-
-
-def _virtual(nest: StageNest, value: Expr) -> list[Axis]:
-    """The virtual axes that a counter is made of, each before those that its components are made of."""
-    found: dict[Axis, None] = {}
-    for node in walk(value):
-        if isinstance(node, Axis) and node in nest.fused:
-            found[node] = None
-            for component in nest.fused[node].components:
-                found |= dict.fromkeys(_virtual(nest, component))
-    return list(found)

@@ -123,6 +123,21 @@ class StageNest:
 
         return text(simplify(transform(expr, visible)))
 
+    def virtual(self, value: Expr) -> list[Axis]:
+        """The virtual axes that a counter is made of, each before those that its components are made of."""
+        found: dict[Axis, None] = {}
+        for node in walk(value):
+            if isinstance(node, Axis) and node in self.fused:
+                found[node] = None
+                for component in self.fused[node].components:
+                    found |= dict.fromkeys(self.virtual(component))
+        return list(found)
+
+    def component_name(self, axis: Axis, number: int) -> str:
+        """What a loop was called before it was fused, unless a loop that is there now has that name."""
+        name = self.parts[axis][number] if axis in self.parts else ""
+        return name if name and name not in self.names else f"{axis.name}.{number}"
+
     def fused_depth(self, value: Expr) -> int:
         """How often what a counter is made of has been fused, one time over the other."""
         nested = [node for node in walk(value) if isinstance(node, Axis) and node in self.fused]

@@ -7,7 +7,7 @@ derived again whenever a command changes the loops around (`settled`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..compute.expr import Axis, walk
 from ..compute.simplify import lower_bound, upper_bound
@@ -15,6 +15,7 @@ from ..compute.tensor import Tensor
 from ..errors import ScheduleError
 from ..polyhedral.placement import Around
 from ..polyhedral.program import Program
+from ..polyhedral.systems import is_system, systems
 from .nest import Loop, StageNest, default_nest
 from .suggestion import listed
 
@@ -51,19 +52,59 @@ Path = list[tuple[Tensor, Loop]]
 def settled(program: Program, nests: Nests, places: Places) -> tuple[Program, dict[int, StageNest]]:
     """The Program with every stage where it is placed, and the loops of each stage over the axes that it has there.
 
-    Readers come first, as what they need is what their producers compute.
+    Readers come first, as what they need is what their producers compute. Stages that need each other have no default
+    loops of their own, and may be missing.
     """
     program = program.rewritten(program.rewrites)
-    made: dict[int, StageNest] = {}
-    for stage in reversed(program.live_stages()):
-        place = places.get(stage.uid)
-        if place is not None and not place.shared:
-            program = program.placed(stage, _around(program, stage, place, made, places))
+    together = {stage for group in systems(program) if is_system(group) for stage in group}
+    for stage in program.live_stages():
+        if stage.uid in places and together & {stage, places[stage.uid].host}:
+            _refuse_system(stage, places[stage.uid])
+    made = {stage.uid: nests[stage.uid] for stage in together if stage.uid in nests}
+
+    def renew(stage: Tensor) -> None:
         made[stage.uid] = _renewed(nests.get(stage.uid), stage, program.placements[stage.uid].equation.loops)
+
+    inside = {uid for uid, place in places.items() if not place.shared}
+    for stage in program.live_stages():
+        if stage.uid not in inside and stage not in together:
+            renew(stage)
     for stage in program.live_stages():
         if stage.uid in places and places[stage.uid].shared:
             _check_shared(stage, places[stage.uid], made, places)
+    for stage in reversed(program.live_stages()):
+        if stage.uid in inside:
+            program = program.placed(stage, _around(program, stage, places[stage.uid], made, places))
+            renew(stage)
     return program, made
+
+
+def _refuse_system(stage: Tensor, place: Place) -> None:
+    raise ScheduleError(
+        f"{stage.name} cannot be computed in {place.loop} of {place.host.name}, as one of them is a recurrence: its "
+        "equations are in loops that follow from what they need; compute it at the root, or inline it"
+    )
+
+
+def resolved(places: Places, nests: Nests) -> dict[int, Place]:
+    """The places in terms of the stages whose loops they are: those that a stage shares are of the other one."""
+
+    def owner(host: Tensor | None, loop: str) -> tuple[Tensor | None, str]:
+        place = None if host is None else places.get(host.uid)
+        if host is None or place is None or not place.shared or place.host.uid in places:
+            return host, loop
+        shared = nests[place.host.uid].names
+        count = shared.index(place.loop) + 1 if place.loop in shared else 0
+        known = dict(zip(nests[host.uid].names, shared[:count], strict=False))
+        return (place.host, known[loop]) if loop in known else (host, loop)
+
+    def moved(place: Place) -> Place:
+        host, loop = owner(place.host, place.loop)
+        assert host is not None
+        store_host, store_loop = owner(place.store_host, place.store_loop)
+        return replace(place, host=host, loop=loop, store_host=store_host, store_loop=store_loop)
+
+    return {uid: place if place.shared else moved(place) for uid, place in places.items()}
 
 
 def _renewed(nest: StageNest | None, stage: Tensor, axes: tuple[Axis, ...]) -> StageNest:
@@ -117,14 +158,14 @@ def _around(program: Program, stage: Tensor, place: Place, nests: Nests, places:
 
 def _check_shared(stage: Tensor, place: Place, nests: Nests, places: Places) -> None:
     """Refuse to share loops that the stage has not, or that are more than the order of instances."""
+    if place.host.uid in places:
+        raise ScheduleError(
+            f"{stage.name} shares loops of stages at the root, and {place.host.name} is computed in those of "
+            f"{places[place.host.uid].host.name}"
+        )
     _check_loop(stage, place.host, place.loop, nests)
     host, nest = nests[place.host.uid], nests[stage.uid]
     count = host.position(place.loop) + 1
-    if place.host.uid in places:
-        raise ScheduleError(
-            f"{stage.name} shares loops of stages at the root, and {place.host.name} is computed inside "
-            f"{places[place.host.uid].host.name}"
-        )
     for shared in (host, nest):
         if len(shared.loops) < count or any(map(shared.is_reduction, shared.loops[:count])):
             raise ScheduleError(

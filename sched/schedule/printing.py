@@ -15,33 +15,32 @@ A comment behind an axis is what a tail leaves out. How the order of a reduction
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 
-from ..compute.expr import Axis, Expr, Read, substitute, transform
-from ..compute.operations import OPERATIONS
+from ..compute.expr import substitute
 from ..compute.printing import text
-from ..compute.reductions import REDUCTIONS
 from ..compute.simplify import constant_value, difference, simplify
 from ..compute.tensor import Tensor
 from ..polyhedral.placement import Placement
-from ..polyhedral.program import Program, Statement
-from .binding import Binding, Bindings
-from .nest import Loop, StageNest
+from ..polyhedral.statement import Statement
+from ..polyhedral.systems import is_system, systems
+from .binding import Bindings
+from .nest import StageNest
 from .primitives.base import State
-
-Substitution = dict[Axis, Expr]
-
-_KINDS = {"serial": "for", "parallel": "parallel for", "vectorize": "vectorized for", "unroll": "unrolled for"}
+from .printing_lines import Substitution, assignment, comment, guard_of, header, init, layout_text, primed
+from .printing_systems import system_text
 
 
 def nest_text(state: State) -> str:
     """All stages in the order in which they run; inlined ones have no loops."""
     shown = []
+    groups = {group[0].uid: group for group in systems(state.program)}
     for stage in state.program.stages:
         if stage.uid in state.program.inlined:
             shown.append(f"{stage}, inlined")
-        elif stage.uid not in state.places:
+        elif is_system(group := groups.get(stage.uid, ())):
+            shown.append(system_text(state, group))
+        elif group and stage.uid not in state.places:
             shown += _stage(state, state.nests[stage.uid], 0)
     return "\n".join(shown)
 
@@ -62,22 +61,23 @@ def _stage(state: State, nest: StageNest, outside: int, shared: int = 0) -> list
     names = _short_names(statements[-1], nest)
     first = nest.init_position() if statements[-1].reduce is not None else None
     for number, loop in enumerate(nest.loops):
+        displayed = primed(nest, loop)
         pad = "    " * (outside + max(number - shared, -1) + 1)
         if number == first:
             inner = nest.init_loops(first, statements[0].axes[len(statements[0].prefix) :])
             over = f" for {', '.join(other.name for other in inner)}" if inner else ""
-            lines.append(f"{pad}{_init(statements[0], names)}{over}{_first_iterations(nest, first)}")
+            lines.append(f"{pad}{init(statements[0], names)}{over}{_first_iterations(nest, first)}")
         if number >= shared:
-            lines.append(pad + _header(nest, loop, bindings))
-        for binding in bindings.add(loop):
-            guard = _guard(nest, binding)
+            lines.append(pad + header(nest, displayed, bindings))
+        for binding in bindings.add(displayed):
+            guard = guard_of(nest, binding)
             if binding.plain:
                 open_guards += [guard] if guard else []
             else:
-                lines.append(f"{pad}    {binding.axis.name} = {nest.shown(binding.value)}{_comment([guard])}")
+                lines.append(f"{pad}    {binding.axis.name} = {nest.shown(binding.value)}{comment([guard])}")
         lines += _inside(state, nest.stage, loop.name, outside + number - shared + 2, before=True)
     pad = "    " * (outside + len(nest.loops) - shared + 1)
-    lines.append(pad + _assignment(state.program, statements[-1], names) + _comment(open_guards))
+    lines.append(pad + assignment(state.program, statements[-1], names) + comment(open_guards))
     for number in reversed(range(len(nest.loops))):
         lines += _inside(state, nest.stage, nest.loops[number].name, outside + number - shared + 2, before=False)
     return lines
@@ -114,25 +114,14 @@ def _title(state: State, stage: Tensor, statement: Statement) -> str:
     """What a stage is, and where and how it is stored in loops of others."""
     reduce, place = statement.reduce, state.places.get(stage.uid)
     summed = "" if reduce is None else f", {reduce.name} {grade(statement)}"
-    layout = _layout(state, stage)
+    layout = layout_text(state, stage)
     if place is None or place.shared:
         return f"{stage}{layout}{summed}{f', in the loops of {place.host.name}' if place is not None else ''}"
     extents = ", ".join(map(text, state.program.placements[stage.uid].stored.shape))
     here = place.is_at(place.store_host, place.store_loop) if place.store_host is not None else False
     where = " here" if here else " at the root" if place.store_host is None else f" at {place.store_loop}"
     again = _again(state.program.placements[stage.uid])
-    return f"{stage.name}: {stage.dtype}[{extents}] stored{where}{layout}{summed}{_comment([again])}"
-
-
-def _layout(state: State, stage: Tensor) -> str:
-    """How a stage's elements lie in memory, where that is not row-major."""
-    layout, names = state.program.layout(stage), [axis.name for axis in stage.equations[0].axes]
-    shown = ""
-    if layout.terms:
-        shown += f" as [{', '.join(term.shown(names[term.dimension]) for term in layout.terms)}]"
-    for dimension, size in sorted(layout.folds.items()):
-        shown += f", {names[dimension]} modulo {size}"
-    return f"{shown}, streaming" if layout.streaming else shown
+    return f"{stage.name}: {stage.dtype}[{extents}] stored{where}{layout}{summed}{comment([again])}"
 
 
 def _again(placement: Placement) -> str:
@@ -152,60 +141,3 @@ def _again(placement: Placement) -> str:
         if common:
             found.append(f"{' and '.join(parts) or 'all'} in the next {axis.name.rpartition('.')[2]}")
     return f"again: {', '.join(found)}" if found else ""
-
-
-def _header(nest: StageNest, loop: Loop, bindings: Bindings) -> str:
-    begin, end = bindings.visible(loop.begin, upper=False), bindings.visible(loop.end, upper=True)
-    span = f"{nest.shown(begin)}..{nest.shown(end)}"
-    return f"{_KINDS[loop.kind]} {loop.name} in {f'reversed({span})' if loop.reversed else span}:"
-
-
-def _guard(nest: StageNest, binding: Binding) -> str:
-    """What is left out where an axis' bounds do not follow from its loops."""
-    low = f"{nest.shown(binding.axis.lower)} <= " if binding.low else ""
-    high = f" < {nest.shown(binding.axis.upper)}" if binding.high else ""
-    return f"{low}{binding.axis.name}{high}" if low or high else ""
-
-
-def _comment(guards: Sequence[str]) -> str:
-    present = [guard for guard in guards if guard]
-    return f"  # {', '.join(present)}" if present else ""
-
-
-def _left(statement: Statement, names: Substitution) -> str:
-    indices = ", ".join(text(substitute(index, names)) for index in statement.indices)
-    return f"{statement.stage.name}[{indices}]" if indices else statement.stage.name
-
-
-def _init(statement: Statement, names: Substitution) -> str:
-    reduce = statement.reduce
-    assert reduce is not None
-    without_value = REDUCTIONS[reduce.name].combine is None
-    return f"{_left(statement, names)} = {'-1' if without_value else text(statement.value)}"
-
-
-def _assignment(program: Program, statement: Statement, names: Substitution) -> str:
-    """The definition as it was written, with inlined stages in their places."""
-    left, reduce = _left(statement, names), statement.reduce
-    value = substitute(_written(program, program.placements[statement.stage.uid].equation.value), names)
-    if reduce is None:
-        return f"{left} = {text(value)}"
-    combine = REDUCTIONS[reduce.name].combine
-    if combine is None:
-        position = reduce.axes[0].name if len(reduce.axes) == 1 else f"({', '.join(a.name for a in reduce.axes)})"
-        return f"{left} = {reduce.name}({left}, {position}, key={text(value)})"
-    symbol = OPERATIONS[combine].symbol
-    return f"{left} {symbol}= {text(value)}" if symbol else f"{left} = {reduce.name}({left}, {text(value)})"
-
-
-def _written(program: Program, value: Expr) -> Expr:
-    """What an equation computes, in the user's words and not as it is contracted, with what is inlined in its place."""
-
-    def inlined(expr: Expr) -> Expr:
-        if not isinstance(expr, Read) or expr.tensor.uid not in program.inlined:
-            return expr
-        equation = program.definitions.equations[expr.tensor.uid]
-        at: dict[Axis, Expr] = dict(zip(equation.axes, expr.indices, strict=True))
-        return _written(program, substitute(equation.value, at))
-
-    return transform(value, inlined)

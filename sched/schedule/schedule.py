@@ -12,12 +12,14 @@ from ..polyhedral.clobber import overwrites
 from ..polyhedral.isl import DEFAULT_BUDGET
 from ..polyhedral.legality import first_violation, refusal
 from ..polyhedral.program import Program, make_program
+from ..polyhedral.systems import is_system, systems
 from ..polyhedral.tree import Tree
 from .primitives import Primitive, State
 from .printing import nest_text
+from .skewing import skews_that_help, suggested
 from .stage import Stage
 from .suggestion import listed, meant, shown
-from .text import parse_schedule, schedule_text
+from .text import HEADER, parse_schedule, schedule_text
 
 if TYPE_CHECKING:
     from ..target.kernel import Kernel
@@ -61,6 +63,7 @@ class Schedule:
         _check_names(program.stages)
         self._log: list[Command] = []
         self._states: list[State] = [State.initial(program)]
+        self.advises = True
 
     @property
     def state(self) -> State:
@@ -97,20 +100,29 @@ class Schedule:
         """Carry a command out, or raise and leave everything as it was."""
         state = command.apply(self.state, stage)
         if command.reorders:
-            self._prove(state, stage, f"{stage.name}.{command}")
+            self._prove(state, stage, command)
         self._log.append((stage.name, command))
         self._states.append(state)
 
-    def _prove(self, state: State, stage: Tensor, step: str) -> None:
+    def _prove(self, state: State, stage: Tensor, command: Primitive) -> None:
+        step = f"{stage.name}.{command}"
         tree = state.tree()
         folded = any(layout.folds for layout in state.program.layouts.values())
         if state.program is self.program and not state.places and not folded:
-            pairs = tuple(p for p in state.pairs if stage in (p.source.stage, p.sink.stage))
+            changed = {stage, *state.companions(stage)}
+            pairs = tuple(p for p in state.pairs if changed & {p.source.stage, p.sink.stage})
         else:
             pairs = (*state.pairs, *overwrites(state.program, tree, state.pairs))
         violation = first_violation(tree, pairs, state.program.world, step)
         if violation is not None:
-            raise refusal(step, violation)
+            raise refusal(step, violation, self._skews(stage, command))
+
+    def _skews(self, stage: Tensor, command: Primitive) -> tuple[str, ...]:
+        """What would make a refused command legal, in text form."""
+        if not self.advises:
+            return ()
+        helping = skews_that_help(self._states[0], self.log, stage, (stage.name, command))
+        return tuple(f"{name}.{skew}" for name, skew in helping)
 
     def why_not(self, word: str, loop: str, *args: Any, **options: Any) -> ScheduleError | None:
         """Why a command on `loop` would be refused, or None; for the one stage that has such a loop.
@@ -127,6 +139,40 @@ class Schedule:
     def parallel_loops(self) -> dict[str, tuple[str, ...]]:
         """For each stage that has loops: those whose iterations may run at the same time."""
         return {stage.name: self[stage].parallel_loops() for stage in self.program.live_stages()}
+
+    def suggest(self) -> tuple[str, ...]:
+        """Commands, in text form, after which the loops of recurrences may be tiled, and one of each is parallel.
+
+        The smallest skews, and shifts of stages that need each other, with which no dependence runs backwards in the
+        outer loops; then the outermost loop that may be parallel, or a wavefront where none may. For the schedule as it
+        is; nothing is changed. See `extend`, which carries them out.
+
+        >>> import polysched as ps
+        >>> T, n = ps.size_var("T"), ps.size_var("n", min=1)
+        >>> A = ps.placeholder((n,), "float64", name="A")
+        >>> t, i = ps.axes("t i")
+        >>> u = ps.recurrence((T + 1, n), "float64", name="u")
+        >>> u[0, i] = A[i]
+        >>> u[t + 1, i] = u[t, i] + ps.select(i > 0, u[t, i - 1], 0.0) + ps.select(i < n - 1, u[t, i + 1], 0.0)
+        >>> ps.Schedule(u).suggest()
+        ('u.skew("i", 1, by="t")', 'u.parallel("i")')
+        """
+        groups = [group for group in systems(self.program) if is_system(group)]
+        return tuple(f"{name}.{c}" for group in groups for name, c in suggested(self.state, group))
+
+    def auto_polyhedral(self) -> tuple[str, ...]:
+        """Carry out what `suggest` suggests, and return it."""
+        commands = self.suggest()
+        self.extend(commands)
+        return commands
+
+    def extend(self, commands: str | Sequence[str]) -> None:
+        """Carry out commands in text form, one a line or one an item; none of them if one is refused."""
+        lines = commands.splitlines() if isinstance(commands, str) else list(commands)
+        trial = self.copy()
+        for _, stage, command in parse_schedule("\n".join([HEADER, *lines])):
+            trial.apply(trial[stage].tensor, command)
+        self._log, self._states = trial._log, trial._states
 
     @property
     def log(self) -> tuple[Command, ...]:
@@ -150,6 +196,7 @@ class Schedule:
         """A schedule of the same definition with the same commands, independent of this one."""
         other = object.__new__(Schedule)
         other.outputs, other._log, other._states = self.outputs, list(self._log), list(self._states)
+        other.advises = self.advises
         return other
 
     def __eq__(self, other: object) -> bool:
@@ -219,7 +266,7 @@ def _outputs(outputs: Any) -> tuple[Tensor, ...]:
     if not listed or not all(isinstance(output, Tensor) for output in listed):
         raise DefinitionError("a Schedule is made for a tensor, or a list of tensors, that ps.compute has defined")
     for output in listed:
-        if not output.equations:
+        if not output.computed:
             raise DefinitionError(
                 f"{output.name} is a placeholder; a Schedule computes tensors that ps.compute has defined"
             )

@@ -25,6 +25,8 @@ from .primitives import (
     ReorderStorage,
     Reverse,
     Rfactor,
+    Shift,
+    Skew,
     Split,
     StoreAt,
     StoreStreaming,
@@ -115,6 +117,14 @@ class Stage:
     def reverse(self, loop: str) -> None:
         """Run a loop from its end. See `Reverse`."""
         self._apply(Reverse(_name(loop)))
+
+    def skew(self, loop: str, factor: int = 1, *, by: str) -> None:
+        """Add `factor` times the counter of the outer loop `by` to a loop's. See `Skew`."""
+        self._apply(Skew(_name(loop), _factor(factor), _name(by)))
+
+    def shift(self, loop: str, amount: int) -> None:
+        """Add a number to a loop's counter, for this stage alone. See `Shift`."""
+        self._apply(Shift(_name(loop), _factor(amount)))
 
     def inline(self) -> None:
         """Compute this stage wherever it is read. See `Inline`."""
@@ -217,7 +227,9 @@ class Stage:
         """The loops, outermost first, whose iterations may run at the same time."""
         nest = self.schedule.state.nest(self.tensor)
         serial = (loop.name for loop in nest.loops if loop.kind == "serial")
-        allowed = {name for name in serial if self.why_not("parallel", name) is None}
+        trial = self.schedule.copy()
+        trial.advises = False
+        allowed = {name for name in serial if trial[self.tensor].why_not("parallel", name) is None}
         return tuple(loop.name for loop in nest.loops if loop.kind == "parallel" or loop.name in allowed)
 
     def _apply(self, command: Primitive) -> None:

@@ -24,7 +24,7 @@ from .suggestion import listed, meant
 HEADER = "# polysched schedule, version 1"
 MAX_TEXT = 1 << 20
 MAX_COMMANDS = 1000
-_TOKEN = re.compile(r"""\s*(?:"([^"\\]*)"|([0-9]+)|([a-z_]+)|(.))""", re.DOTALL)
+_TOKEN = re.compile(r"""\s*(?:"([^"\\]*)"|(-?[0-9]+)|([a-z_]+)|(.))""", re.DOTALL)
 _LINE = re.compile(r"([^\s.()\"]+)\.([^\s.()\"]+)\((.*)\)\Z", re.DOTALL)
 MAX_DIGITS = 18
 _KINDS = {"string": "a name in double quotes", "integer": "an integer"}

@@ -173,6 +173,19 @@ def reverse(s: ps.Schedule, f: int) -> None:
     s["T"].vectorize("j_i")
 
 
+def skew(s: ps.Schedule, f: int) -> None:
+    """A wavefront of tiles: j runs outside of i, which is all that is left inside of a diagonal."""
+    s["T"].skew("j", 2, by="i")
+    s["T"].reorder("j", "i")
+    s["T"].vectorize(s["T"].split("i", f)[1])
+
+
+def shift(s: ps.Schedule, f: int) -> None:
+    s["T"].shift("j", f + 1)
+    s["T"].shift("i", -2)
+    s["T"].vectorize(s["T"].split("j", f)[1])
+
+
 def inline(s: ps.Schedule, f: int) -> None:
     if len(s.stages) > 1:
         s[s.stages[0]].inline()
@@ -197,7 +210,7 @@ SCHEDULES = {
     f.__name__: f
     for f in (
         *(split, tile, reorder, fuse, unroll, vectorize, vectorize_innermost, vectorize_rows, vectorize_fused),
-        *(vectorize_both, parallel, parallel_collapsed, reverse, inline, compute_root, everything),
+        *(vectorize_both, parallel, parallel_collapsed, reverse, skew, shift, inline, compute_root, everything),
     )
 }
 

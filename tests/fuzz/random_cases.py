@@ -12,7 +12,7 @@ from guarded import Pool, strided
 from random_definitions import Definition, Generator
 
 import polysched as ps
-from polysched.compute.expr import Const
+from polysched.compute.expr import Const, Read, walk
 from polysched.compute.sizes import evaluate_extent, solve_plan
 
 FACTORS = (1, 2, 3, 5, 7, 8, 16, 31, 64)
@@ -77,7 +77,7 @@ def _commands(schedule: ps.Schedule, names: dict[str, Any], rng: random.Random) 
         command = _command(schedule, stage, rng)
         if command is None:
             continue
-        line = f"s[{stage}].{command}"
+        line = f's["{stage}"].{command}'
         try:
             exec(line, {**names, "s": schedule})
         except ps.ScheduleError:
@@ -96,9 +96,13 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
     except ps.ScheduleError:
         return "compute_root()"
     words = ("split", "split", "split", "tile", "reorder", "reorder", "fuse", "unroll", "vectorize", "vectorize",
-             "parallel", "reverse", "inline", "compute_root", "parallel_many", *["compute_at"] * 5, "store_at",
-             "store_at")  # fmt: skip
+             "parallel", "reverse", "skew", "skew", "shift", "inline", "compute_root", "parallel_many",
+             *["compute_at"] * 5, "store_at",
+             "store_at", "cache_read", "cache_read", "cache_write", "rfactor", "fold_storage", "fold_storage",
+             "reorder_storage", "compute_with", "compute_with", "store_streaming")  # fmt: skip
     word = rng.choice(words)
+    if word in _STORAGE:
+        return _storage(schedule, handle.tensor, loops, word, rng)
     if word in ("compute_at", "store_at"):
         return _place(schedule, handle.tensor, word, rng)
     if word in ("inline", "compute_root"):
@@ -120,8 +124,53 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
             first = rng.randrange(len(loops) - count + 1)
             chosen = loops[first : first + count]
             return f"{'fuse' if word == 'fuse' else 'parallel'}({', '.join(map(_quoted, chosen))})"
+        case "skew" if loops.index(loop):
+            outer = rng.choice(loops[: loops.index(loop)])
+            return f'skew("{loop}", {rng.choice((1, 1, 2, 3, -1))}, by="{outer}")'
+        case "shift":
+            return f'shift("{loop}", {rng.choice((1, 2, 7, -1, -3))})'
         case "unroll" | "vectorize" | "parallel" | "reverse":
             return f'{word}("{loop}")'
+    return None
+
+
+_STORAGE = {
+    "cache_read",
+    "cache_write",
+    "rfactor",
+    "fold_storage",
+    "reorder_storage",
+    "compute_with",
+    "store_streaming",
+}
+
+
+def _storage(schedule: ps.Schedule, stage: ps.Tensor, loops: list[str], word: str, rng: random.Random) -> str | None:
+    """A command that makes a stage of another, that stores one elsewhere, or that runs two in one nest."""
+    live, axes = schedule.program.live_stages(), [axis.name for axis in stage.equations[0].axes]
+    at = rng.choice(["", *(f', at="{loop}"' for loop in loops)])
+    name = f'name="N{len(schedule.stages)}"'
+    match word:
+        case "cache_read":
+            value = schedule.program.definitions.values[stage.uid]
+            reads = {node.tensor.name for node in walk(value) if isinstance(node, Read) and node.tensor is not stage}
+            return f'cache_read("{rng.choice(sorted(reads))}"{at}, {name})' if reads else None
+        case "cache_write":
+            return f"cache_write({f'{at[2:]}, ' if at else ''}{name})"
+        case "rfactor" if loops:
+            return f'rfactor("{rng.choice(loops)}", {name})'
+        case "fold_storage" if axes:
+            return f'fold_storage("{rng.choice(axes)}", {rng.choice((1, 2, 3, 4, 5, 8, 16, 17))})'
+        case "reorder_storage" if axes:
+            split, factor = rng.choice(axes), rng.choice(FACTORS[1:])
+            terms = [*(axis for axis in axes if axis != split), f"{split}/{factor}", f"{split}%{factor}"]
+            return f"reorder_storage({', '.join(map(_quoted, rng.sample(terms, len(terms))))})"
+        case "compute_with" if len(live) > 1:
+            other = rng.choice([s for s in live if s is not stage])
+            names = schedule.state.nests[other.uid].names
+            return f'compute_with("{other.name}", "{rng.choice(names[:2])}")' if names else None
+        case "store_streaming":
+            return "store_streaming()"
     return None
 
 
@@ -179,10 +228,11 @@ def _fits(schedule: ps.Schedule, sizes: dict[str, int]) -> bool:
     def again(uid: int) -> int:
         bounds: dict[int, int] = {id(axis): _upper(axis.upper, sizes, {}) for axis in placements[uid].prefix}
         volume = 1
+        nested = uid in places and not places[uid].shared
         for axis in placements[uid].equation.loops:
             bounds[id(axis)] = _upper(axis.upper, sizes, bounds)
             volume *= max(1, bounds[id(axis)])
-        return volume * (again(places[uid].host.uid) if uid in places else 1)
+        return volume * (again(places[uid].host.uid) if nested else 1)
 
     small = all(_volume(stage, sizes) <= MAX_VOLUME for stage in schedule.stages)
     return small and all(again(uid) <= 50 * MAX_VOLUME for uid in placements)

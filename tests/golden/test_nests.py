@@ -314,6 +314,59 @@ def guard_and_gather():
     return s
 
 
+def jacobi(T, n):
+    A = ps.placeholder((n,), "float64", name="A")
+    t, i = ps.axes("t i")
+    u = ps.recurrence((T + 1, n), "float64", name="u")
+    u[0, i] = A[i]
+    u.define((t + 1, i), u[t, i], where=(i == 0) | (i == n - 1))
+    u.define((t + 1, i), (u[t, i - 1] + u[t, i] + u[t, i + 1]) / 3.0, where=(i > 0) & (i < n - 1))
+    return u[T]
+
+
+@case
+def jacobi_default():
+    return ps.Schedule(jacobi(*sizes("T n")))
+
+
+@case
+def jacobi_in_skewed_tiles():
+    s = ps.Schedule(jacobi(*sizes("T n")))
+    s["u"].skew("i", by="t")
+    s["u"].tile("t", "i", 4, 8)
+    s["u"].vectorize("i_i")
+    return s
+
+
+@case
+def two_fields_shifted():
+    T, n = sizes("T n")
+    A, B = (ps.placeholder((n,), "float64", name=name) for name in "AB")
+    t, i = ps.axes("t i")
+    e, h = (ps.recurrence((T + 1, n), "float64", name=name) for name in "eh")
+    e[0, i], h[0, i] = A[i], B[i]
+    e[t + 1, i] = e[t, i] + ps.select(i > 0, h[t, i - 1], 0.0) - h[t, i]
+    h[t + 1, i] = h[t, i] + ps.select(i < n - 1, e[t + 1, i + 1], 0.0) - e[t + 1, i]
+    s = ps.Schedule([e[T], h[T]])
+    s["h"].shift("i", 1)
+    s["e"].skew("i", by="t")
+    s["e"].tile("t", "i", 4, 8)
+    return s
+
+
+@case
+def triangular_factor():
+    n = ps.size_var("n")
+    A = ps.placeholder((n, n), "float64", name="A")
+    i, j = ps.axes("i j")
+    L = ps.recurrence((n, n), "float64", name="L")
+    r, q = ps.reduce_axis((0, j), name="r"), ps.reduce_axis((0, i), name="r")
+    L.define((i, j), 0.0, where=j > i)
+    L.define((i, j), (A[i, j] - ps.sum(L[i, r] * L[j, r], axis=r)) / L[j, j], where=j < i)
+    L[i, i] = ps.sqrt(A[i, i] - ps.sum(L[i, q] * L[i, q], axis=q))
+    return ps.Schedule(L)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_nest(name, expect):
     schedule = CASES[name]()

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from polysched.compute.dtypes import BOOL
-from polysched.compute.evaluate import cast_array, element_function
 from polysched.compute.expr import Cast, Const, Expr, Op, Scalar, Size
+from polysched.compute.grid import cast_array, element_function
 from polysched.compute.operations import OPERATIONS
 from polysched.lower.dot_products import DOTS
 from polysched.lower.ir import (

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import polysched as ps
+from polysched.compute.expr import Read, walk
 from polysched.compute.simplify import constant_value
 from polysched.schedule.primitives import REGISTRY, Primitive
 from polysched.schedule.text import schedule_text
@@ -20,19 +21,14 @@ Command = tuple[str, Primitive]
 MOST_INSTANCES = 700
 WORDS = (
     ["split"] * 6 + ["tile"] * 2 + ["reorder"] * 6 + ["fuse"] * 4 + ["unroll"] + ["vectorize"] * 5
-    + ["parallel"] * 4 + ["reverse"] * 3 + ["inline"] * 3 + ["compute_root"] + ["compute_at"] * 12 + ["store_at"] * 6
+    + ["parallel"] * 4 + ["reverse"] * 3 + ["skew"] * 4 + ["shift"] + ["inline"] * 3 + ["compute_root"]
+    + ["compute_at"] * 12 + ["store_at"] * 6
 )  # fmt: skip
-# tests/schedule/test_compute_with.py and test_storage.py have these.
-_ELSEWHERE = {
-    "cache_read",
-    "cache_write",
-    "compute_with",
-    "fold_storage",
-    "reorder_storage",
-    "rfactor",
-    "store_streaming",
-}
-assert set(WORDS) | _ELSEWHERE == set(REGISTRY), "every primitive is tried"
+STORAGE = (
+    ["cache_read"] * 4 + ["cache_write"] * 3 + ["rfactor"] * 4 + ["compute_with"] * 5 + ["fold_storage"] * 6
+    + ["reorder_storage", "store_streaming"]
+)  # fmt: skip
+assert {*WORDS, *STORAGE} == set(REGISTRY), "every primitive is tried"
 
 
 class Disagreement(AssertionError):
@@ -62,7 +58,7 @@ def run_case(seed: int, tally: Tally) -> None:
     sizes = assignments(schedule, rng)
     log: list[Command] = []
     for _ in range(rng.randint(3, 8)):
-        command = random_command(schedule, rng)
+        command = random_command(schedule, rng, rng.choice((WORDS, WORDS, WORDS, STORAGE)))
         if command is None:
             continue
         log.append(command)
@@ -104,10 +100,10 @@ def instances(state: Any, sizes: dict[str, int]) -> int:
     return sum(len(run.cells) for run in Oracle(state, sizes).runs)
 
 
-def random_command(schedule: ps.Schedule, rng: random.Random) -> Command | None:
+def random_command(schedule: ps.Schedule, rng: random.Random, words: list[str] = WORDS) -> Command | None:
     """A stage and a command with names that exist; it may be illegal, and now and then invalid."""
     stage = rng.choice(schedule.stages)
-    word = rng.choice(WORDS)
+    word = rng.choice(words)
     record = REGISTRY[word]
     if word in ("inline", "compute_root"):
         return stage.name, record()
@@ -115,6 +111,8 @@ def random_command(schedule: ps.Schedule, rng: random.Random) -> Command | None:
         return None
     if word in ("compute_at", "store_at"):
         return _place(schedule, word, rng)
+    if word in STORAGE:
+        return _storage(schedule, stage, word, rng)
     nest = schedule.state.nests[stage.uid]
     names = [loop.name for loop in nest.loops]
     if not names:
@@ -140,6 +138,10 @@ def random_command(schedule: ps.Schedule, rng: random.Random) -> Command | None:
             arguments = (name,), ""
         case "reverse":
             arguments = (name,)
+        case "skew" if first:
+            arguments = name, rng.choice((1, 1, 2, 3, -1)), rng.choice(names[:first])
+        case "shift":
+            arguments = name, rng.choice((1, 2, -1, -3))
         case "unroll" | "vectorize":
             short = [loop.name for loop in nest.loops if constant_value(loop.extent) is not None]
             if not short:
@@ -174,8 +176,60 @@ def _place(schedule: ps.Schedule, word: str, rng: random.Random) -> Command | No
     return stage.name, REGISTRY[word](host.name, loop)
 
 
+def _storage(schedule: ps.Schedule, stage: ps.Tensor, word: str, rng: random.Random) -> Command | None:
+    """A command that makes a stage of another, that stores one elsewhere, or that runs two in one nest."""
+    state, live = schedule.state, schedule.program.live_stages()
+    loops, axes = state.nests[stage.uid].names, [axis.name for axis in stage.equations[0].axes]
+    others = [other for other in live if other is not stage and state.nests[other.uid].names]
+    new, at = f"N{len(schedule.stages)}", rng.choice(["", *loops])
+    arguments: tuple[Any, ...]
+    match word:
+        case "cache_read":
+            reads = [
+                node.tensor.name
+                for node in walk(schedule.program.definitions.values[stage.uid])
+                if isinstance(node, Read)
+            ]
+            if not reads:
+                return None
+            arguments = rng.choice(reads), at, new
+        case "cache_write":
+            arguments = at, new
+        case "rfactor" if loops:
+            arguments = rng.choice(loops), new
+        case "compute_with" if others:
+            other = rng.choice(others)
+            arguments = other.name, rng.choice(state.nests[other.uid].names[:2])
+        case "fold_storage" if axes and len(live) > 1:
+            slid = [s for s in live[:-1] if s.uid in state.places] or live[:-1]
+            stage = rng.choice(slid)
+            axes = [axis.name for axis in stage.equations[0].axes]
+            if not axes:
+                return None
+            arguments = rng.choice(axes), rng.choice((1, 2, 2, 3, 3, 4, 5, 8))
+        case "reorder_storage" if axes:
+            split = rng.choice(axes)
+            arguments = (
+                tuple(rng.sample([*(a for a in axes if a != split), f"{split}/2", f"{split}%2"], len(axes) + 1)),
+            )
+        case "store_streaming":
+            arguments = ()
+        case _:
+            return None
+    return stage.name, REGISTRY[word](*arguments)
+
+
 def compare(schedule: ps.Schedule, command: Command, sizes: list[dict[str, int]]) -> str:
-    """Give the command, and check the verdict: accepted, refused, undecided or invalid."""
+    """Give the command, and check the verdict: accepted, refused, undecided or invalid. Nothing else may be raised."""
+    try:
+        return _compared(schedule, command, sizes)
+    except (AssertionError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as fault:
+        if isinstance(fault, Disagreement):
+            raise
+        raise Disagreement(f"{command[0]}.{command[1]}: {type(fault).__name__}: {fault}") from fault
+
+
+def _compared(schedule: ps.Schedule, command: Command, sizes: list[dict[str, int]]) -> str:
     stage, record = command
     try:
         state = record.apply(schedule.state, schedule[stage].tensor)

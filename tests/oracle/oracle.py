@@ -21,11 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from polysched.compute.expr import Axis, Expr, Op, Read, walk
+from polysched.compute.expr import Expr, Op, Read
 from polysched.compute.tensor import Tensor
 
 from .claims import claimed
-from .runs import BEFORE, BESIDE, COMBINED_LANES, LANES, PARALLEL, SERIAL, TOGETHER, Instance, Run, ordered
+from .loops import Loops
+from .runs import BEFORE, BESIDE, SERIAL, TOGETHER, Instance, Run, ordered
 from .values import Columns, grid, joined, numbers, row_numbers
 
 
@@ -33,16 +34,20 @@ class Oracle:
     """The verdict on a schedule's state (`Schedule.state`) at given sizes."""
 
     def __init__(self, state: Any, sizes: dict[str, int]) -> None:
-        self.program, self.nests, self.places, self.sizes = state.program, state.nests, state.places, sizes
+        self.program, self.nests, self.sizes = state.program, state.nests, sizes
         self.inlined, self.equations = self.program.inlined, self.program.definitions.equations
         self.stages = [stage for stage in self.program.stages if stage.uid not in self.inlined]
+        self.loops = Loops(self.stages, state.nests, state.places)
         self.runs = [run for stage in self.stages for run in self._runs(stage)]
         for run in self.runs:
-            if run.stage.uid in self.places and not run.update:
+            if self.loops.depths(run.stage)[0] and not run.update:
                 self._check_claims(run)
 
     def violations(self, runs: list[Run] | None = None) -> Iterator[tuple[Run, Any, Run, Any]]:
         """Pairs (source instances, sink instances) of which the source must run first, or apart, and does not."""
+        for writer, reader in product(self.runs, repeat=2):
+            if writer.stage is reader.stage or any(True for _ in self._reads_of(writer.stage, reader)):
+                yield from self._overwritten(writer, reader)
         for source, sink in product(self.runs if runs is None else runs, repeat=2):
             for mine, theirs in self._conflicts(source, sink):
                 order = ordered(source, mine, sink, theirs)
@@ -66,16 +71,47 @@ class Oracle:
             mine, theirs = self._same_element(source, sink, cells, rows)
             yield mine, rows[theirs]
 
+    def _overwritten(self, writer: Run, reader: Run) -> Iterator[tuple[Run, Any, Run, Any]]:
+        """Reads of an element by instances that the writer of another one in its cell is not certainly after; nor is it
+        before the element is written."""
+        layout, copies = self.program.layout(writer.stage), self.loops.depths(writer.stage)[1]
+        if not layout.folds or (writer.stage is reader.stage and not reader.update):
+            return
+        pairs = list(self._conflicts(writer, reader))
+        if writer is reader and self.equations[writer.stage.uid].body.reassociate:
+            pairs += [(theirs, mine) for mine, theirs in pairs]
+        for other in self.runs:
+            if other.stage is writer.stage:
+                mine, their = ([*run.counters[:copies], *self._places(run)] for run in (writer, other))
+                first, second = joined(*row_numbers(mine, their))
+                late = ordered(other, second, writer, first) != BEFORE
+                late &= writer.cells[first] != other.cells[second]
+                for wrote, read in pairs:
+                    left, right = joined(first[late], wrote)
+                    rows, theirs = read[right], second[late][left]
+                    wrong = (ordered(reader, rows, other, theirs) != BEFORE) & (
+                        (rows != theirs) | (reader is not other)
+                    )
+                    if wrong.any():
+                        yield reader, rows[wrong], other, theirs[wrong]
+
+    def _places(self, run: Run) -> list[Any]:
+        """Where in the buffer each instance writes."""
+        folds, box = self.program.layout(run.stage).folds, self.program.placements[run.stage.uid].stored
+        elements = [run.defined[axis] for axis in self.equations[run.stage.uid].axes]
+        inside = self._inside(box, elements, run.defined, len(run.cells))
+        return [x % folds[k] if k in folds else x for k, x in enumerate(inside)]
+
     def _same_element(self, source: Run, sink: Run, cells: Any, rows: Any) -> tuple[Any, Any]:
         """Instances of the source, with the accesses of the sink's rows to what they write: one cell of one copy."""
-        copies = self._depths(source.stage)[1]
+        copies = self.loops.depths(source.stage)[1]
         mine = [*source.counters[:copies], source.cells]
         return joined(*row_numbers(mine, [*(counter[rows] for counter in sink.counters[:copies]), cells]))
 
     def _check_claims(self, run: Run) -> None:
         twice, _ = self._same_element(run, run, run.cells, np.arange(len(run.cells)))
         assert len(twice) == len(run.cells), f"an element of {run.stage} is computed twice"
-        depth, readers = self._depths(run.stage)[0], []
+        depth, readers = self.loops.depths(run.stage)[0], []
         for sink in self.runs:
             for cells, rows in self._reads_of(run.stage, sink):
                 found = np.unique(self._same_element(run, sink, cells, rows)[1])
@@ -115,7 +151,7 @@ class Oracle:
         reductions = equation.loops[len(equation.axes) :]
         for update in (False, True) if reductions else (False,):
             init = bool(reductions) and not update
-            placed = stage.uid in self.places
+            placed = self.loops.depths(stage)[0] > 0
             start = claimed(self.program, stage, self.sizes) if placed else grid(equation.axes, {}, 1, self.sizes)
             defined, count = start if init else grid(reductions, *start, self.sizes)
             elements = [defined[axis] for axis in equation.axes]
@@ -125,60 +161,12 @@ class Oracle:
             axes = (*placement.prefix, *placement.equation.loops)
             reduced = [] if init else [defined[axis] for axis in reductions]
             columns = dict(zip(axes, [*around, *own, *reduced], strict=not init))
-            loops = nest.loops[: self._first(stage)] if init else nest.loops
-            values = [loop.begin if init and self._reduces(stage, loop) else loop.value for loop in loops]
+            loops = nest.loops[: self.loops.first(stage)] if init else nest.loops
+            values = [loop.begin if init and self.loops.reduces(stage, loop) else loop.value for loop in loops]
             counters = [*around, *numbers(values, columns, count, self.sizes, nest.fused)]
-            path = [*self._path(stage, counters, count), *([(SERIAL, np.zeros(count, int))] if init else [])]
+            path = [*self.loops.path(stage, counters, count), *([(SERIAL, np.zeros(count, int))] if init else [])]
             cells = self._cells(elements, stage.shape, count)
             yield Run(stage, update, columns, defined, cells, tuple(counters), tuple(path))
-
-    def _path(self, stage: Tensor, counters: list[Any], count: int) -> list[tuple[int, Any]]:
-        """The steps of these counters of the loops around a stage and of its own: after each loop stands which stage
-        inside it comes, its own last; before the first reduction loop, that it is not the init."""
-        depth, here = self._depths(stage)[0], np.full(count, self.stages.index(stage))
-        outer = self._path(self.places[stage.uid].host, counters[:depth], count)[:-1] if depth else []
-        path = [*outer, (SERIAL, here)]
-        for k, (loop, counter) in enumerate(zip(self.nests[stage.uid].loops, counters[depth:], strict=False)):
-            path += [(SERIAL, np.ones(count, int))] if k == self._first(stage) else []
-            combined = all(axis.reduction for axis in self._axes(stage, loop.value))
-            kind = {"parallel": PARALLEL, "vectorize": COMBINED_LANES if combined else LANES}.get(loop.kind, SERIAL)
-            path += [(kind, counter), (SERIAL, np.full(count, len(self.stages)))]
-        return path
-
-    def _depths(self, stage: Tensor) -> tuple[int, int]:
-        """How many loops of other stages there are around where a stage is computed, and around where it is stored."""
-
-        def inside(host: Tensor | None, loop: str) -> int:
-            return 0 if host is None else self._depths(host)[0] + self.nests[host.uid].names.index(loop) + 1
-
-        place = self.places.get(stage.uid)
-        return (0, 0) if place is None else (inside(place.host, place.loop), inside(place.store_host, place.store_loop))
-
-    def _first(self, stage: Tensor) -> int:
-        """The loop that the init stands before: the first of the innermost reduction loops that are not apart, if the
-        others have a first iteration that is the same for all and run in order; or the first of all."""
-        loops = self.nests[stage.uid].loops
-        found = [k for k, loop in enumerate(loops) if self._reduces(stage, loop)] or [len(loops)]
-        apart = [k for k in found[1:] if k - 1 not in found]
-        outer = [loops[k] for k in found if apart and k < apart[-1]]
-        plain = all(
-            loop.kind == "serial"
-            and all(axis.reduction for axis in self._axes(stage, loop.value))
-            and not any(isinstance(node, Axis) for node in walk(loop.begin))
-            and not any(axis in self.nests[stage.uid].fused for axis in walk(loop.value))
-            for loop in outer
-        )
-        return apart[-1] if apart and plain else found[0]
-
-    def _reduces(self, stage: Tensor, loop: Any) -> bool:
-        """Whether a loop is made of a reduction axis, alone or with others."""
-        return any(axis.reduction for axis in self._axes(stage, loop.value))
-
-    def _axes(self, stage: Tensor, value: Expr) -> set[Axis]:
-        """The stage's axes in a counter, also through fused loops."""
-        fused, axes = self.nests[stage.uid].fused, {node for node in walk(value) if isinstance(node, Axis)}
-        inner = [self._axes(stage, part) for axis in axes if axis in fused for part in fused[axis].components]
-        return set().union(axes - set(fused), *inner)
 
     def _inside(self, box: Any, elements: list[Any], at: Columns, count: int) -> list[Any]:
         """The elements counted from where a box begins, which they are in."""

@@ -6,7 +6,6 @@ import pytest
 
 import polysched as ps
 from polysched.polyhedral.legality import first_violation
-from polysched.schedule.forest import make_tree
 from polysched.schedule.primitives import Reverse
 
 
@@ -24,7 +23,7 @@ def test_the_smallest_of_all_violations_is_shown(first: str) -> None:
     state = s.state
     for stage in made.values():
         state = Reverse("r").apply(state, stage)
-    violation = first_violation(make_tree(state.program, state.nests), state.pairs, state.program.world, "both")
+    violation = first_violation(state.tree(), state.pairs, state.program.world, "both")
     assert violation is not None
     assert violation.cell == ("near", ()) and violation.point.sizes == {"n": 2}
 

@@ -122,3 +122,17 @@ def test_a_footprint_that_does_not_move_is_said_to_be_computed_again() -> None:
     s = ps.Schedule(C)
     s["B"].compute_at("C", "j")
     assert "stored here  # again: all in the next j\n" in str(s)
+
+
+def test_partial_sums_of_what_is_inlined() -> None:
+    """The stage made last read one that had been inlined before it was there."""
+    A = ps.placeholder((m,), "int32", name="A")
+    B = ps.compute((m,), lambda i: A[i] * 3, name="B")
+    r = ps.reduce_axis((0, m), name="r")
+    S = ps.compute((), lambda: ps.min(B[r], axis=r), name="S")
+    s = ps.Schedule(S)
+    s["B"].inline()
+    s["S"].rfactor("r", name="N")
+    s["N"].inline()
+    s["S"].rfactor("r", name="M")
+    same_as_default(s, np.arange(-5, 4, dtype=np.int32))

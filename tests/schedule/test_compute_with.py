@@ -76,3 +76,31 @@ def test_refusals() -> None:
     s[B].parallel("i")
     with pytest.raises(ps.ScheduleError, match="i of B is marked, and the loops that it shares are those of C"):
         s[B].compute_with(C, "i")
+
+
+def test_loops_of_a_stage_inside_its_reader_are_not_shared_with_it() -> None:
+    """It was looked for where the reader's loops are, which were those of the stage: a KeyError."""
+    _, C = stages()
+    s = ps.Schedule(C)
+    s["B"].compute_at("C", "i")
+    with pytest.raises(ps.ScheduleError, match="B is computed in those of C"):
+        s["C"].compute_with("B", "i")
+
+
+@pytest.mark.parametrize(("before", "after"), [("j", None), ("i", None), ("j", "i")])
+def test_a_stage_in_loops_that_its_reader_shares_with_an_earlier_one(before: str, after: str | None) -> None:
+    """The loop was the reader's own no more, and was not found."""
+    n = ps.size_var("n")
+    A = ps.placeholder((n,), "float32", name="A")
+    E = ps.compute((n,), lambda i: A[i] - 1, name="E")
+    B = ps.compute((n,), lambda i: A[i] * 2, name="B")
+    C = ps.compute((n, 3), lambda i, j: B[i] + E[i], name="C")
+    s = ps.Schedule([E, C])
+    s[B].compute_at(C, before)
+    s[C].compute_with(E, "i")
+    if after is not None:
+        s[B].compute_at(C, after)
+    a = np.arange(5, dtype=np.float32)
+    for got, wanted in zip(ps.build(s, check=True)(a), ps.build(ps.Schedule([E, C]))(a), strict=True):
+        assert np.array_equal(got, wanted)
+    assert ps.Schedule.from_text([E, C], s.to_text()) == s

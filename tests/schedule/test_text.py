@@ -15,6 +15,8 @@ EVERY_PRIMITIVE = """\
 # polysched schedule, version 1
 scaled.inline()
 scaled.compute_root()
+out.skew("j", 2, by="i")
+out.shift("i", -3)
 out.tile("i", "j", 4, 8, outers=("io", "jo"), inners=("ii", "ji"))
 out.reorder("io", "jo", "ji", "ii")
 out.unroll("ii")

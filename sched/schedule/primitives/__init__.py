@@ -14,6 +14,8 @@ from .reorder import Reorder
 from .reorder_storage import ReorderStorage
 from .reverse import Reverse
 from .rfactor import Rfactor
+from .shift import Shift
+from .skew import Skew
 from .split import Split
 from .store_at import StoreAt
 from .store_streaming import StoreStreaming
@@ -23,6 +25,6 @@ from .vectorize import Vectorize
 
 __all__ = [
     "REGISTRY", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot", "ComputeWith", "FoldStorage", "Fuse", "Inline",
-    "Parallel", "Primitive", "Reorder", "ReorderStorage", "Reverse", "Rfactor", "Split", "State", "StoreAt",
-    "StoreStreaming", "Tile", "Unroll", "Vectorize",
+    "Parallel", "Primitive", "Reorder", "ReorderStorage", "Reverse", "Rfactor", "Shift", "Skew", "Split", "State",
+    "StoreAt", "StoreStreaming", "Tile", "Unroll", "Vectorize",
 ]  # fmt: skip

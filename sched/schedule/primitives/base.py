@@ -10,16 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
+from ...compute.recurrence import Recurrence
 from ...compute.tensor import Tensor
 from ...errors import ScheduleError
-from ...polyhedral.definitions import Rewrite
+from ...polyhedral.definitions import ComputedIn, Factored, Inlined, ReadThrough, Rewrite
 from ...polyhedral.program import Program
 from ...polyhedral.requirements import Requirement, requirements
-from ...polyhedral.tree import Tree
+from ...polyhedral.systems import systems
+from ...polyhedral.tree import Tree, loops_of, statements_below
 from ..forest import make_tree
-from ..nest import StageNest, default_nest
-from ..place import Place, settled
+from ..nest import StageNest
+from ..place import Place, resolved, settled
 from ..suggestion import shown
+from ..system import default_nests
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,15 +37,16 @@ class State:
 
     @staticmethod
     def initial(program: Program) -> State:
-        nests = {stage.uid: default_nest(stage) for stage in program.live_stages()}
-        return State(program, requirements(program), nests)
+        return State(program, (), {}).settled()
 
     def tree(self) -> Tree:
         """The loop tree of all stages."""
-        return make_tree(self.program, self.nests, self.places)
+        return make_tree(self.program, self.nests, self.places, self.pairs)
 
     def with_rewrites(self, rewrites: tuple[Rewrite, ...]) -> State:
         """The state with other rewrites of the definitions; stages that are new have their default loops."""
+        for rewrite in rewrites:
+            _refuse_recurrence(rewrite, self)
         program = self.program.rewritten(rewrites)
         live = {stage.uid for stage in program.live_stages()}
         places = {uid: place for uid, place in self.places.items() if uid in live}
@@ -60,14 +64,32 @@ class State:
 
     def settled(self) -> State:
         """The state whose statements are where the places say."""
-        program, nests = settled(self.program, self.nests, self.places)
-        return replace(self, program=program, pairs=requirements(program), nests=nests)
+        places = resolved(self.places, self.nests)
+        program, nests = settled(self.program, self.nests, places)
+        pairs = requirements(program)
+        live = [stage.uid for stage in program.live_stages()]
+        if any(uid not in nests for uid in live):
+            nests = {**default_nests(program, pairs), **nests}
+        return replace(self, program=program, pairs=pairs, nests={uid: nests[uid] for uid in live}, places=places)
 
     def _involves(self, stage: Tensor) -> bool:
         """Whether another stage's place depends on the loops of this one, or this one shares another's."""
         own = self.places.get(stage.uid)
         hosts = any(stage in (place.host, place.store_host) for place in self.places.values())
         return hosts or (own is not None and own.shared)
+
+    def companions(self, stage: Tensor) -> tuple[Tensor, ...]:
+        """The other stages of a circle of stages that need each other."""
+        group = next((group for group in systems(self.program) if stage in group), ())
+        return tuple(other for other in group if other is not stage)
+
+    def share(self, stage: Tensor, other: Tensor, loops: set[str]) -> bool:
+        """Whether one of the loops of a stage is also around another one."""
+        for loop in loops_of(self.tree().root):
+            stages = [statement.stage for statement in statements_below(loop)]
+            if loop.name in loops and stage in stages and other in stages:
+                return True
+        return False
 
     def nest(self, stage: Tensor) -> StageNest:
         """The loops of a stage, which an inlined one has not."""
@@ -78,17 +100,55 @@ class State:
         return self.nests[stage.uid]
 
 
+def _refuse_recurrence(rewrite: Rewrite, state: State) -> None:
+    """Refuse what would change the definition of a stage of several equations."""
+    match rewrite:
+        case Inlined(stage) | ComputedIn(stage) | Factored(stage) if isinstance(stage, Recurrence):
+            raise ScheduleError(
+                f"{stage.name} is a recurrence, and its cells are computed where its equations say; inline, "
+                "cache_write and rfactor are for stages of ps.compute"
+            )
+        case ReadThrough(consumer, tensor) if any(tensor is other for other in (consumer, *state.companions(consumer))):
+            raise ScheduleError(
+                f"{consumer.name} reads {tensor.name} while it is computed, so there is nothing to copy before; "
+                "cache_read is for what is there before"
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class Primitive:
-    """Base of all primitives. `word` is the method's name; `reorders` says that the order of instances may change."""
+    """Base of all primitives. `word` is the method's name; `reorders` says that the order of instances may change.
+
+    A command on a stage that needs others, which need it, is carried out for all of them that have its loops, so that
+    they can share them; one that `marks` a loop, for those that do share it; one that is `alone`, for its own stage.
+    """
 
     word: ClassVar[str]
     reorders: ClassVar[bool] = True
     named: ClassVar[frozenset[str]] = frozenset()  # further fields that are written with their names
+    alone: ClassVar[bool] = False
+    marks: ClassVar[bool] = False
 
     def apply(self, state: State, stage: Tensor) -> State:
         """The state after the command, or a ScheduleError that says what would be accepted."""
-        return state.with_nest(self.carried_out(state.nest(stage)))
+        changed = state.with_nest(self.carried_out(state.nest(stage)))
+        companions = state.companions(stage)
+        for other in () if self.alone else companions:
+            shared = not self.marks or state.share(stage, other, self.named_loops)
+            if shared and self.named_loops <= set(state.nest(other).names):
+                changed = changed.with_nest(self.carried_out(state.nest(other)))
+        if companions and changed.nest(stage).fused:
+            raise ScheduleError(
+                f"{self.word} would fuse loops that {stage.name} shares with {companions[0].name}, as they need each "
+                "other, and their positions would not be the same; leave these loops apart"
+            )
+        return changed
+
+    @property
+    def named_loops(self) -> set[str]:
+        """The loops that must be there for the command."""
+        given = (value for name, value in self.arguments.items() if name in ("loop", "other", "by", "loops"))
+        return {name for value in given for name in _items(value)}
 
     def carried_out(self, nest: StageNest) -> StageNest:
         """The loops after the command, which remember it."""
@@ -127,7 +187,7 @@ def _items(value: Any) -> tuple[Any, ...]:
 
 # Fields that are written with their names, as keyword-only arguments are; the others are positional, in the order of
 # the record.
-KEYWORDS = frozenset({"outer", "inner", "name", "outers", "inners", "at"})
+KEYWORDS = frozenset({"outer", "inner", "name", "outers", "inners", "at", "by"})
 
 REGISTRY: dict[str, type[Primitive]] = {}
 

@@ -33,6 +33,7 @@ class Parallel(Primitive):
     loops: tuple[str, ...]
     name: str = ""
     word: ClassVar[str] = "parallel"
+    marks: ClassVar[bool] = True
 
     def rewrite(self, nest: StageNest) -> StageNest:
         if len(self.loops) == 1:

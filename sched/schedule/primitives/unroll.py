@@ -30,6 +30,7 @@ class Unroll(Primitive):
 
     loop: str
     word: ClassVar[str] = "unroll"
+    marks: ClassVar[bool] = True
     reorders: ClassVar[bool] = False
 
     def rewrite(self, nest: StageNest) -> StageNest:

@@ -34,6 +34,7 @@ class Vectorize(Primitive):
 
     loop: str
     word: ClassVar[str] = "vectorize"
+    marks: ClassVar[bool] = True
 
     def rewrite(self, nest: StageNest) -> StageNest:
         constant_extent(nest, self.loop, "vectorize", limit=1024)

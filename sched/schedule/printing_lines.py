@@ -1,0 +1,106 @@
+"""The lines that a printed schedule is made of: headers of loops, what tails leave out, assignments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..compute.expr import Axis, Expr, Read, substitute, transform
+from ..compute.operations import OPERATIONS
+from ..compute.printing import text
+from ..compute.recurrence import Recurrence
+from ..compute.reductions import REDUCTIONS
+from ..compute.tensor import Equation, Tensor
+from ..polyhedral.program import Program
+from ..polyhedral.statement import Statement
+from .binding import Binding, Bindings
+from .nest import Loop, StageNest
+from .primitives.base import State
+
+Substitution = dict[Axis, Expr]
+
+_KINDS = {"serial": "for", "parallel": "parallel for", "vectorize": "vectorized for", "unroll": "unrolled for"}
+
+
+def primed(nest: StageNest, loop: Loop) -> Loop:
+    """The loop as it is shown: with a prime where its counter is not the axis that it is named for."""
+    named = any(axis.name == loop.name and not loop.reversed for axis in nest.axes_of(loop.value))
+    return replace(loop, name=f"{loop.name}'") if named and not isinstance(loop.value, Axis) else loop
+
+
+def header(nest: StageNest, loop: Loop, bindings: Bindings) -> str:
+    begin, end = bindings.visible(loop.begin, upper=False), bindings.visible(loop.end, upper=True)
+    span = f"{nest.shown(begin)}..{nest.shown(end)}"
+    return f"{_KINDS[loop.kind]} {loop.name} in {f'reversed({span})' if loop.reversed else span}:"
+
+
+def guard_of(nest: StageNest, binding: Binding) -> str:
+    """What is left out where an axis' bounds do not follow from its loops."""
+    low = f"{nest.shown(binding.axis.lower)} <= " if binding.low else ""
+    high = f" < {nest.shown(binding.axis.upper)}" if binding.high else ""
+    return f"{low}{binding.axis.name}{high}" if low or high else ""
+
+
+def comment(guards: Sequence[str]) -> str:
+    present = [guard for guard in guards if guard]
+    return f"  # {', '.join(present)}" if present else ""
+
+
+def left_of(statement: Statement, names: Substitution) -> str:
+    indices = ", ".join(text(substitute(index, names)) for index in statement.indices)
+    return f"{statement.stage.name}[{indices}]" if indices else statement.stage.name
+
+
+def init(statement: Statement, names: Substitution) -> str:
+    reduce = statement.reduce
+    assert reduce is not None
+    without_value = REDUCTIONS[reduce.name].combine is None
+    return f"{left_of(statement, names)} = {'-1' if without_value else text(statement.value)}"
+
+
+def assignment(program: Program, statement: Statement, names: Substitution) -> str:
+    """The definition as it was written, with inlined stages in their places."""
+    left, reduce = left_of(statement, names), statement.reduce
+    if statement.kind == "finish":
+        equation = statement.stage.equations[statement.equation]
+        return f"{left} = {text(_written(program, equation.finished(Read(statement.stage, equation.indices))))}"
+    value = substitute(_written(program, _equation(program, statement).value), names)
+    if reduce is None:
+        return f"{left} = {text(value)}"
+    combine = REDUCTIONS[reduce.name].combine
+    if combine is None:
+        position = reduce.axes[0].name if len(reduce.axes) == 1 else f"({', '.join(a.name for a in reduce.axes)})"
+        return f"{left} = {reduce.name}({left}, {position}, key={text(value)})"
+    symbol = OPERATIONS[combine].symbol
+    return f"{left} {symbol}= {text(value)}" if symbol else f"{left} = {reduce.name}({left}, {text(value)})"
+
+
+def _equation(program: Program, statement: Statement) -> Equation:
+    """What a statement is made of, where its stage is placed."""
+    if isinstance(statement.stage, Recurrence):
+        return statement.stage.equations[statement.equation]
+    return program.placements[statement.stage.uid].equation
+
+
+def _written(program: Program, value: Expr) -> Expr:
+    """What an equation computes, in the user's words and not as it is contracted, with what is inlined in its place."""
+
+    def inlined(expr: Expr) -> Expr:
+        if not isinstance(expr, Read) or expr.tensor.uid not in program.inlined:
+            return expr
+        equation = program.definitions.equations[expr.tensor.uid]
+        at: dict[Axis, Expr] = dict(zip(equation.axes, expr.indices, strict=True))
+        return _written(program, substitute(equation.value, at))
+
+    return transform(value, inlined)
+
+
+def layout_text(state: State, stage: Tensor) -> str:
+    """How a stage's elements lie in memory, where that is not row-major."""
+    layout, names = state.program.layout(stage), [axis.name for axis in stage.equations[0].axes]
+    shown = ""
+    if layout.terms:
+        shown += f" as [{', '.join(term.shown(names[term.dimension]) for term in layout.terms)}]"
+    for dimension, size in sorted(layout.folds.items()):
+        shown += f", {names[dimension]} modulo {size}"
+    return f"{shown}, streaming" if layout.streaming else shown

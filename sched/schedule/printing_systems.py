@@ -1,0 +1,104 @@
+"""print(schedule) for recurrences: the loop tree of a system, with each equation and its region at a leaf.
+
+    u: float64[T + 1, N]
+        for t in 0..T + 1:
+            for i in 0..N:
+                u[t, i] = A[i]  # t == 0
+        for t in 0..T + 1:
+            for i' in t..N + t:
+                i = i' - t
+                u[t, i] = u[t - 1, i] + 1.0  # t >= 1
+
+A loop whose counter is not the axis that it is named for has a prime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..compute.printing import text
+from ..compute.tensor import Tensor
+from ..polyhedral.statement import Statement
+from ..polyhedral.tree import Leaf, LoopNode, Node, Sequence, statements_below
+from .binding import Binding, Bindings
+from .nest import Loop, StageNest, axis_loop
+from .primitives.base import State
+from .printing_lines import assignment, comment, guard_of, header, init, layout_text, primed
+
+Loops = Mapping[int, tuple[Loop, ...]]  # for each stage, by uid, the loops around
+
+
+def system_text(state: State, group: tuple[Tensor, ...]) -> str:
+    """The loops of stages whose loops are made together."""
+    found = system_node(state.tree().root, group)
+    return "\n".join(
+        [", ".join(f"{stage}{layout_text(state, stage)}" for stage in group), *_lines(state, found, {}, 1)]
+    )
+
+
+def system_node(root: Node, group: tuple[Tensor, ...]) -> Node:
+    """The part of the tree that computes these stages."""
+    for child in root.children if isinstance(root, Sequence) else (root,):
+        if all(any(s.stage is stage for stage in group) for s in statements_below(child)):
+            return child
+    raise AssertionError("every system has a node below the root")
+
+
+def _lines(state: State, node: Node, around: Loops, depth: int) -> Iterator[str]:
+    pad = "    " * depth
+    match node:
+        case Leaf(statement):
+            yield f"{pad}{_statement(state, statement)}{comment(_conditions(state, statement, around))}"
+        case Sequence(children):
+            for child in children:
+                yield from _lines(state, child, around, depth)
+        case LoopNode(kind="position" | "component"):
+            yield from _lines(state, node.body, around, depth)
+        case LoopNode():
+            inside = dict(around)
+            below = {s.stage.uid: s for s in statements_below(node)}
+            for uid, statement in below.items():
+                loop = _loop(state.nests[uid], statement, node)
+                bindings, _ = _bound(state.nests[uid], around.get(uid, ()))
+                head = header(state.nests[uid], primed(state.nests[uid], loop), bindings)
+                if uid == next(iter(below)):
+                    yield f"{pad}{head}"
+                inside[uid] = (*around.get(uid, ()), loop)
+            found = dict.fromkeys(line for uid in below for line in _binding_lines(state.nests[uid], inside[uid]))
+            yield from (f"{pad}    {line}" for line in found)
+            yield from _lines(state, node.body, inside, depth + 1)
+
+
+def _loop(nest: StageNest, statement: Statement, node: LoopNode) -> Loop:
+    if node.name in nest.names:
+        return nest.loop(node.name)
+    return next(axis_loop(axis) for axis in statement.axes if axis.name == node.name)
+
+
+def _bound(nest: StageNest, loops: tuple[Loop, ...]) -> tuple[Bindings, list[Binding]]:
+    """The bindings below some loops, and which of them the last one makes."""
+    bindings, made = Bindings(nest), list[Binding]()
+    for loop in loops:
+        made = bindings.add(primed(nest, loop))
+    return bindings, made
+
+
+def _binding_lines(nest: StageNest, loops: tuple[Loop, ...]) -> Iterator[str]:
+    for binding in _bound(nest, loops)[1]:
+        if not binding.plain:
+            yield f"{binding.axis.name} = {nest.shown(binding.value)}{comment([guard_of(nest, binding)])}"
+
+
+def _conditions(state: State, statement: Statement, around: Loops) -> list[str]:
+    """What tails leave out, and the region of the equation."""
+    nest = state.nests[statement.stage.uid]
+    bindings, _ = _bound(nest, around.get(statement.stage.uid, ()))
+    own = set(statement.axes)
+    guards = [guard_of(nest, b) for b in bindings.bound.values() if b.plain and b.axis in own]
+    equation = statement.stage.equations[statement.equation]
+    region = equation.conditions if statement.kind == "update" else tuple(c for c in (equation.where,) if c is not None)
+    return [*guards, *map(text, region)]
+
+
+def _statement(state: State, statement: Statement) -> str:
+    return init(statement, {}) if statement.kind == "init" else assignment(state.program, statement, {})

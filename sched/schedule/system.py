@@ -1,0 +1,237 @@
+"""The loops of recurrences: of a stage with several equations, and of stages that need each other.
+
+Each stage has its loops in a row, as every stage has, and each equation is in all of them. What is in common follows
+from what needs what (Allen and Kennedy 1987): from the outside in, statements that are in a circle of needs share the
+next loop; what is not goes into loops of its own, in sequence. So the plane at t = 0 is computed before the loop over
+t, and boundaries in loops beside the one over the inside, however the loops have been tiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ..compute.components import components
+from ..compute.expr import Axis, Expr
+from ..compute.simplify import simplify
+from ..compute.tensor import Tensor
+from ..errors import DefinitionError
+from ..polyhedral.isl import Map
+from ..polyhedral.order import has_one_value, maybe_equal, never_after
+from ..polyhedral.program import Program
+from ..polyhedral.requirements import Requirement
+from ..polyhedral.statement import Statement
+from ..polyhedral.systems import Cells, Level, default_order, is_system, needs_between, systems
+from ..polyhedral.tree import Fused, Leaf, LoopNode, Node, Sequence, Tree
+from .nest import Loop, StageNest, axis_loop
+
+
+def default_nests(program: Program, pairs: tuple[Requirement, ...]) -> dict[int, StageNest]:
+    """The default loops of the stages that are recurrences, or need each other."""
+    found: dict[int, StageNest] = {}
+    for group in systems(program):
+        if is_system(group):
+            order = default_order(group, needs_between(group, pairs), program.world)
+            if order is None:
+                names = ", ".join(stage.name for stage in group)
+                raise DefinitionError(f"no order of loops computes {names}; declare fewer stages between them")
+            found |= {stage.uid: _nest(stage, order[stage.uid], program) for stage in group}
+    return found
+
+
+def _nest(stage: Tensor, levels: tuple[Level, ...], program: Program) -> StageNest:
+    cells = Cells(stage, program.world.frame(stage.equations[0].axes, "C"))
+    made = [_loop(cells, level) for level in levels if cells.value(level) is not None]
+    inner = dict.fromkeys(axis for equation in stage.equations for axis in equation.loops[len(equation.axes) :])
+    return StageNest(stage, (*made, *map(axis_loop, inner)), (*cells.axes, *inner))
+
+
+def _loop(cells: Cells, level: Level) -> Loop:
+    axes = {axis.name: axis for axis in cells.axes}
+    axis, value = axes[level.name], cells.value(level)
+    assert value is not None
+    begin = axis.lower
+    for other, factor in level.skew:
+        begin = begin + axes[other] * factor
+    extent = simplify(axis.upper - axis.lower)
+    return Loop(level.name, value, simplify(begin), extent, reversed=level.sign < 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """A statement with its own loops, outermost first, each with its place in the stage's nest."""
+
+    statement: Statement
+    nest: StageNest
+    loops: tuple[tuple[int, Loop], ...]
+
+    def at(self, depth: int) -> tuple[int, Loop] | None:
+        return self.loops[depth] if depth < len(self.loops) else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Edge:
+    source: int
+    sink: int
+    pair: Requirement
+    relation: Map
+
+
+def system_tree(
+    program: Program,
+    nests: Mapping[int, StageNest],
+    group: tuple[Tensor, ...],
+    pairs: tuple[Requirement, ...],
+    uids: Iterator[int],
+) -> Node:
+    """The loop tree of a system."""
+    fused: dict[Axis, Fused] = {}
+    for stage in group:
+        fused |= nests[stage.uid].fused
+    parts = [_part(statement, nests[stage.uid]) for stage in group for statement in program.of_stage(stage)]
+    numbers = {part.statement.number for part in parts}
+    edges = [
+        _Edge(pair.source.number, pair.sink.number, pair, pair.relation)
+        for pair in pairs
+        if {pair.source.number, pair.sink.number} <= numbers
+    ]
+    in_place = any(1 in program.layout(stage).folds.values() for stage in group)
+    return _Builder(Tree(Sequence(()), fused), uids, in_place).body(parts, 0, edges)
+
+
+def _part(statement: Statement, nest: StageNest) -> _Part:
+    """The loops around one statement: those made of its own axes, and its axes for what loops that mix them with
+    others leave open."""
+    own = set(statement.axes)
+    foreign = [k for k, loop in enumerate(nest.loops) if not nest.axes_of(loop.value) <= own]
+    first = foreign[0] if foreign else len(nest.loops)
+    kept = [
+        (k, loop) for k, loop in enumerate(nest.loops) if k not in foreign and (k < first or nest.axes_of(loop.value))
+    ]
+    open_axes = {axis for k in foreign for axis in nest.axes_of(nest.loops[k].value)} & own
+    rest = [(-1 - k, axis_loop(axis)) for k, axis in enumerate(statement.axes) if axis in open_axes]
+    return _Part(statement, nest, (*kept, *rest))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Builder:
+    tree: Tree
+    uids: Iterator[int]
+    in_place: bool
+
+    def body(self, parts: list[_Part], depth: int, edges: list[_Edge]) -> Node:
+        """The statements below `depth` shared loops: circles in common loops, one after the other."""
+        children: list[Node] = []
+        for members in self._joined(_components(_units(parts, depth), edges), depth, edges):
+            children += self._shared(members, depth, _inside(members, edges))
+        return children[0] if len(children) == 1 else Sequence(tuple(children))
+
+    def _joined(self, groups: list[list[_Part]], depth: int, edges: list[_Edge]) -> list[list[_Part]]:
+        """The components, with those in one that can share the loop that a circle goes round: planes that are computed
+        step by step are so computed together, and need not all be kept. In place, they share all loops that they can:
+        what one of them writes, others may have to read before."""
+        circle = next((group for group in groups if self._carries(group, depth, edges)), None)
+        if circle is None and self.in_place:
+            circle = next((group for group in groups if _key(group, depth) is not None), None)
+        if circle is None or (key := _key(circle, depth)) is None:
+            return groups
+        like = [g for g in groups if g is circle or (_key(g, depth) == key and not self._is_fixed(g, depth))]
+        together = [part for group in like for part in group]
+        if len(like) < 2 or not all(self._is_forward(edge, together, depth) for edge in _inside(together, edges)):
+            return groups
+        others = [group for group in groups if not any(group is other for other in like)]
+        joined = _components([together, *others], edges)
+        return joined if len(joined) == 1 + len(others) else groups
+
+    def _carries(self, group: list[_Part], depth: int, edges: list[_Edge]) -> bool:
+        """Whether the next loop puts something in order that is needed between these statements."""
+        values = {part.statement.number: at[1].value for part in group if (at := part.at(depth)) is not None}
+        found = (e for e in _inside(group, edges) if e.source in values and e.sink in values)
+        return any(not e.relation.is_subset(self._equal(e, values)) for e in found)
+
+    def _equal(self, edge: _Edge, values: Mapping[int, Expr]) -> Map:
+        return maybe_equal(self.tree, edge.pair, edge.relation, values[edge.source], values[edge.sink])
+
+    def _is_fixed(self, group: list[_Part], depth: int) -> bool:
+        """Whether the next loop has a single iteration for one of the statements."""
+        values = ((part.statement, part.loops[depth][1].value) for part in group)
+        return any(has_one_value(self.tree, statement, value) for statement, value in values)
+
+    def _is_forward(self, edge: _Edge, parts: list[_Part], depth: int) -> bool:
+        values = {part.statement.number: part.loops[depth][1].value for part in parts}
+        return never_after(self.tree, edge.pair, edge.relation, values[edge.source], values[edge.sink])
+
+    def _shared(self, parts: list[_Part], depth: int, edges: list[_Edge]) -> list[Node]:
+        """One loop around all of them; where they have none in common, one each, in the order of the definition."""
+        groups: dict[tuple[str, str] | None, list[_Part]] = {}
+        for part in parts:
+            found = part.at(depth)
+            groups.setdefault(None if found is None else (found[1].name, found[1].kind), []).append(part)
+        made: list[Node] = []
+        for key, members in groups.items():
+            if key is None:
+                made += [Leaf(part.statement) for part in members]
+            else:
+                made.append(self._loop(members, depth, _inside(members, edges)))
+        return made
+
+    def _loop(self, parts: list[_Part], depth: int, edges: list[_Edge]) -> Node:
+        loops = {part.statement.number: part.loops[depth][1] for part in parts}
+        counters = {number: loop.value for number, loop in loops.items()}
+        left = []
+        for edge in edges:
+            relation = self._equal(edge, counters)
+            if not relation.is_empty():
+                left.append(_Edge(edge.source, edge.sink, edge.pair, relation))
+        uid = next(self.uids)
+        first = parts[0].loops[depth][1]
+        body = self.body(parts, depth + 1, left)
+        for axis in reversed(parts[0].nest.virtual(first.value)):
+            if not any(axis in part.nest.virtual(loop.value) for part in parts for _, loop in part.loops[depth + 1 :]):
+                body = self._resolved(axis, parts[0].nest, tuple(counters), body)
+        most = [loop.most for loop in loops.values()]
+        literal = max((m for m in most if m is not None), default=None) if None not in most else None
+        return LoopNode(uid, first.name, first.kind, counters, body, most=literal)
+
+    def _resolved(self, axis: Axis, nest: StageNest, numbers: tuple[int, ...], body: Node) -> Node:
+        """The position of a virtual axis and its components around `body`."""
+        for number, component in reversed(list(enumerate(nest.fused[axis].components))):
+            values = dict.fromkeys(numbers, component)
+            name = nest.component_name(axis, number)
+            body = LoopNode(next(self.uids), name, "component", values, body, of=axis, component=number)
+        return LoopNode(next(self.uids), axis.name, "position", dict.fromkeys(numbers, axis), body, of=axis)
+
+
+def _inside(parts: list[_Part], edges: list[_Edge]) -> list[_Edge]:
+    numbers = {part.statement.number for part in parts}
+    return [edge for edge in edges if edge.source in numbers and edge.sink in numbers]
+
+
+def _key(parts: list[_Part], depth: int) -> tuple[str, str] | None:
+    """The name and kind of the next loop, where all statements have one and the same."""
+    keys = {(at[1].name, at[1].kind) if (at := part.at(depth)) is not None else None for part in parts}
+    return next(iter(keys)) if len(keys) == 1 else None
+
+
+def _components(units: list[list[_Part]], edges: list[_Edge]) -> list[list[_Part]]:
+    """The statements in circles of needs, each after what it needs."""
+    owner = {part.statement.number: k for k, unit in enumerate(units) for part in unit}
+    needs: list[set[int]] = [set() for _ in units]
+    for edge in edges:
+        if edge.source in owner and edge.sink in owner:
+            needs[owner[edge.sink]].add(owner[edge.source])
+    found = components(range(len(units)), lambda k: needs[k])
+    return [[part for k in component for part in units[k]] for component in found]
+
+
+def _units(parts: list[_Part], depth: int) -> list[list[_Part]]:
+    """The statements of one equation stay together as long as they have the same loop next."""
+    units: dict[tuple[int, int], list[_Part]] = {}
+    for part in parts:
+        units.setdefault((part.statement.stage.uid, part.statement.equation), []).append(part)
+    found: list[list[_Part]] = []
+    for unit in units.values():
+        places = {None if (at := part.at(depth)) is None else at[0] for part in unit}
+        together = len(places) == 1 and None not in places
+        found += [unit] if together else [[part] for part in unit]
+    return found

@@ -1,0 +1,173 @@
+"""Which schedules of recurrences are legal, by brute force: every instance at given sizes, and when it runs.
+
+No isl here, and nothing of the checker: instances are enumerated, what they read is evaluated, and two instances are
+compared loop by loop down the tree. What is read must have been written, by everything that writes the cell; what is
+accumulated is initialised before, updated in order (one after the other in any order where it is re-associable), and
+finished after. Iterations of parallel loops are unordered; lanes of a vector loop run each statement together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from polysched.compute.expr import Axis, Cast, Const, Expr, Op, Read, Size
+from polysched.compute.recurrence import Recurrence
+from polysched.polyhedral.statement import Statement
+from polysched.polyhedral.tree import Leaf, LoopNode, Node
+
+Step = tuple[str, int]  # "sequence", or the kind of a loop, with the place or the counter
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """One run of a statement: its axes' values, the cell that it writes, the cells that it reads, and its time."""
+
+    statement: Statement
+    at: dict[Axis, int]
+    cell: tuple[int, ...]
+    reads: frozenset[tuple[int, tuple[int, ...]]]
+    path: tuple[Step, ...]
+
+    @property
+    def name(self) -> tuple[str, dict[str, int]]:
+        return self.statement.stage.name, {axis.name: value for axis, value in self.at.items()}
+
+
+class Sizes:
+    """Expressions of indices, evaluated with Python's integers."""
+
+    def __init__(self, sizes: dict[str, int]) -> None:
+        self.sizes = sizes
+
+    def value(self, expr: Expr, at: dict[Axis, int]) -> Any:
+        """The value, or None where it comes from data."""
+        match expr:
+            case Const(value):
+                return value
+            case Axis():
+                return at[expr]
+            case Size(name):
+                return self.sizes[name]
+            case Cast(operand):
+                return self.value(operand, at)
+            case Op("select", (condition, yes, no)):
+                return self.value(yes if self.value(condition, at) else no, at)
+            case Op(name, operands):
+                values = [self.value(operand, at) for operand in operands]
+                return None if None in values else _OPERATIONS[name](*values)
+        return None
+
+    def reads(self, expr: Expr, at: dict[Axis, int]) -> Iterator[Read]:
+        """The reads whose values are needed here."""
+        if isinstance(expr, Op) and expr.name == "select":
+            holds = self.value(expr.operands[0], at)
+            yield from self.reads(expr.operands[0], at)
+            for side, taken in ((expr.operands[1], True), (expr.operands[2], False)):
+                if holds is None or bool(holds) == taken:
+                    yield from self.reads(side, at)
+            return
+        if isinstance(expr, Read):
+            yield expr
+        for child in expr.children:
+            yield from self.reads(child, at)
+
+
+_OPERATIONS = {
+    "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "neg": lambda a: -a,
+    "floordiv": lambda a, b: a // b, "mod": lambda a, b: a % b, "min": min, "max": max,
+    "lt": lambda a, b: a < b, "le": lambda a, b: a <= b, "gt": lambda a, b: a > b, "ge": lambda a, b: a >= b,
+    "eq": lambda a, b: a == b, "ne": lambda a, b: a != b,
+    "and": lambda a, b: a and b, "or": lambda a, b: a or b, "not": lambda a: not a,
+}  # fmt: skip
+
+
+def instances(state: Any, sizes: dict[str, int]) -> list[Instance]:
+    """Everything that runs at these sizes."""
+    known = Sizes(sizes)
+    return [i for s, path in _leaves(state.tree().root, ()) for i in _of_statement(s, path, known)]
+
+
+def _leaves(node: Node, path: tuple[Any, ...]) -> Iterator[tuple[Statement, tuple[Any, ...]]]:
+    if isinstance(node, Leaf):
+        yield node.statement, path
+    elif isinstance(node, LoopNode):
+        yield from _leaves(node.body, (*path, node))
+    else:
+        for place, child in enumerate(node.children):
+            yield from _leaves(child, (*path, place))
+
+
+def _of_statement(statement: Statement, path: tuple[Any, ...], known: Sizes) -> Iterator[Instance]:
+    for at in _grid(statement.axes, known):
+        if not all(known.value(condition, at) for condition in _conditions(statement)):
+            continue
+        steps = tuple(
+            ("sequence", step) if isinstance(step, int) else (step.kind, known.value(step.values[statement.number], at))
+            for step in path
+        )
+        cell = tuple(known.value(index, at) for index in statement.indices)
+        found = [r for r in known.reads(statement.value, at) if r.tensor.equations and not statement.accumulates(r)]
+        reads = frozenset((r.tensor.uid, tuple(known.value(index, at) for index in r.indices)) for r in found)
+        yield Instance(statement, at, cell, reads, steps)
+
+
+def _conditions(statement: Statement) -> tuple[Expr, ...]:
+    equation = statement.stage.equations[statement.equation]
+    if not isinstance(statement.stage, Recurrence):
+        return ()
+    conditions = (equation.where, equation.within if statement.kind == "update" else None)
+    return tuple(condition for condition in conditions if condition is not None)
+
+
+def _grid(axes: tuple[Axis, ...], known: Sizes) -> Iterator[dict[Axis, int]]:
+    if not axes:
+        yield {}
+        return
+    *outer, axis = axes
+    for at in _grid(tuple(outer), known):
+        for value in range(known.value(axis.lower, at), known.value(axis.upper, at)):
+            yield {**at, axis: value}
+
+
+BEFORE, AFTER, BESIDE, TOGETHER = "before", "after", "beside", "together"
+
+
+def order(a: Instance, b: Instance) -> str:
+    """How the first of two instances stands to the second."""
+    lanes = False
+    for (kind, x), (_, y) in zip(a.path, b.path, strict=False):
+        if kind == "vectorize":
+            lanes = lanes or x != y
+        elif x != y:
+            return BESIDE if kind == "parallel" else BEFORE if x < y else AFTER
+    return TOGETHER if lanes else "same"
+
+
+def violations(state: Any, sizes: dict[str, int]) -> Iterator[tuple[Instance, Instance]]:
+    """Pairs of which the first must run before the second, or apart from it, and does not."""
+    every = instances(state, sizes)
+    writers: dict[tuple[int, tuple[int, ...]], list[Instance]] = {}
+    for instance in every:
+        writers.setdefault((instance.statement.stage.uid, instance.cell), []).append(instance)
+    for sink in every:
+        for read in sink.reads:
+            yield from ((w, sink) for w in writers[read] if order(w, sink) != BEFORE)
+    for group in writers.values():
+        yield from _within(group)
+
+
+_RANK = {"define": 0, "init": 0, "update": 1, "finish": 2}
+
+
+def _within(group: list[Instance]) -> Iterator[tuple[Instance, Instance]]:
+    """What accumulates in one cell; the group is in the order of the definition."""
+    ranked = sorted(group, key=lambda instance: _RANK[instance.statement.kind])
+    for k, first in enumerate(ranked):
+        for second in ranked[k + 1 :]:
+            how = order(first, second)
+            both = first.statement.kind == second.statement.kind == "update"
+            free = both and first.statement.reduce is not None and first.statement.reduce.reassociate
+            if how in ((BESIDE,) if free else (AFTER, BESIDE, TOGETHER)):
+                yield first, second

@@ -1,0 +1,144 @@
+# %% [markdown]
+# # Recurrences: time, in-place sweeps, dynamic programming
+#
+# A tensor may be defined by several equations that read the tensor itself, or each other's. isl proves that they mean
+# something, and schedules may then tile over time, run wavefronts, and keep two planes, or one, instead of all.
+
+# %%
+import numpy as np
+
+import polysched as ps
+
+T, n = ps.size_var("T"), ps.size_var("n", min=1)
+A = ps.placeholder((n, n), "float64", name="A")
+t, i, j = ps.axes("t i j")
+
+u = ps.recurrence((T + 1, n, n), "float64", name="u")
+inside = (i > 0) & (i < n - 1) & (j > 0) & (j < n - 1)
+u[0, i, j] = A[i, j]
+u[t + 1, i, j] = ps.select(
+    inside, 0.2 * (u[t, i, j] + u[t, i, j - 1] + u[t, i, j + 1] + u[t, i + 1, j] + u[t, i - 1, j]), u[t, i, j]
+)
+final = u[T]  # fewer indices than dimensions: the last plane, a tensor of its own
+
+# %% [markdown]
+# Axes are non-negative integers, and an equation covers the cells that its left side describes: `u[t + 1, i, j]` all
+# planes but the first. `u.define(indices, value, where=condition)` limits it to a region.
+#
+# The default schedule follows from what needs what. It always works.
+
+# %%
+s = ps.Schedule(final)
+print(s)
+kernel = s.build()
+start = np.random.default_rng(0).standard_normal((100, 100))
+result = kernel(start, T=20)
+assert np.allclose(result, ps.evaluate(final, {A: start, T: 20}), rtol=1e-12)
+
+# %% [markdown]
+# ## What means nothing is refused
+#
+# Every cell has one value, and there is an order to compute them in. The error names a cell, or a circle of cells, at
+# the smallest sizes where that fails.
+
+# %%
+for equations in (
+    lambda v: v.define((t + 1, i), 0.0),
+    lambda v: [v.define((t, i), 0.0), v.define((0, i), 1.0)],
+    lambda v: v.define((t, i), ps.select(i > 0, v[t, i - 1], 0.0) + ps.select(i < n - 1, v[t, i + 1], 0.0)),
+):
+    v = ps.recurrence((T + 1, n), "float64", name="v")
+    equations(v)
+    try:
+        ps.Schedule(v)
+    except ps.DefinitionError as error:
+        print(error, end="\n\n")
+    else:
+        raise AssertionError("this means something")
+
+# %% [markdown]
+# ## Two planes
+#
+# Only the last plane is asked for, and each step reads the one before, so two planes are enough. One is not: a cell
+# would be overwritten before its neighbour has read it.
+
+# %%
+s[u].fold_storage("t", 2)
+assert isinstance(s[u].why_not("fold_storage", "t", 1), ps.LegalityError)
+print(s[u].why_not("fold_storage", "t", 1))
+
+# %% [markdown]
+# ## Tiles over time need a skew
+#
+# Large planes go through memory once a step. Tiles that hold several steps read them once a tile; but a tile needs its
+# neighbours' values, and so the tile to the right would have to come first. The error says what makes it legal:
+
+# %%
+refusal = s[u].why_not("tile", "t", "i", 8, 32)
+print(refusal)
+assert 'u.skew("i", 1, by="t")' in refusal.reason
+
+# %% [markdown]
+# `skew` adds a multiple of an outer counter to a loop's: the tiles lean. `suggest` finds the smallest skews that make
+# all loops tilable, and what may run in parallel; `extend` carries out commands in text form, and `auto_polyhedral`
+# what is suggested.
+
+# %%
+print(s.suggest())
+s[u].skew("i", by="t")
+s[u].skew("j", by="t")
+s[u].split("t", 8)
+s[u].split("i", 32)
+s[u].split("j", 64)
+s[u].reorder("t_o", "i_o", "j_o", "t_i", "i_i", "j_i")
+s[u].vectorize("j_i")
+print(s)
+assert np.array_equal(s.build()(start, T=20), result)
+
+# %% [markdown]
+# ## In place, and a wavefront
+#
+# A sweep that reads what it has just written needs one plane. No loop of it is parallel as it stands; skewed by twice
+# the step, lines of different steps are.
+
+# %%
+g = ps.recurrence((T + 1, n), "float64", name="g")
+B = ps.placeholder((n,), "float64", name="B")
+g[0, i] = B[i]
+g[t + 1, i] = (ps.select(i > 0, g[t + 1, i - 1], 0.0) + g[t, i] + ps.select(i < n - 1, g[t, i + 1], 0.0)) / 3.0
+s = ps.Schedule(g[T])
+assert s.parallel_loops()["g"] == ()
+line = start[0]
+swept = s.build()(line, T=9)
+
+s[g].fold_storage("t", 1)
+s[g].skew("i", 2, by="t")
+s[g].reorder("i", "t")
+s[g].parallel("t")
+print(s)
+assert np.array_equal(s.build()(line, T=9), swept)
+
+# %% [markdown]
+# ## Systems, and reductions inside
+#
+# Tensors may need each other, and an equation may hold a reduction with affine bounds, accumulated in the cell that it
+# is for. A factorization without pivoting:
+
+# %%
+M = ps.placeholder((n, n), "float64", name="M")
+L, U = (ps.recurrence((n, n), "float64", name=name) for name in "LU")
+r, q = ps.reduce_axis((0, j), name="r"), ps.reduce_axis((0, i), name="q")
+L[i, i] = 1.0
+L.define((i, j), 0.0, where=j > i)
+L.define((i, j), (M[i, j] - ps.sum(L[i, r] * U[r, j], axis=r)) / U[j, j], where=j < i)
+U.define((i, j), 0.0, where=j < i)
+U.define((i, j), M[i, j] - ps.sum(L[i, q] * U[q, j], axis=q), where=j >= i)
+s = ps.Schedule([L, U])
+print(s)
+matrix = start + 100 * np.eye(100)
+lower, upper = s.build()(matrix)
+assert np.allclose(lower @ upper, matrix)
+
+# %% [markdown]
+# Stages that need each other share their outer loops, and a command on one of them is carried out for all that have the
+# loops; `shift` alone moves one against the others. What must be shared follows from the definitions.
