@@ -1,4 +1,5 @@
-"""Writes what is generated: schedule.md from the registry, the messages in errors.md, the output in README.md.
+"""Writes what is generated: schedule.md from the registry, the messages in errors.md, the output in README.md and
+kernels.md.
 
 `python docs/generate.py` writes the files; tests/tutorials/test_documents.py checks that they are up to date.
 """
@@ -130,14 +131,14 @@ def _raised(setup: str, code: str) -> str:
 _PRINTING = re.compile(r"```python\n(?P<code>.*?)```\n(?P<output>\n```text\n.*?```\n)?", re.DOTALL)
 
 
-def readme_page(page: str) -> str:
+def printing_page(page: str, name: str) -> str:
     """The page with what its examples print, each of which continues the one before."""
     scope: dict[str, Any] = {}
 
     def refreshed(match: re.Match[str]) -> str:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile(match["code"], "README.md", "exec"), scope)
+            exec(compile(match["code"], name, "exec"), scope)
         output = f"\n```text\n{printed.getvalue()}```\n" if match["output"] else ""
         return f"```python\n{match['code']}```\n{output}"
 
@@ -146,11 +147,12 @@ def readme_page(page: str) -> str:
 
 def pages() -> dict[Path, str]:
     """The pages with generated parts, and what they should hold."""
-    errors, readme = HERE / "errors.md", HERE.parent / "README.md"
+    errors = HERE / "errors.md"
+    printing = (HERE.parent / "README.md", HERE / "kernels.md")
     return {
         HERE / "schedule.md": schedule_page(),
         errors: errors_page(errors.read_text(encoding="utf-8")),
-        readme: readme_page(readme.read_text(encoding="utf-8")),
+        **{page: printing_page(page.read_text(encoding="utf-8"), page.name) for page in printing},
     }
 
 

@@ -69,7 +69,9 @@ from .schedule.schedule import Schedule
 
 if TYPE_CHECKING:
     from .schedule import recipes
+    from .target import cache
     from .target.build import build
+    from .target.export import export, load
     from .target.kernel import Kernel
     from .target.machine import Target
 
@@ -77,17 +79,20 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgumentError", "BoundsError", "BudgetError", "DefinitionError", "Kernel", "LegalityError", "PolyschedError",
     "Recurrence", "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "abs", "all", "any",
-    "argmax", "argmin", "axes", "build", "cast", "ceil", "checked", "clamp", "compute", "cos", "evaluate", "exp",
-    "exp2", "floor", "gelu", "isnan", "log", "log2", "max", "maximum", "min", "minimum", "placeholder", "pow", "prod",
-    "recipes", "recurrence", "reduce_axis", "relu", "scalar", "select", "sigmoid", "silu", "sin", "size_var", "sqrt",
-    "sum", "tanh", "trunc",
+    "argmax", "argmin", "axes", "build", "cache", "cast", "ceil", "checked", "clamp", "compute", "cos", "evaluate",
+    "exp", "exp2", "export", "floor", "gelu", "isnan", "load", "log", "log2", "max", "maximum", "min", "minimum",
+    "placeholder", "pow", "prod", "recipes", "recurrence", "reduce_axis", "relu", "scalar", "select", "sigmoid",
+    "silu", "sin", "size_var", "sqrt", "sum", "tanh", "trunc",
     "absd", "count_leading_zeros", "count_trailing_zeros", "halving_add", "mul_hi", "mul_shift_right", "popcount",
     "rounding_halving_add", "rounding_mul_shift_right", "rounding_shift_right", "saturating_add", "saturating_cast",
     "saturating_sub", "widening_add", "widening_mul", "widening_sub",
 ]  # fmt: skip
 # What needs LLVM is loaded when it is first asked for: schedules are written and proven without it.
-_WITH_LLVM = {"build": ".target.build", "Kernel": ".target.kernel", "Target": ".target.machine"}
-_MODULES = {"recipes": ".schedule.recipes"}
+_WITH_LLVM = {
+    "build": ".target.build", "Kernel": ".target.kernel", "Target": ".target.machine", "export": ".target.export",
+    "load": ".target.export",
+}  # fmt: skip
+_MODULES = {"cache": ".target.cache", "recipes": ".schedule.recipes"}
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,8 @@ import pytest
 
 # Every build of every test verifies the Program, the loop tree, and the loop IR after each pass.
 os.environ.setdefault("POLYSCHED_CHECK", "1")
+# And compiles: a kernel that another run has left in the user's cache would test nothing.
+os.environ["POLYSCHED_CACHE"] = "0"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

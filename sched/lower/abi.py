@@ -11,6 +11,9 @@ dimension for every array whose strides are "any", in the order of the arrays; s
 that runs `body(data)` at least once, on up to `threads` threads at the same time, and returns when all are done.
 `status` points to two i64: the number of the first failed run-time check, and the value that failed. The result is
 OK, OUT_OF_MEMORY or CHECK_FAILED.
+
+A kernel that keeps blocks of memory from call to call also has `void @release_blocks()`, which frees them; whoever owns
+the code calls it last.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from ..compute.expr import Expr, Size
 from .ir import RuntimeCheck
 
 OK, OUT_OF_MEMORY, CHECK_FAILED = 0, 1, 2
+RELEASE_BLOCKS = "release_blocks"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,13 @@ from ..compute.expr import Axis, Const, Expr, Size
 from ..errors import BudgetError
 
 __all__ = [
-    "AstExpr", "AstNode", "Frame", "IslSchedule", "Map", "MultiPwAff", "Point", "PwAff", "Set", "TreeBuilder",
-    "World", "bounds", "earlier_inputs", "generate_ast", "identifier_of", "inert", "integer_of", "least_difference",
-    "mark_of", "most", "node_kind", "operands_of", "operation_of", "pairs_of", "reach", "without",
+    "AstExpr", "AstNode", "Frame", "ISL_VERSION", "IslSchedule", "Map", "MultiPwAff", "Point", "PwAff", "Set",
+    "TreeBuilder", "World", "bounds", "earlier_inputs", "generate_ast", "identifier_of", "inert", "integer_of",
+    "least_difference", "mark_of", "most", "node_kind", "operands_of", "operation_of", "pairs_of", "reach", "without",
 ]  # fmt: skip
 
 DEFAULT_BUDGET = 4_000_000
+ISL_VERSION = str(islpy.__version__)
 _HARMLESS = re.compile(r"[^A-Za-z0-9_]")
 
 

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 from ..compute.reductions import REDUCTIONS
 from ..errors import TargetError
-from ..lower.llvm.emitter import Note
-from ..lower.pipeline import Lowered, lower
-from ..lower.printing import program_text
 from ..polyhedral.program import Program
-from ..polyhedral.verify import verify_program, verify_tree
 from ..schedule.schedule import Schedule
+from . import cache as kernel_cache
+from .description import Description
+from .image import Image
 from .kernel import Kernel
 from .machine import Target
 
+if TYPE_CHECKING:
+    from ..lower.llvm.emitter import Note
+    from ..lower.pipeline import Lowered
 
-def build(schedule: Schedule, target: Any = "native", *, name: str | None = None, check: bool = False) -> Kernel:
-    """Compile a schedule.
+
+def build(
+    schedule: Schedule, target: Any = "native", *, name: str | None = None, check: bool = False, cache: bool = True
+) -> Kernel:
+    """Compile a schedule, or take what an earlier process compiled for the same definition, schedule and target.
 
     target  a `Target`, or what makes one: "native", a level such as "x86-64-v3", an LLVM triple
     name    what the kernel is called in messages; the names of its outputs by default
     check   verify the Program, the loop tree and the loop IR after every pass; also with POLYSCHED_CHECK=1 in the
             environment. A broken rule is an AssertionError, and a fault of polysched
+    cache   whether the kernel may come from the cache on disk, and is put there (see `polysched.cache`); never with
+            `check`, nor with POLYSCHED_CACHE=0 in the environment
 
     >>> import numpy as np, polysched as ps
     >>> n = ps.size_var("n")
@@ -36,29 +44,81 @@ def build(schedule: Schedule, target: Any = "native", *, name: str | None = None
     if not isinstance(schedule, Schedule):
         raise TargetError(f"build takes a Schedule, not a {type(schedule).__name__}; make one with ps.Schedule(output)")
     machine = target if isinstance(target, Target) else Target(target)
-    tree, verified = schedule.tree(), check or os.environ.get("POLYSCHED_CHECK") == "1"
-    if verified:
-        verify_program(schedule.program)
-        verify_tree(schedule.program, tree)
-    lowered = lower(schedule.program, tree, machine, check=verified)
+    name = name or "_".join(output.name for output in schedule.outputs)
+    verified = check or os.environ.get("POLYSCHED_CHECK") == "1"
+    key = None
+    if cache and not verified and kernel_cache.is_on() and machine.can_run():
+        key = kernel_cache.key_of(schedule, machine)
+        if key is not None and (kernel := _kept(key, name, schedule, machine)) is not None:
+            return kernel
+    lowered = _lowered(schedule, machine, verified)
+    description = Description(
+        lowered.signature, (*_warnings(lowered), *_lane_by_lane(schedule)), rounding(schedule.program)
+    )
+
+    def keep(image: Image) -> None:
+        if key is not None:
+            kernel_cache.keep(key, description, image)
+
     return Kernel(
-        name or "_".join(output.name for output in schedule.outputs),
+        name,
         lowered.signature,
         lowered.emitted.text,
         machine,
         sources=_sources(lowered, schedule),
         timings=lowered.timings,
-        warnings=(*_warnings(lowered), *_lane_by_lane(schedule)),
-        rounding=rounding(schedule.program),
+        warnings=description.warnings,
+        rounding=description.rounding,
+        made=keep,
     )
 
 
+def _kept(key: str, name: str, schedule: Schedule, target: Target) -> Kernel | None:
+    """The kernel from the cache; its sources are made when they are asked for."""
+    start = time.perf_counter()
+    found = kernel_cache.find(key)
+    if found is None:
+        return None
+    description, image = found
+    asked = schedule.copy()
+    try:
+        return Kernel(
+            name,
+            description.signature,
+            image,
+            target,
+            sources=lambda: _sources(_lowered(asked, target, verified=False), asked),
+            timings={"cache": (time.perf_counter() - start) * 1e3},
+            warnings=description.warnings,
+            rounding=description.rounding,
+        )
+    except TargetError:  # it needs a function that this process does not have
+        kernel_cache.forget(key)
+        return None
+
+
+def _lowered(schedule: Schedule, target: Target, verified: bool) -> Lowered:
+    from ..lower.pipeline import lower  # noqa: PLC0415 - a kernel from the cache needs nothing of that room's code
+
+    tree = schedule.tree()
+    if verified:
+        from ..polyhedral.verify import verify_program, verify_tree  # noqa: PLC0415 - as above
+
+        verify_program(schedule.program)
+        verify_tree(schedule.program, tree)
+    return lower(schedule.program, tree, target, check=verified)
+
+
 def _sources(lowered: Lowered, schedule: Schedule) -> dict[str, Any]:
+    from ..lower.printing import program_text  # noqa: PLC0415 - as above
+
     return {
+        "schedule": schedule.to_text(),
         "nest": str(schedule),
         "isl": lambda: f"{lowered.nest.schedule.to_str()}\n\n{lowered.nest.ast.to_C_str()}",
         "loops": lambda: program_text(lowered.program.body),
         **{f"loops-{stage}": (lambda s=stmt: program_text(s)) for stage, stmt in lowered.stages.items()},
+        "llvm-raw": lowered.emitted.text,
     }
 
 

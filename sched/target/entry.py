@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..compute.dtypes import BFLOAT16, DType
+from ..compute.dtypes import BFLOAT16, DTYPES, DType
 from ..compute.sizes import SizePlan
 from ..lower.abi import ArrayParameter, ScalarParameter, Signature
 from . import cpython
@@ -56,12 +56,34 @@ _BYTE_ORDER = "<" if sys.byteorder == "little" else ">"
 _FLOAT_LETTERS = {16: "e", 32: "f", 64: "d"}
 
 
+# The Python objects that an entry may compare with, which live for ever, by what their symbols are called.
+_OBJECT = "polysched_object_"
+_NUMBERS: tuple[type, ...] = (int, float, *(dtype.numpy.type for dtype in DTYPES.values() if dtype.kind != "bool"))
+_OBJECTS: dict[str, object] = {
+    **{"None": None, "NotImplemented": NotImplemented},
+    **{"True": True, "False": False, "np_True": np.True_, "np_False": np.False_},
+    **{f"type_{number.__name__}": number for number in _NUMBERS},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class PythonEntry:
-    """The text of the entry, and the addresses of what it names but neither defines nor finds in the process."""
+    """The text of the entry, and the names of the Python objects in it."""
 
     text: str
-    symbols: dict[str, int]
+    objects: tuple[str, ...]
+
+
+def is_known_object(name: object) -> bool:
+    """Whether this is the name of an object that entries may name."""
+    return isinstance(name, str) and name in _OBJECTS
+
+
+def entry_symbols(objects: Iterable[str]) -> dict[str, int]:
+    """The addresses of what an entry names but neither defines nor finds in the process."""
+    functions = cpython.functions()
+    assert functions is not None, "there are entries only where CPython has what they call"
+    return functions | {_OBJECT + name: cpython.object_address(_OBJECTS[name]) for name in objects}
 
 
 def python_entry(signature: Signature, plan: SizePlan) -> PythonEntry | None:
@@ -70,10 +92,9 @@ def python_entry(signature: Signature, plan: SizePlan) -> PythonEntry | None:
     None where there is none: not CPython, a size that no array determines, a scalar that is a float of 16 bits, an
     array of bfloat16, which the buffer protocol does not know.
     """
-    functions = cpython.functions()
-    if functions is None or plan.missing or _only_slowly(signature):
+    if cpython.functions() is None or plan.missing or _only_slowly(signature):
         return None
-    return _Entry(signature, plan).emit(functions)
+    return _Entry(signature, plan).emit()
 
 
 def _only_slowly(signature: Signature) -> bool:
@@ -97,9 +118,9 @@ class _Entry:
     def __init__(self, signature: Signature, plan: SizePlan) -> None:
         self.signature, self.plan = signature, plan
         self.out = Writer()
-        self.objects: dict[str, int] = {}
+        self.objects: dict[str, None] = {}
 
-    def emit(self, functions: dict[str, int]) -> PythonEntry:
+    def emit(self) -> PythonEntry:
         out, arrays = self.out, self.signature.arrays
         extra = [a for a in arrays if not any(a is p for p in self.signature.positional)]
         parameters = (*self.signature.positional, *extra)
@@ -116,22 +137,22 @@ class _Entry:
         scalars = [self.scalar(s, places[id(s)]) for s in self.signature.scalars]
         out.settle()
         self.call([*(a.buffer for a in taken), *sizes, *strides, *scalars])
-        none, not_implemented = self.symbol("None", None), self.symbol("NotImplemented", NotImplemented)
+        none, not_implemented = self.symbol("None"), self.symbol("NotImplemented")
         text = [
             _DECLARATIONS,
-            *(f"@{name} = external constant i8" for name in self.objects),
+            *(f"@{_OBJECT}{name} = external constant i8" for name in self.objects),
             f"define ptr @{PYTHON_ENTRY}(ptr %self, ptr %args, i64 %count) {GLUE} {{",
             "entry:",
             *out.lines,
             _TAIL.format(exits=out.exits, view=_VIEW_BYTES, count=len(arrays), none=none, refused=not_implemented),
         ]
-        return PythonEntry("\n".join(text), functions | self.objects)
+        return PythonEntry("\n".join(text), tuple(self.objects))
 
-    def symbol(self, name: str, value: object) -> str:
-        """The symbol of a Python object that lives for ever."""
-        symbol = f"polysched_object_{name}"
-        self.objects[symbol] = cpython.object_address(value)
-        return f"@{symbol}"
+    def symbol(self, name: str) -> str:
+        """The symbol of one of the known Python objects."""
+        assert name in _OBJECTS, name
+        self.objects[name] = None
+        return f"@{_OBJECT}{name}"
 
     def take(self, index: int, parameter: ArrayParameter, argument: str) -> _Array:
         """Ask the argument for its buffer."""
@@ -233,8 +254,8 @@ class _Entry:
         """The value of a scalar argument of a type that is known to convert without running code of the user's."""
         out, dtype = self.out, parameter.dtype
         if dtype.kind == "bool":
-            true = self.is_one_of(argument, ("True", "np_True"), (True, np.True_))
-            false = self.is_one_of(argument, ("False", "np_False"), (False, np.False_))
+            true = self.is_one_of(argument, ("True", "np_True"))
+            false = self.is_one_of(argument, ("False", "np_False"))
             out.require(out.any_of([true, false]))
             return out.value(f"zext i1 {true} to i8")
         own = dtype.numpy.type
@@ -242,12 +263,12 @@ class _Entry:
         if dtype.name == "uint64":
             accepted = (int,)  # the one conversion that takes nothing but an int
         kind = out.load("ptr", argument, cpython.TYPE_OFFSET)
-        out.require(self.is_one_of(kind, (f"type_{t.__name__}" for t in accepted), accepted))
+        out.require(self.is_one_of(kind, (f"type_{t.__name__}" for t in accepted)))
         out.settle()
         return self.converted_float(dtype, argument) if dtype.is_float else self.converted_int(dtype, argument)
 
-    def is_one_of(self, pointer: str, names: Iterable[str], objects: Iterable[object]) -> str:
-        symbols = [self.symbol(name, value) for name, value in zip(names, objects, strict=True)]
+    def is_one_of(self, pointer: str, names: Iterable[str]) -> str:
+        symbols = [self.symbol(name) for name in names]
         return self.out.any_of([self.out.compare("eq", pointer, symbol, "ptr") for symbol in symbols])
 
     def no_error(self) -> None:

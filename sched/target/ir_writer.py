@@ -10,7 +10,8 @@ from ..compute.expr import Const, Expr, Op, Size
 class Writer:
     """Lines of a function whose blocks follow each other; `require` leaves for the block `reject`.
 
-    `held` says how far the function has come, and reaches `reject` as the value of its phi.
+    `held` says how far the function has come, and reaches `reject` as the value of its phi; `block` is the label of
+    the block that is being written.
     """
 
     def __init__(self) -> None:
@@ -18,7 +19,7 @@ class Writer:
         self.held = 0
         self._exits: list[tuple[str, int]] = []
         self._conditions: list[str] = []
-        self._block = "entry"
+        self.block = "entry"
         self._names = 0
 
     def do(self, instruction: str) -> None:
@@ -60,7 +61,7 @@ class Writer:
         for other in others:
             holds = self.value(f"and i1 {holds}, {other}")
         self._conditions.clear()
-        self._exits.append((self._block, self.held))
+        self._exits.append((self.block, self.held))
         self._names += 1
         block = f"b{self._names}"
         self.do(f"br i1 {holds}, label %{block}, label %reject")
@@ -69,7 +70,7 @@ class Writer:
     def begin(self, block: str) -> None:
         """Start a block."""
         self.lines.append(f"{block}:")
-        self._block = block
+        self.block = block
 
     @property
     def exits(self) -> str:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
+import llvmlite
 import llvmlite.binding as llvm
 
 from ..errors import TargetError
@@ -30,6 +32,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_building.acquire, after_in_parent=_building.release, after_in_child=_building.release)
 
 _LIBRARY = "kernel"
+_DECLARED = re.compile(r"^declare [^\n]*?@([\w.$-]+)\(", re.MULTILINE)
+VERSIONS = {"llvm": ".".join(map(str, llvm.llvm_version_info)), "llvmlite": llvmlite.__version__}
 
 
 def optimized_ir(text: str, target: Target) -> str:
@@ -44,17 +48,31 @@ def assembly(text: str, target: Target) -> str:
         return machine.emit_assembly(module)
 
 
-def object_code(text: str, target: Target) -> bytes:
-    """A relocatable object file of the target's format."""
-    with _optimized(text, target, {}) as (module, machine):
+def object_code(text: str, target: Target, timings: dict[str, float] | None = None) -> bytes:
+    """A relocatable object file of the target's format; the milliseconds of each stage are added to `timings`."""
+    timings = {} if timings is None else timings
+    with _optimized(text, target, timings) as (module, machine), _timed(timings, "codegen"):
         return machine.emit_object(module)
 
 
-class NativeCode:
-    """The code of an LLVM module in this process; its addresses are good for as long as this object lives.
+def undefined(text: str, symbols: Collection[str] = ()) -> list[str]:
+    """The functions that a module's text declares and that are nowhere to be found: neither among `symbols` nor in the
+    process. The linker's own error names none."""
+    names = (name for name in _DECLARED.findall(text) if not name.startswith("llvm."))
+    return [name for name in names if name not in symbols and llvm.address_of_symbol(name) is None]
 
+
+def missing_functions(names: Iterable[str]) -> TargetError:
+    """The error for code that calls functions of these names."""
+    return TargetError(f"machine code needs functions that this process does not have: {', '.join(names)}")
+
+
+class NativeCode:
+    """Machine code in this process; its addresses are good for as long as this object lives.
+
+    code     the text of an LLVM module, or object files that `object_code` made for the target
     exports  the functions whose addresses will be asked for
-    symbols  addresses for names that the module declares; other names are looked up in the process
+    symbols  addresses for names that the code declares; other names are looked up in the process
     last     a function without parameters that is called before the code goes away
 
     `timings` are the milliseconds of each stage. Raises TargetError if the code calls a function that is nowhere to be
@@ -64,28 +82,33 @@ class NativeCode:
     __slots__ = ("_jit", "_last", "_library", "timings")
 
     def __init__(
-        self, text: str, target: Target, exports: Sequence[str], symbols: Mapping[str, int], last: str | None = None
+        self,
+        code: str | Sequence[bytes],
+        target: Target,
+        exports: Sequence[str],
+        symbols: Mapping[str, int],
+        last: str | None = None,
     ) -> None:
         self.timings: dict[str, float] = {}
         self._last: Callable[[], None] | None = None
-        with _optimized(text, target, self.timings) as (module, machine):
-            with _timed(self.timings, "codegen"):
-                code = machine.emit_object(module)
-            with _timed(self.timings, "link"):
-                # One linker a kernel: LLVM gives back all of a linker's memory when it goes, but not a library's.
-                self._jit = llvm.create_lljit_compiler(machine, use_jit_link=os.name != "nt", suppress_errors=True)
-                builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
-                for name, address in symbols.items():
-                    builder.import_symbol(name, address)
-                for name in (*exports, *((last,) if last else ())):
-                    builder.export_symbol(name)
-                try:
-                    self._library = builder.link(self._jit, _LIBRARY)
-                except RuntimeError as error:
-                    missing = ", ".join(_undefined(module, symbols)) or str(error)
-                    raise TargetError(
-                        f"machine code needs functions that this process does not have: {missing}"
-                    ) from None
+        objects = [object_code(code, target, self.timings)] if isinstance(code, str) else code
+        with _building, _timed(self.timings, "link"):
+            # One linker a kernel: LLVM gives back all of a linker's memory when it goes, but not a library's.
+            machine = _machine(target.triple, target.cpu, target.features)
+            self._jit = llvm.create_lljit_compiler(machine, use_jit_link=os.name != "nt", suppress_errors=True)
+            builder = llvm.JITLibraryBuilder()
+            for one in objects:
+                builder.add_object_img(one)
+            builder.add_current_process()
+            for name, address in symbols.items():
+                builder.import_symbol(name, address)
+            for name in (*exports, *((last,) if last else ())):
+                builder.export_symbol(name)
+            try:
+                self._library = builder.link(self._jit, _LIBRARY)
+            except RuntimeError as error:
+                missing = undefined(code, symbols) if isinstance(code, str) else []
+                raise missing_functions(missing or [str(error)]) from None
         if last is not None:
             self._last = ctypes.CFUNCTYPE(None)(self._library[last])
 
@@ -164,10 +187,15 @@ class _Compiler:
         return llvm.create_pass_builder(self.machine, self.options)
 
 
+@lru_cache(maxsize=64)
+def _machine(triple: str, cpu: str, features: str) -> llvm.TargetMachine:
+    return target_machine(triple, cpu, features)
+
+
 # Kept, because llvmlite never gives back the memory of a pass manager.
 @lru_cache(maxsize=64)
 def _compiler(triple: str, cpu: str, features: str) -> _Compiler:
-    machine = target_machine(triple, cpu, features)
+    machine = _machine(triple, cpu, features)
     options = llvm.create_pipeline_tuning_options(speed_level=1)
     options.loop_vectorization = options.slp_vectorization = False
     options.loop_interleaving = options.loop_unrolling = False
@@ -180,9 +208,3 @@ def _compiler(triple: str, cpu: str, features: str) -> _Compiler:
     promotion.add_simplify_cfg_pass()
     simplification = llvm.create_pass_builder(machine, options).getFunctionPassManager()
     return _Compiler(machine, options, inlining, promotion, simplification)
-
-
-def _undefined(module: llvm.ModuleRef, symbols: Mapping[str, int]) -> list[str]:
-    """The functions that are declared and nowhere to be found; the linker's own error names none."""
-    declared = (f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm."))
-    return [name for name in declared if name not in symbols and llvm.address_of_symbol(name) is None]

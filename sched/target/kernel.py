@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import ctypes
-import re
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import ArgumentError, BoundsError, TargetError
 from ..lower.abi import CHECK_FAILED, OK, ArrayParameter, Signature
-from ..lower.llvm.blocks import RELEASE_BLOCKS
 from . import jit, runtime
 from .arguments import Arguments
 from .arrays import empty
 from .benchmark import Benchmark, measure
-from .calling import PACKED_ENTRY, packed_arguments, packed_entry
+from .calling import PACKED_ENTRY, packed_arguments
 from .cpython import builtin
-from .entry import PARALLEL_CELL, PYTHON_ENTRY, THREADS_CELL, python_entry
+from .entry import PYTHON_ENTRY
+from .image import Image, make_image
 from .machine import Target
 
+if TYPE_CHECKING:
+    from .export import Exported
+
 Source = str | Callable[[], str]
+Sources = Mapping[str, Source]
 _REMEMBERED_SHAPES = 256  # combinations of input shapes whose outputs' shapes are kept
 _Shape = tuple[int, ...]
 
@@ -46,49 +50,52 @@ class Kernel:
         self,
         name: str,
         signature: Signature,
-        llvm_text: str,
+        code: str | Image | None,
         target: Target,
         *,
-        sources: Mapping[str, Source],
+        sources: Sources | Callable[[], Sources],
         timings: Mapping[str, float],
         warnings: tuple[str, ...],
         rounding: str,
+        made: Callable[[Image], None] | None = None,
     ) -> None:
+        """`code` is the LLVM IR that defines `@kernel`, or its image; None where this machine cannot run it. `made` is
+        called with an image that is compiled here. `sources` may be a function, called when one is first asked for."""
         self.name, self.signature, self.target = name, signature, target
         self.timings = dict(timings)
         self.warnings, self.rounding = warnings, rounding
-        self._text = llvm_text
-        self._sources: dict[str, Source] = {
-            **sources,
-            "llvm": lambda: jit.optimized_ir(llvm_text, target),
-            "llvm-raw": llvm_text,
-            "asm": lambda: jit.assembly(llvm_text, target),
-        }
+        self._given_sources = sources
+        self._text = code if isinstance(code, str) else None
+        self._sources: dict[str, Source] = {}
         self._arguments = Arguments(name, signature)
         self._threads = ctypes.c_int32(target.threads or 1)
-        self._decides_threads = target.threads is None and _reads_threads(llvm_text)
+        self._decides_threads = False
         self._code: jit.NativeCode | None = None
         self._fast: Callable[..., Any] | None = None
-        if target.can_run():
-            self._compile()
+        if isinstance(code, Image):
+            self._link(code)
+        elif code is not None and target.can_run():
+            image = self._compiled(code)
+            if made is not None:
+                made(image)
         self._returns = _return_places(signature)
         self._array_places = tuple(k for k, p in enumerate(signature.positional) if isinstance(p, ArrayParameter))
         self._extra = tuple((p.name, p.dtype.numpy) for p in self._arguments.extra)
         self._known_shapes: dict[tuple[_Shape, ...], tuple[_Shape, ...]] = {}
 
-    def _compile(self) -> None:
-        entry = python_entry(self.signature, self._arguments.all_arrays)
-        text = self._text + packed_entry(self.signature)
-        exports, symbols = [PACKED_ENTRY], dict[str, int]()
-        last = RELEASE_BLOCKS if f"@{RELEASE_BLOCKS}(" in self._text else None
-        if entry is not None:
-            text += entry.text
-            exports.append(PYTHON_ENTRY)
-            cells = {PARALLEL_CELL: runtime.parallel_cell(), THREADS_CELL: ctypes.addressof(self._threads)}
-            symbols = entry.symbols | cells
-        self._code = jit.NativeCode(text, self.target, exports, symbols, last)
+    def _compiled(self, text: str) -> Image:
+        image = make_image(text, self.signature, self._arguments.all_arrays, self.target, self.timings)
+        try:
+            self._link(image)
+        except TargetError as error:
+            raise jit.missing_functions(jit.undefined(text) or [error.reason]) from None
+        return image
+
+    def _link(self, image: Image) -> None:
+        self._code = image.link(self.target, self._threads)
         self.timings |= self._code.timings
-        if entry is not None:
+        self._decides_threads = self.target.threads is None and image.uses_threads
+        if image.python is not None:
             self._fast = builtin(self.name, self._code.address(PYTHON_ENTRY), (self._code, self._threads))
         self._slow = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self._code.address(PACKED_ENTRY))
 
@@ -156,14 +163,30 @@ class Kernel:
     def source(self, kind: str) -> str:
         """The kernel in one of its forms on the way to machine code.
 
-        kind  "loops", "isl", "llvm" (as optimised), "llvm-raw" (as generated) or "asm"; for every target
+        kind  "schedule", "nest", "loops", "isl", "llvm" (as optimised), "llvm-raw" (as generated) or "asm"; for every
+              target
         """
+        if not self._sources:
+            self._sources = self._all_sources()
         if kind not in self._sources:
             raise ArgumentError(f"there is no source {kind!r} of {self.name}; there are {', '.join(self._sources)}")
         source = self._sources[kind]
         if not isinstance(source, str):
             source = self._sources[kind] = source()
         return source
+
+    def _all_sources(self) -> dict[str, Source]:
+        given = dict(self._given_sources() if callable(self._given_sources) else self._given_sources)
+        raw = given.pop("llvm-raw", self._text)
+        if raw is None:
+            return given
+        return {**given, "llvm": self._optimized, "llvm-raw": raw, "asm": self._assembly}
+
+    def _optimized(self) -> str:
+        return jit.optimized_ir(self.source("llvm-raw"), self.target)
+
+    def _assembly(self) -> str:
+        return jit.assembly(self.source("llvm-raw"), self.target)
 
     def benchmark(
         self, *args: Any, out: Any = None, min_time: float = 0.2, rounds: int = 5, **kwargs: Any
@@ -179,6 +202,14 @@ class Kernel:
             by_name = {output.name: array for output, array in made}
             out = tuple(by_name[parameter.name] for parameter in self._arguments.extra)
         return measure(lambda: self(*args, out=out, **kwargs), min_time, rounds)
+
+    def export(
+        self, directory: str | os.PathLike[str], *, name: str | None = None, products: Iterable[str] | None = None
+    ) -> Exported:
+        """Write the kernel as files for C; see `polysched.export`."""
+        from .export import export  # noqa: PLC0415 - it is made of kernels, and few programs ask for it
+
+        return export(self, directory, name=name, products=products)
 
     @property
     def threads(self) -> int:
@@ -202,14 +233,6 @@ def _return_places(signature: Signature) -> tuple[int, ...]:
     given = list(signature.positional)
     given += [output for output in signature.arrays if not any(output is p for p in given)]
     return tuple(next(k for k, p in enumerate(given) if p is output) for output in signature.outputs)
-
-
-def _reads_threads(text: str) -> bool:
-    """Whether `@kernel` uses its parameter `threads`, the last but one: the count then has to be found at each call."""
-    header = re.search(r"^define [^\n]*@kernel\([^\n]*i32[^\n%]*(%[\w.$-]+), ptr[^\n,]*\)", text, re.MULTILINE)
-    if header is None:
-        return True
-    return re.search(re.escape(header[1]) + r"(?![\w.$-])", text[header.end() :]) is not None
 
 
 def _why_not(target: Target) -> str:

@@ -13,9 +13,22 @@ from functools import cache, lru_cache
 import llvmlite.binding as llvm
 
 
+def _initialize(triple: str) -> None:
+    """Register the back end for the triple; LLVM needs it once, before the first question."""
+    if triple == host_triple():
+        _initialize_native()
+    else:
+        _initialize_all()
+
+
 @cache
-def _initialize() -> None:
-    """Register every back end; LLVM needs it once, before the first question."""
+def _initialize_native() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+@cache
+def _initialize_all() -> None:
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
 
@@ -53,7 +66,7 @@ def system(triple: str) -> str:
 
 def has_backend(triple: str) -> bool:
     """Whether this build of LLVM generates code for the triple."""
-    _initialize()
+    _initialize(triple)
     try:
         llvm.Target.from_triple(triple)
     except RuntimeError:
@@ -63,7 +76,7 @@ def has_backend(triple: str) -> bool:
 
 def target_machine(triple: str, cpu: str, features: str) -> llvm.TargetMachine:
     """LLVM's code generator: position-independent code in the small code model, which the JIT links too."""
-    _initialize()
+    _initialize(triple)
     return llvm.Target.from_triple(triple).create_target_machine(
         cpu=cpu, features=features, opt=2, reloc="pic", codemodel="small"
     )

@@ -31,7 +31,7 @@ _OPENMP_NAMES = re.compile(r"lib(gomp|omp|iomp5)\b[^/]*\.(so|dylib)[^/]*")
 # Threads that live for one call need no state that a fork could break, and no Python: a pool of Python threads would
 # need the interpreter's lock to start each body, and could be torn away from a running body by a signal handler.
 # A thread that cannot be started is left out; the others do its share.
-_THREADS = """
+THREADS = """
 declare i32 @pthread_create(ptr, ptr, ptr, ptr)
 declare i32 @pthread_join(ptr, ptr)
 
@@ -79,7 +79,7 @@ done:
   ret void
 }
 """
-_SERIAL = """
+SERIAL = """
 define void @serial(ptr %body, ptr %data, i32 %threads, i32 %flags) {
   call void %body(ptr %data)
   ret void
@@ -172,14 +172,14 @@ def _mapped_openmp() -> list[str]:
         lines = Path("/proc/self/maps").read_text().splitlines()
     except OSError:
         return []
-    paths = dict.fromkeys(line.split(maxsplit=5)[5] for line in lines if line.count("/"))
+    paths = dict.fromkeys(line.split(maxsplit=5)[5] for line in lines if "omp" in line and "/" in line)
     return [path for path in paths if _OPENMP_NAMES.fullmatch(Path(path).name)]
 
 
 @cache
 def _own(kind: Literal["threads", "serial"]) -> Runtime:
     """A runtime of our own, compiled once and never given back."""
-    code = NativeCode(_THREADS if kind == "threads" else _SERIAL, Target(), [kind], {})
+    code = NativeCode(THREADS if kind == "threads" else SERIAL, Target(), [kind], {})
     return Runtime(kind, code.address(kind), code=code)
 
 

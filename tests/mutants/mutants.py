@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from .faults.compute import IN_COMPUTE
 from .faults.integers import IN_INTEGERS
+from .faults.kept import KEPT
 from .faults.llvm import IN_LLVM
 from .faults.lower import IN_LOWER
 from .faults.polyhedral import IN_POLYHEDRAL
 from .faults.schedule import IN_SCHEDULE
 from .faults.target import IN_TARGET
 
-MUTANTS = (*IN_COMPUTE, *IN_POLYHEDRAL, *IN_SCHEDULE, *IN_LOWER, *IN_LLVM, *IN_INTEGERS, *IN_TARGET)
+MUTANTS = (*IN_COMPUTE, *IN_POLYHEDRAL, *IN_SCHEDULE, *IN_LOWER, *IN_LLVM, *IN_INTEGERS, *IN_TARGET, *KEPT)

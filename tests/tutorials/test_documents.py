@@ -31,7 +31,7 @@ def test_readme_has_examples_with_output() -> None:
 
 
 def test_generated_pages_are_up_to_date(generate: ModuleType) -> None:
-    """All python blocks of README.md and errors.md are run for this, and print or raise what the pages say."""
+    """The python blocks of README.md, kernels.md and errors.md are run, and print or raise what the pages say."""
     for path, text in generate.pages().items():
         assert path.read_text(encoding="utf-8") == text, f"run python docs/generate.py: {path.name} is out of date"
 

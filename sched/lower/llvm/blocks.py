@@ -11,11 +11,11 @@ A block begins with a header of one alignment, which holds the number of bytes b
 
 from __future__ import annotations
 
+from ..abi import RELEASE_BLOCKS
 from .module import Module
 
 ALIGNMENT = 64
 CELLS = 64  # of one place; more threads than that go without
-RELEASE_BLOCKS = "release_blocks"
 
 _ALLOCATOR = (
     ' nounwind willreturn memory(inaccessiblemem: readwrite) allockind("alloc,uninitialized,aligned") allocsize(1) '

@@ -1,0 +1,59 @@
+"""What machine code depends on besides its definition, schedule and target: the programs that made it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ..polyhedral.isl import ISL_VERSION
+from . import cpython, jit
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Names and versions of what takes part in making a kernel, for records."""
+    package = sys.modules[__name__.partition(".")[0]]
+    return {
+        "polysched": str(getattr(package, "__version__", "unknown")),
+        **jit.VERSIONS,
+        "islpy": ISL_VERSION,
+        "numpy": np.__version__,
+        "python": f"{sys.implementation.cache_tag} {sys.version.split()[0]}",
+    }
+
+
+@cache
+def build_identity() -> str:
+    """A digest of all that could make another kernel of the same definition, schedule and target.
+
+    polysched counts with the text of its sources, and not with its version alone, so that a change to the code
+    generator needs no new version to be seen. Raises OSError where the sources cannot be read.
+    """
+    digest = hashlib.sha256(repr(sorted(versions().items())).encode())
+    facts = (sys.byteorder, sys.hexversion, getattr(sys, "abiflags", ""), cpython.TYPE_OFFSET, os.name)
+    digest.update(repr(facts).encode())
+    for name, path in sorted(_sources(str(_PACKAGE), "")):
+        with open(path, "rb") as file:
+            text = file.read()
+        digest.update(f"{name} {len(text)}\n".encode())
+        digest.update(text)
+    return digest.hexdigest()
+
+
+def _sources(directory: str, within: str) -> list[tuple[str, str]]:
+    """The Python files of the package, with their names inside it."""
+    found = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name.endswith(".py"):
+                found.append((within + entry.name, entry.path))
+            elif not entry.name.startswith("_") and entry.is_dir():
+                found += _sources(entry.path, f"{within}{entry.name}/")
+    return found
