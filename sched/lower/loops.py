@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -11,7 +12,7 @@ from ..compute.simplify import difference, simplify
 from ..polyhedral.isl import AstExpr, AstNode, identifier_of, integer_of, mark_of, node_kind, operands_of, operation_of
 from ..polyhedral.schedule_tree import Extended, Nest
 from ..polyhedral.tree import Fused, LoopNode, Tree
-from .ir import Allocate, Block, For, If, Let, LoopKind, Stmt, Var
+from .ir import Allocate, Block, Buffer, For, If, Let, LoopKind, Stmt, Var, map_statements, sub_statements
 from .statements import StatementLowering
 from .tiles import is_tile, most_iterations
 
@@ -68,14 +69,12 @@ class LoopBuilder:
                 return self._with_memory(loop, inside)
             case "block":
                 nodes = node.block_get_children()
-                children = [nodes.get_at(k) for k in range(nodes.n_ast_node())]
-                if loop is not None and loop.stores and not _comes(node):
-                    # What is left of the loop is its one iteration, whose parts have their buffers in common.
-                    return self._with_memory(loop, Block(tuple(self._node(child, None, scope) for child in children)))
-                return Block(tuple(self._node(child, loop, scope) for child in children))
+                return _together([self._node(nodes.get_at(k), loop, scope) for k in range(nodes.n_ast_node())])
             case "if":
                 otherwise = self._node(node.if_get_else_node(), loop, scope) if node.if_has_else_node() else None
                 condition = self._expr(node.if_get_cond(), scope)
+                if condition.dtype != BOOL:  # isl's literal 1
+                    condition = Op("ne", (condition, Const(0, INDEX)), BOOL)
                 return If(condition, self._node(node.if_get_then_node(), loop, scope), otherwise)
             case "for":
                 assert loop is not None, "every loop is marked"
@@ -263,19 +262,33 @@ def _component_of(fused: Fused, number: int, position: Expr) -> Expr:
     return simplify(Op("add", (fused.begins[number], value), INDEX))
 
 
-def _comes(node: AstNode) -> bool:
-    """Whether isl has made a loop of what was marked, before anything else that is marked."""
-    match node_kind(node):
-        case "for":
-            return True
-        case "block":
-            children = node.block_get_children()
-            return any(_comes(children.get_at(k)) for k in range(children.n_ast_node()))
-        case "if":
-            otherwise = node.if_has_else_node() and _comes(node.if_get_else_node())
-            return otherwise or _comes(node.if_get_then_node())
-        case _:
-            return False
+def _together(parts: list[Stmt]) -> Stmt:
+    """The statements in order. Those of one iteration of a loop that isl has left out may each have been given the
+    buffers of the iteration: they have them in common."""
+    allocated = [buffer for part in parts for buffer in _allocated(part)]
+    shared = {buffer: None for buffer in allocated if allocated.count(buffer) > 1}
+    result: Stmt = Block(tuple(_without(part, shared) for part in parts) if shared else tuple(parts))
+    for buffer in shared:
+        result = Allocate(buffer, result)
+    return result
+
+
+def _allocated(stmt: Stmt) -> Iterator[Buffer]:
+    """The buffers that are allocated in a statement, but not anew in each iteration of a loop in it."""
+    if isinstance(stmt, Allocate):
+        yield stmt.buffer
+    if not isinstance(stmt, For):
+        for inner in sub_statements(stmt):
+            yield from _allocated(inner)
+
+
+def _without(stmt: Stmt, buffers: dict[Buffer, None]) -> Stmt:
+    """The statement without the allocations of these buffers."""
+    if isinstance(stmt, For):
+        return stmt
+    if isinstance(stmt, Allocate) and stmt.buffer in buffers:
+        return _without(stmt.body, buffers)
+    return map_statements(stmt, lambda inner: _without(inner, buffers))
 
 
 def _step(node: AstNode) -> int:
