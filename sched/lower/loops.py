@@ -9,9 +9,10 @@ from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Axis, Const, Expr, Op, Size, substitute, transform, walk
 from ..compute.simplify import difference, simplify
 from ..polyhedral.isl import AstExpr, AstNode, identifier_of, integer_of, mark_of, node_kind, operands_of, operation_of
+from ..polyhedral.order import shares_accumulator
 from ..polyhedral.schedule_tree import Extended, Nest
 from ..polyhedral.tree import Fused, LoopNode, Tree
-from .ir import Allocate, Block, For, If, Let, LoopKind, Stmt, Var
+from .ir import Accumulator, Allocate, Block, For, If, Let, LoopKind, Stmt, Var
 from .statements import StatementLowering
 from .tiles import is_tile, most_iterations
 
@@ -164,7 +165,7 @@ class LoopBuilder:
             inner.count(loop, name, simplify(begin + var * step))
             begin, end = Const(0, INDEX), simplify((end - begin + (step - 1)) // step)
         loop_body = self._with_memory(loop, self._node(body, None, inner))
-        made = For(var, begin, end, loop_body, _kind(loop))
+        made = For(var, begin, end, loop_body, _kind(loop), self._shared(loop))
         if is_tile(made) and most_iterations(made) is None:
             assert loop.most is not None, f"{loop.name} has at most a literal number of iterations"
             made = replace(made, end=Op("min", (simplify(begin + loop.most), end), INDEX))
@@ -175,6 +176,13 @@ class LoopBuilder:
         for buffer in self.statements.private(loop.stores) if loop is not None else ():
             body = Allocate(buffer, body)
         return body
+
+    def _shared(self, loop: LoopNode) -> tuple[Accumulator, ...]:
+        """The accumulators of which several iterations of a loop that is not serial update one element."""
+        if loop.kind == "serial":
+            return ()
+        updates = [s for s in self.nest.program.statements if s.number in loop.values and s.kind == "update"]
+        return tuple(self.statements.accumulator(s) for s in updates if shares_accumulator(self.tree, loop, s))
 
     def _end(self, node: AstNode, scope: _Scope) -> Expr:
         condition = node.for_get_cond()

@@ -17,6 +17,7 @@ from .ir import Allocate, LoopProgram, Stmt
 from .llvm import EmittedKernel, emit_kernel
 from .loops import LoopBuilder
 from .narrow_loops import narrow_loops
+from .parallel_reductions import parallel_reductions
 from .promote_accumulators import promote_accumulators
 from .reduce_divisions import reduce_divisions
 from .rewrite import simplified
@@ -45,6 +46,7 @@ class Lowered:
 def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
     """The passes over loop IR, in order."""
     return (
+        ("parallel_reductions", parallel_reductions),
         ("hoist_allocations", hoist_allocations),
         ("narrow_loops", narrow_loops),
         ("reduce_divisions", reduce_divisions),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..mutant import EVERY_COMMAND, KEEP_MEANING, NESTS, PASSES, REDUCTIONS, Mutant
+from ..mutant import CORPUS, EVERY_COMMAND, KEEP_MEANING, NESTS, PARALLEL_REDUCTIONS, PASSES, REDUCTIONS, Mutant
 
 IN_LOWER: tuple[Mutant, ...] = (
     Mutant(
@@ -23,19 +23,59 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "ties-to-the-last",
-        "lower/statements.py",
-        'earlier = (index < 0) | Op("lt", (here, index), BOOL)',
-        'earlier = (index < 0) | Op("gt", (here, index), BOOL)',
+        "lower/combining.py",
+        'earlier = (index < 0) | apply("lt", here, index)',
+        'earlier = (index < 0) | apply("gt", here, index)',
         (REDUCTIONS,),
         "of equal elements argmin gives the last",
     ),
     Mutant(
         "state-before-index",
-        "lower/statements.py",
-        "return Store(buffer, indices, chosen), Store(state, indices, combined)",
-        "return Store(state, indices, combined), Store(buffer, indices, chosen)",
+        "lower/combining.py",
+        'return Store(chosen, indices, Op("select", (taken, here, index), INDEX)), Store(state, indices, combined)',
+        'return Store(state, indices, combined), Store(chosen, indices, Op("select", (taken, here, index), INDEX))',
         (REDUCTIONS,),
         "argmin compares with the value that it has just stored",
+    ),
+    Mutant(
+        "nothing-found-is-found",
+        "lower/combining.py",
+        "taken = valid & taken",
+        "taken = valid | taken",
+        (PARALLEL_REDUCTIONS,),
+        "a chunk of an argmin without elements is chosen",
+    ),
+    Mutant(
+        "chunks-not-combined",
+        "lower/parallel_reductions.py",
+        "For(later, *bounds, block(*after))",
+        "For(later, Const(1, INDEX), bounds[1], block(*after))",
+        (PARALLEL_REDUCTIONS,),
+        "the first chunk of a parallel reduction is left out",
+    ),
+    Mutant(
+        "combined-twice",
+        "lower/parallel_reductions.py",
+        "return merged if repeatable else",
+        "return merged if True else",
+        (PARALLEL_REDUCTIONS,),
+        "a chunk's element that its loops meet twice is added twice",
+    ),
+    Mutant(
+        "chunk-of-another-place",
+        "lower/parallel_reductions.py",
+        "if variables(index) & inside}",
+        "if not variables(index) & inside}",
+        (PARALLEL_REDUCTIONS,),
+        "a chunk has one element for all that its loops update",
+    ),
+    Mutant(
+        "threads-over-lanes",
+        "lower/parallel_reductions.py",
+        "inside = in_vector or stmt.kind",
+        "inside = in_vector and stmt.kind",
+        (CORPUS, PARALLEL_REDUCTIONS),
+        "threads inside vectors combine their results once a lane",
     ),
     Mutant(
         "tile-not-loaded",
