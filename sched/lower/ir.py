@@ -42,9 +42,11 @@ class Buffer:
 class Accumulator:
     """What a re-associable reduction accumulates into: its elements, and for argmin and argmax the values beside them.
 
-    `reduction` is a name of `REDUCTIONS`. Its updates may run in any order, and on partial results.
+    `reduction` is a name of `REDUCTIONS`. Its updates may run in any order, and on partial results, which have the
+    name of the whole.
     """
 
+    name: str
     reduction: str
     buffers: tuple[Buffer, ...]
 

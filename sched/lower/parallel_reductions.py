@@ -135,7 +135,7 @@ def _partial(loop: For, accumulator: Accumulator, count: int) -> _Partial:
         Buffer(f"{b.name}_part", b.dtype, (Const(count, INDEX), *(b.shape[d] for d in dimensions)), "heap")
         for b in accumulator.buffers
     )
-    return _Partial(accumulator, Accumulator(accumulator.reduction, own), dimensions)
+    return _Partial(accumulator, replace(accumulator, buffers=own), dimensions)
 
 
 def _redirected(stmt: Stmt, partial: _Partial, chunk: Expr) -> Stmt:

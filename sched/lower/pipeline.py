@@ -25,6 +25,7 @@ from .separate_full_tiles import separate_full_tiles
 from .split_vectors import split_vectors
 from .statements import StatementLowering, argument_tensors, intermediate_shapes
 from .unroll import unroll
+from .vector_reductions import vector_reductions
 from .vectorize import vectorize
 from .verify import verify
 
@@ -50,6 +51,7 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
         ("hoist_allocations", hoist_allocations),
         ("narrow_loops", narrow_loops),
         ("reduce_divisions", reduce_divisions),
+        ("vector_reductions", lambda stmt: vector_reductions(stmt, target.vector_bits)),
         ("promote_accumulators", promote_accumulators),
         ("separate_full_tiles", separate_full_tiles),
         ("vectorize", vectorize),

@@ -96,7 +96,7 @@ class StatementLowering:
             buffers: tuple[Buffer, ...] = (self.buffer(stage),)
             if REDUCTIONS[reduce.name].combine is None:
                 buffers = (*buffers, self.state(stage, reduce.operand.dtype))
-            self._accumulators[stage.uid] = Accumulator(reduce.name, buffers)
+            self._accumulators[stage.uid] = Accumulator(stage.name, reduce.name, buffers)
         return self._accumulators[stage.uid]
 
     def lower(self, statement: Statement, at: Mapping[Axis, Expr], counters: Counters) -> Stmt:
