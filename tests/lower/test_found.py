@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import polysched as ps
 
@@ -36,3 +37,21 @@ def test_a_fused_piece_of_a_reversed_fused_loop_counts_by_sizes_that_the_kernel_
     s[T].fuse("i_r_o_o", "i_r_i_o_o", "i_r_o_i")
     a = np.random.default_rng(0).random((7, 7), dtype=np.float32)
     assert np.array_equal(s.build()(a), ps.evaluate(T, {A: a}))
+
+
+@pytest.mark.parametrize("outside", [False, True])
+@pytest.mark.parametrize("rows", [6, ps.size_var("n")])
+def test_the_init_under_a_piece_of_a_fused_loop_whose_other_piece_is_fused_with_the_reduction(
+    rows: int | ps.Size, outside: bool
+) -> None:
+    """The position was open there: the build failed."""
+    A = ps.placeholder((rows, 4), "float32", name="A")
+    r = ps.reduce_axis((0, 4), name="r")
+    T = ps.compute((rows, 3), lambda i, j: ps.sum(A[i, r] * (j + 1), axis=r), name="T")
+    s = ps.Schedule(T)
+    c = s[T]
+    c.split(c.fuse("i", "j", name="f"), 2)
+    c.reorder(*(("f_i", "f_o", "r") if outside else ("f_o", "r", "f_i")))
+    c.fuse("f_o", "r")
+    a = np.random.default_rng(0).random((6, 4), dtype=np.float32)
+    assert np.array_equal(s.build(check=True)(a), ps.build(ps.Schedule(T))(a))
