@@ -172,8 +172,8 @@ class StageNest:
         inner = self.loops[first:]
         mixed = [loop for loop in inner if self.is_reduction(loop)]
         pure = tuple(loop for loop in inner if self.axes_of(loop.value) and loop not in mixed)
-        closed = {axis for loop in (*self.loops[:first], *pure) for axis in _virtual(self, loop.value)}
-        shared = dict.fromkeys(axis for loop in mixed for axis in _virtual(self, loop.value) if axis in closed)
+        closed = {axis for loop in (*self.loops[:first], *pure) for axis in self.virtual(loop.value)}
+        shared = dict.fromkeys(axis for loop in mixed for axis in self.virtual(loop.value) if axis in closed)
         positions = (Loop(axis.name, axis, Const(0, INDEX), self.fused[axis].count) for axis in shared)
         open_axes = {axis for loop in mixed for axis in self.axes_of(loop.value)}
         return (*pure, *positions, *(axis_loop(axis) for axis in axes if axis in open_axes))
