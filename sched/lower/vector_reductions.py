@@ -133,10 +133,13 @@ def _expanded(scope: Stmt, accumulator: Accumulator, vector_bits: int, numbers: 
 
 
 def _updates(stmt: Stmt, accumulator: Accumulator, around: tuple[Stmt, ...]) -> list[_Update | None]:
-    """The updates in a statement; None among them for a read of what is not complete. Initialising is no update."""
+    """The updates in a statement; None among them for a read of what is not complete, and for an element that is begun
+    again and again. Initialising once is no update."""
     reads = any(load.buffer in accumulator.buffers for load in loads(stmt))
     if isinstance(stmt, Store) and stmt.buffer in accumulator.buffers:
-        return [_Update(accumulator, stmt.indices, around)] if reads else []
+        if reads:
+            return [_Update(accumulator, stmt.indices, around)]
+        return [None] if any(isinstance(s, For) and not is_tile(s) for s in around) else []
     found: list[_Update | None] = [None] if reads else []
     for inner in sub_statements(stmt):
         found += _updates(inner, accumulator, (*around, stmt))

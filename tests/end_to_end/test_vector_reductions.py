@@ -44,6 +44,11 @@ def long_vectors(c: ps.Stage) -> None:
     c.vectorize("r_i")
 
 
+def odd_vectors(c: ps.Stage) -> None:
+    c.split("r", 7)
+    c.vectorize("r_i")
+
+
 def copies(c: ps.Stage) -> None:
     c.split("r", 16)
     c.split("r_i", 8, outer="u", inner="v")
@@ -91,7 +96,8 @@ def rows_inside(c: ps.Stage) -> None:
 
 
 SCHEDULES = (
-    long_vectors, copies, rows, rows_outside, columns_first, lanes_of_both, lanes_of_both_the_other_way, rows_inside
+    long_vectors, odd_vectors, copies, rows, rows_outside, columns_first, lanes_of_both, lanes_of_both_the_other_way,
+    rows_inside,
 )  # fmt: skip
 SHAPES = ((5, 41), (1, 3), (3, 0), (0, 4), (8, 80), (9, 16))
 
@@ -159,3 +165,28 @@ def test_copies_of_a_matrix_product_do_not_multiply_its_accumulators() -> None:
     c.vectorize("v")
     kernel = s.build(ps.Target("x86-64-v4"), check=True)
     assert "register C_lanes0: int32[4, 4, 16]" in kernel.source("loops-vector_reductions")
+
+
+@pytest.mark.parametrize("kind", ["sum", "max", "argmin"])
+@pytest.mark.parametrize("unrolled", [False, True])
+def test_an_element_that_is_read_in_the_loop_around(kind: str, unrolled: bool) -> None:
+    """Every row begins anew, in the same memory, and is read before the next one."""
+    A = ps.placeholder((n, m), "float32", name="A")
+    r = ps.reduce_axis((0, m), name="r")
+    options = {"reassociate": True} if kind == "sum" else {}
+    S = ps.compute((n,), lambda i: getattr(ps, kind)(A[i, r], axis=r, **options), name="S")
+    T = ps.compute((n, m), lambda i, j: A[i, j] - ps.cast("float32", S[i]), name="T")
+    s = ps.Schedule(T)
+    loop = "i"
+    if unrolled:
+        loop, inner = s[T].split("i", 3)
+        s[T].unroll(inner)
+    s[S].compute_at(T, loop)
+    s[S].split("r", 8)
+    if unrolled:
+        s[S].unroll("i")
+    s[S].vectorize("r_i")
+    found, default = s.build(check=True), ps.build(ps.Schedule(T))
+    for shape in SHAPES:
+        array = elements(kind, "float32", *shape)
+        assert np.array_equal(found(array), default(array), equal_nan=True)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from ..mutant import CORPUS, EVERY_COMMAND, KEEP_MEANING, NESTS, PARALLEL_REDUCTIONS, PASSES, REDUCTIONS, Mutant
+from ..mutant import (
+    CORPUS,
+    EVERY_COMMAND,
+    KEEP_MEANING,
+    NESTS,
+    PARALLEL_REDUCTIONS,
+    PASSES,
+    REDUCTIONS,
+    VECTOR_REDUCTIONS,
+    Mutant,
+)
 
 IN_LOWER: tuple[Mutant, ...] = (
     Mutant(
@@ -76,6 +86,38 @@ IN_LOWER: tuple[Mutant, ...] = (
         "inside = in_vector and stmt.kind",
         (CORPUS, PARALLEL_REDUCTIONS),
         "threads inside vectors combine their results once a lane",
+    ),
+    Mutant(
+        "lanes-not-begun",
+        "lower/vector_reductions.py",
+        "result = block(tile.begun(), body",
+        "result = block(body",
+        (VECTOR_REDUCTIONS,),
+        "lanes begin with what is in the registers",
+    ),
+    Mutant(
+        "lanes-of-one-vector",
+        "lower/vector_reductions.py",
+        "for start in range(native, width, native):",
+        "for start in range(2 * native, width, native):",
+        (VECTOR_REDUCTIONS,),
+        "the second vector of partial results is dropped",
+    ),
+    Mutant(
+        "odd-lane",
+        "lower/vector_reductions.py",
+        "if width % 2:",
+        "if width % 2 and width > 5:",
+        (VECTOR_REDUCTIONS,),
+        "the last of an odd number of candidates of an argmin is dropped",
+    ),
+    Mutant(
+        "lanes-read-before-they-are-combined",
+        "lower/vector_reductions.py",
+        "found: list[_Update | None] = [None] if reads else []",
+        "found: list[_Update | None] = []",
+        (VECTOR_REDUCTIONS,),
+        "a reader inside the scope sees an element without its partial results",
     ),
     Mutant(
         "tile-not-loaded",
