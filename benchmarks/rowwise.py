@@ -63,8 +63,10 @@ def row_sums(n: Any, m: Any) -> ps.Tensor:
 
 
 def by_rows(output: ps.Tensor, target: ps.Target) -> ps.Schedule:
-    """Every stage in the loop over rows of the output, in vectors of four registers along the row."""
+    """Every stage in the loop over rows of the output, in vectors of four registers along the row; the output is
+    written past the caches, which the rows that are read need."""
     s = ps.Schedule(output)
+    s[output].store_streaming()
     for stage in reversed(s.stages[:-1]):
         s[stage].compute_at(output, "i")
     for stage in s.stages:

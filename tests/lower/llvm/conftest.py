@@ -45,6 +45,7 @@ class Machine:
     has_fma: bool
     has_f16c: bool
     vector_bits: int
+    has_range: bool = False
 
 
 def native() -> Machine:
@@ -57,6 +58,7 @@ def native() -> Machine:
         features.get("fma", False) or features.get("neon", False),
         features.get("f16c", False),
         bits,
+        features.get("avx512dq", False),
     )
 
 
