@@ -26,7 +26,7 @@ from polysched.compute.tensor import Tensor
 
 from .claims import claimed
 from .loops import Loops
-from .runs import BEFORE, BESIDE, SERIAL, TOGETHER, Instance, Run, ordered
+from .runs import BEFORE, SERIAL, TOGETHER, Instance, Run, ordered
 from .values import Columns, grid, joined, numbers, row_numbers
 
 
