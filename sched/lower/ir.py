@@ -154,8 +154,8 @@ class For(Stmt):
     vectorize   the body is written for one lane; all lanes run it statement by statement (until `vectorize` is run)
     parallel    iterations run in any order, at the same time
 
-    `shared` are the accumulators of which several iterations update one element: threads, lanes and copies need
-    partial results of their own (see `parallel_reductions` and `vector_reductions`).
+    `shared` are the accumulators of which several iterations update one element, in any order: threads, lanes and
+    copies need partial results of their own (see `parallel_reductions` and `vector_reductions`).
     """
 
     var: Var

@@ -178,9 +178,7 @@ class LoopBuilder:
         return body
 
     def _shared(self, loop: LoopNode) -> tuple[Accumulator, ...]:
-        """The accumulators of which several iterations of a loop that is not serial update one element."""
-        if loop.kind == "serial":
-            return ()
+        """The accumulators of which several iterations of a loop update one element, in any order."""
         updates = [s for s in self.nest.program.statements if s.number in loop.values and s.kind == "update"]
         return tuple(self.statements.accumulator(s) for s in updates if shares_accumulator(self.tree, loop, s))
 

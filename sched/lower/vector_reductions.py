@@ -134,12 +134,13 @@ def _expanded(scope: Stmt, accumulator: Accumulator, vector_bits: int, numbers: 
 
 def _updates(stmt: Stmt, accumulator: Accumulator, around: tuple[Stmt, ...]) -> list[_Update | None]:
     """The updates in a statement; None among them for a read of what is not complete, and for an element that is begun
-    again and again. Initialising once is no update."""
+    again and again. Beginning once is no update: in loops of its own reduction, that is in their first iteration."""
     reads = any(load.buffer in accumulator.buffers for load in loads(stmt))
     if isinstance(stmt, Store) and stmt.buffer in accumulator.buffers:
         if reads:
             return [_Update(accumulator, stmt.indices, around)]
-        return [None] if any(isinstance(s, For) and not is_tile(s) for s in around) else []
+        again = any(isinstance(s, For) and not is_tile(s) and accumulator not in s.shared for s in around)
+        return [None] if again else []
     found: list[_Update | None] = [None] if reads else []
     for inner in sub_statements(stmt):
         found += _updates(inner, accumulator, (*around, stmt))
