@@ -165,7 +165,8 @@ class LoopBuilder:
             inner.count(loop, name, simplify(begin + var * step))
             begin, end = Const(0, INDEX), simplify((end - begin + (step - 1)) // step)
         loop_body = self._with_memory(loop, self._node(body, None, inner))
-        made = For(var, begin, end, loop_body, _kind(loop), self._shared(loop))
+        kind, shared = self._shared(loop)
+        made = For(var, begin, end, loop_body, kind, shared)
         if is_tile(made) and most_iterations(made) is None:
             assert loop.most is not None, f"{loop.name} has at most a literal number of iterations"
             made = replace(made, end=Op("min", (simplify(begin + loop.most), end), INDEX))
@@ -177,10 +178,17 @@ class LoopBuilder:
             body = Allocate(buffer, body)
         return body
 
-    def _shared(self, loop: LoopNode) -> tuple[Accumulator, ...]:
-        """The accumulators of which several iterations of a loop update one element, in any order."""
-        updates = [s for s in self.nest.program.statements if s.number in loop.values and s.kind == "update"]
-        return tuple(self.statements.accumulator(s) for s in updates if shares_accumulator(self.tree, loop, s))
+    def _shared(self, loop: LoopNode) -> tuple[LoopKind, tuple[Accumulator, ...]]:
+        """The loop's kind, and the accumulators of which several iterations update one element, in any order.
+
+        Where other statements of the stage are in the loop (equations of a recurrence), there are no partial results,
+        and threads would share the element.
+        """
+        inside = [s for s in self.nest.program.statements if s.number in loop.values]
+        updates = [s for s in inside if s.kind == "update" and shares_accumulator(self.tree, loop, s)]
+        alone = [s for s in updates if sum(other.stage is s.stage for other in inside) == 1]
+        kind: LoopKind = "serial" if loop.kind == "parallel" and len(alone) < len(updates) else _kind(loop)
+        return kind, tuple(map(self.statements.accumulator, alone))
 
     def _end(self, node: AstNode, scope: _Scope) -> Expr:
         condition = node.for_get_cond()

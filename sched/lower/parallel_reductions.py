@@ -42,11 +42,10 @@ from .ir import (
     Store,
     Var,
     map_statements,
-    map_values,
     statements,
     values,
 )
-from .rewrite import EMPTY, block, fresh, is_empty, variables
+from .rewrite import EMPTY, block, fresh, is_element, is_empty, variables
 
 CHUNKS = 16
 
@@ -142,15 +141,21 @@ def _redirected(stmt: Stmt, partial: _Partial, chunk: Expr) -> Stmt:
     """The statement with the accumulator's elements replaced by the chunk's own."""
     own = dict(zip(partial.whole.buffers, partial.own.buffers, strict=True))
 
-    def redirect(node: Expr) -> Expr:
-        if isinstance(node, Load) and node.buffer in own:
-            return replace(node, buffer=own[node.buffer], indices=partial.place(chunk, node.indices))
-        return node
+    def partial_of(store: Store, place: tuple[Expr, ...]) -> Callable[[Expr], Expr]:
+        """Other elements of a recurrence may be read, which are complete."""
+
+        def redirect(node: Expr) -> Expr:
+            if isinstance(node, Load) and node.buffer in own and is_element(node, store):
+                return replace(node, buffer=own[node.buffer], indices=place)
+            return node
+
+        return redirect
 
     def visit(inner: Stmt) -> Stmt:
-        inner = map_values(inner, lambda expr: transform(expr, redirect))
         if isinstance(inner, Store) and inner.buffer in own:
-            inner = replace(inner, buffer=own[inner.buffer], indices=partial.place(chunk, inner.indices))
+            place = partial.place(chunk, inner.indices)
+            value = transform(inner.value, partial_of(inner, place))
+            inner = replace(inner, buffer=own[inner.buffer], indices=place, value=value)
         if isinstance(inner, For) and partial.whole in inner.shared:
             inner = replace(inner, shared=tuple(partial.own if a is partial.whole else a for a in inner.shared))
         return map_statements(inner, visit)

@@ -31,7 +31,7 @@ class StatementLowering:
         self.heap: list[Buffer] = []
         self._buffers: dict[int, Buffer] = {}
         self._state: dict[int, Buffer] = {}
-        self._accumulators: dict[int, Accumulator] = {}
+        self._accumulators: dict[tuple[int, int], Accumulator] = {}
         self._safe: dict[int, bool] = {}
         self._stack = _STACK_BYTES
         for tensor in argument_tensors(program):
@@ -92,12 +92,13 @@ class StatementLowering:
         """What the update of a reduction accumulates into."""
         stage, reduce = statement.stage, statement.reduce
         assert reduce is not None
-        if stage.uid not in self._accumulators:
+        key = stage.uid, statement.equation
+        if key not in self._accumulators:
             buffers: tuple[Buffer, ...] = (self.buffer(stage),)
             if REDUCTIONS[reduce.name].combine is None:
                 buffers = (*buffers, self.state(stage, reduce.operand.dtype))
-            self._accumulators[stage.uid] = Accumulator(stage.name, reduce.name, buffers)
-        return self._accumulators[stage.uid]
+            self._accumulators[key] = Accumulator(stage.name, reduce.name, buffers)
+        return self._accumulators[key]
 
     def lower(self, statement: Statement, at: Mapping[Axis, Expr], counters: Counters) -> Stmt:
         """The statement at an instance whose axes have these values, in loops with these counters."""

@@ -47,7 +47,7 @@ from .ir import (
     values,
 )
 from .promote_accumulators import MAX_BYTES
-from .rewrite import block, fresh, loads, replaced, variables
+from .rewrite import block, fresh, is_element, loads, replaced, variables
 from .tiles import is_tile, most_iterations, tile_begin
 
 MAX_VECTORS = 8  # of an unrolled reduction; more would leave no registers for anything else
@@ -135,13 +135,14 @@ def _expanded(scope: Stmt, accumulator: Accumulator, vector_bits: int, numbers: 
 def _updates(stmt: Stmt, accumulator: Accumulator, around: tuple[Stmt, ...]) -> list[_Update | None]:
     """The updates in a statement; None among them for a read of what is not complete, and for an element that is begun
     again and again. Beginning once is no update: in loops of its own reduction, that is in their first iteration."""
-    reads = any(load.buffer in accumulator.buffers for load in loads(stmt))
+    read = [load for load in loads(stmt) if load.buffer in accumulator.buffers]
     if isinstance(stmt, Store) and stmt.buffer in accumulator.buffers:
-        if reads:
-            return [_Update(accumulator, stmt.indices, around)]
+        if read:
+            own = all(is_element(load, stmt) for load in read)
+            return [_Update(accumulator, stmt.indices, around) if own else None]
         again = any(isinstance(s, For) and not is_tile(s) and accumulator not in s.shared for s in around)
         return [None] if again else []
-    found: list[_Update | None] = [None] if reads else []
+    found: list[_Update | None] = [None] if read else []
     for inner in sub_statements(stmt):
         found += _updates(inner, accumulator, (*around, stmt))
     return found

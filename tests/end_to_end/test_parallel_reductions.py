@@ -157,3 +157,27 @@ def test_a_result_that_is_read_afterwards() -> None:
     array = elements("sum", "int32", 33, 70)
     assert np.array_equal(s.build(THREADS)(array), array.sum(1, dtype=np.int32)[::-1] * 2)
     assert A.name == "A"
+
+
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize("order", ["threads", "lanes", "both"])
+def test_recurrences_read_other_elements_of_what_they_accumulate_into(order: str, finished: bool) -> None:
+    T = 3
+    A, first = ps.placeholder((n, n), "int32", name="A"), ps.placeholder((n,), "int32", name="first")
+    t, i = ps.axes("t i")
+    r = ps.reduce_axis((0, n), name="r")
+    u = ps.recurrence((T + 1, n), "int32", name="u")
+    u[0, i] = first[i]
+    product = ps.sum(A[i, r] * u[t, r], axis=r)
+    u[t + 1, i] = product * 3 + 1 if finished else product
+    s = ps.Schedule(u)
+    loop = next(name for name in s[u].loops if name.startswith("r"))
+    if order != "threads":
+        loop, inner = s[u].split(loop, 4)
+        s[u].vectorize(inner)
+    if order != "lanes":
+        s[u].parallel(loop)
+    found, default = s.build(THREADS, check=True), ps.build(ps.Schedule(u))
+    for size in (1, 7, 40):
+        arrays = elements("sum", "int32", size, size), elements("sum", "int32", size)
+        assert np.array_equal(found(*arrays), default(*arrays))

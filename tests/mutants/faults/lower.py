@@ -114,7 +114,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     Mutant(
         "lanes-read-before-they-are-combined",
         "lower/vector_reductions.py",
-        "found: list[_Update | None] = [None] if reads else []",
+        "found: list[_Update | None] = [None] if read else []",
         "found: list[_Update | None] = []",
         (VECTOR_REDUCTIONS,),
         "a reader inside the scope sees an element without its partial results",
