@@ -73,7 +73,10 @@ class LoopBuilder:
             case "if":
                 otherwise = self._node(node.if_get_else_node(), loop, scope) if node.if_has_else_node() else None
                 condition = self._expr(node.if_get_cond(), scope)
-                return If(condition, self._node(node.if_get_then_node(), loop, scope), otherwise)
+                then = self._node(node.if_get_then_node(), loop, scope)
+                if isinstance(condition, Const):  # isl writes a condition that always holds as 1
+                    return then if condition.value else otherwise or Block(())
+                return If(condition, then, otherwise)
             case "for":
                 assert loop is not None, "every loop is marked"
                 return self._for(node, loop, scope)
