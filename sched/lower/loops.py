@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import assert_never
 
 from ..compute.dtypes import BOOL, INDEX
@@ -11,6 +12,7 @@ from ..compute.simplify import difference, simplify
 from ..polyhedral.isl import AstExpr, AstNode, identifier_of, integer_of, mark_of, node_kind, operands_of, operation_of
 from ..polyhedral.order import shares_accumulator
 from ..polyhedral.schedule_tree import Extended, Nest
+from ..polyhedral.statement import Statement
 from ..polyhedral.tree import Fused, LoopNode, Tree
 from .ir import Accumulator, Allocate, Block, For, If, Let, LoopKind, Stmt, Var
 from .statements import StatementLowering
@@ -184,12 +186,12 @@ class LoopBuilder:
     def _shared(self, loop: LoopNode) -> tuple[LoopKind, tuple[Accumulator, ...]]:
         """The loop's kind, and the accumulators of which several iterations update one element, in any order.
 
-        Where other statements of the stage are in the loop (equations of a recurrence), there are no partial results,
-        and threads would share the element.
+        Where other equations of a recurrence are in the loop, there are no partial results, and threads would share the
+        element.
         """
         inside = [s for s in self.nest.program.statements if s.number in loop.values]
         updates = [s for s in inside if s.kind == "update" and shares_accumulator(self.tree, loop, s)]
-        alone = [s for s in updates if sum(other.stage is s.stage for other in inside) == 1]
+        alone = [s for s in updates if not any(map(partial(_interferes, s), inside))]
         kind: LoopKind = "serial" if loop.kind == "parallel" and len(alone) < len(updates) else _kind(loop)
         return kind, tuple(map(self.statements.accumulator, alone))
 
@@ -274,6 +276,11 @@ def _component_of(fused: Fused, number: int, position: Expr) -> Expr:
     if number:
         value = Op("mod", (value, fused.extents[number]), INDEX)
     return simplify(Op("add", (fused.begins[number], value), INDEX))
+
+
+def _interferes(update: Statement, other: Statement) -> bool:
+    """Whether a statement in the loops of an update writes elements of its stage that are not begun for it."""
+    return other.stage is update.stage and (other.equation != update.equation or other.kind == "finish")
 
 
 def _step(node: AstNode) -> int:
