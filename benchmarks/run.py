@@ -18,11 +18,12 @@ import elementwise
 import matmul
 import numpy as np
 import overhead
+import rowwise
 from harness import Report
 
 import polysched as ps
 
-BENCHMARKS = {"matmul": matmul.run, "elementwise": elementwise.run, "overhead": overhead.run}
+BENCHMARKS = {"matmul": matmul.run, "elementwise": elementwise.run, "overhead": overhead.run, "rowwise": rowwise.run}
 
 
 def as_google_benchmark(report: Report, target: ps.Target) -> dict[str, object]:

@@ -1,8 +1,7 @@
 """Take allocations out of loops: no memory is allocated in a loop that runs in order.
 
 What each iteration of a loop has for itself is of one size in all of them, and is done with when the iteration is; the
-next one may have the same memory. Only the iterations of a parallel loop need memory of their own. What isl makes of
-one iteration may be in several places, each with the allocation, which are one after this.
+next one may have the same memory. Only the iterations of a parallel loop need memory of their own.
 
     for i_o:                          allocate B[34]
         allocate B[34]           ->   for i_o:

@@ -38,6 +38,19 @@ class Buffer:
     streaming: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Accumulator:
+    """What a re-associable reduction accumulates into: its elements, and for argmin and argmax the values beside them.
+
+    `reduction` is a name of `REDUCTIONS`. Its updates may run in any order, and on partial results, which have the
+    name of the whole.
+    """
+
+    name: str
+    reduction: str
+    buffers: tuple[Buffer, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Var(Expr):
     """A loop variable or a name bound by `Let`. Identity is the object; the name is for reading."""
@@ -103,8 +116,8 @@ class Load(Expr):
         return f"{self.buffer.name}[{', '.join(map(text, self.indices))}{where}]"
 
 
-# Operations that combine the lanes of their one operand into a scalar. `lanes_add` and `lanes_mul` do it in lane order
-# for floats; `min` and `max` propagate NaN.
+# Operations that combine the lanes of their one operand into a scalar: the lower half with the upper half, and so on
+# with the result, an odd last lane after the others. `min` and `max` propagate NaN.
 HORIZONTAL = frozenset({"lanes_add", "lanes_mul", "lanes_min", "lanes_max", "lanes_and", "lanes_or"})
 
 
@@ -140,6 +153,9 @@ class For(Stmt):
 
     vectorize   the body is written for one lane; all lanes run it statement by statement (until `vectorize` is run)
     parallel    iterations run in any order, at the same time
+
+    `shared` are the accumulators of which several iterations update one element, in any order: threads, lanes and
+    copies need partial results of their own (see `parallel_reductions` and `vector_reductions`).
     """
 
     var: Var
@@ -147,6 +163,7 @@ class For(Stmt):
     end: Expr
     body: Stmt
     kind: LoopKind = "serial"
+    shared: tuple[Accumulator, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

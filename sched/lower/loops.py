@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import assert_never
 
 from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Axis, Const, Expr, Op, Size, substitute, transform, walk
 from ..compute.simplify import difference, simplify
 from ..polyhedral.isl import AstExpr, AstNode, identifier_of, integer_of, mark_of, node_kind, operands_of, operation_of
+from ..polyhedral.order import shares_accumulator
 from ..polyhedral.schedule_tree import Extended, Nest
+from ..polyhedral.statement import Statement
 from ..polyhedral.tree import Fused, LoopNode, Tree
-from .ir import Allocate, Block, Buffer, For, If, Let, LoopKind, Stmt, Var, map_statements, sub_statements
+from .ir import Accumulator, Allocate, Block, Buffer, For, If, Let, LoopKind, Stmt, Var, map_statements, sub_statements
 from .statements import StatementLowering
 from .tiles import is_tile, most_iterations
 
@@ -73,9 +76,10 @@ class LoopBuilder:
             case "if":
                 otherwise = self._node(node.if_get_else_node(), loop, scope) if node.if_has_else_node() else None
                 condition = self._expr(node.if_get_cond(), scope)
-                if condition.dtype != BOOL:  # isl's literal 1
-                    condition = Op("ne", (condition, Const(0, INDEX)), BOOL)
-                return If(condition, self._node(node.if_get_then_node(), loop, scope), otherwise)
+                then = self._node(node.if_get_then_node(), loop, scope)
+                if isinstance(condition, Const):  # isl writes a condition that always holds as 1
+                    return then if condition.value else otherwise or Block(())
+                return If(condition, then, otherwise)
             case "for":
                 assert loop is not None, "every loop is marked"
                 return self._for(node, loop, scope)
@@ -167,7 +171,8 @@ class LoopBuilder:
             inner.count(loop, name, simplify(begin + var * step))
             begin, end = Const(0, INDEX), simplify((end - begin + (step - 1)) // step)
         loop_body = self._with_memory(loop, self._node(body, None, inner))
-        made = For(var, begin, end, loop_body, _kind(loop))
+        kind, shared = self._shared(loop)
+        made = For(var, begin, end, loop_body, kind, shared)
         if is_tile(made) and most_iterations(made) is None:
             assert loop.most is not None, f"{loop.name} has at most a literal number of iterations"
             made = replace(made, end=Op("min", (simplify(begin + loop.most), end), INDEX))
@@ -178,6 +183,18 @@ class LoopBuilder:
         for buffer in self.statements.private(loop.stores) if loop is not None else ():
             body = Allocate(buffer, body)
         return body
+
+    def _shared(self, loop: LoopNode) -> tuple[LoopKind, tuple[Accumulator, ...]]:
+        """The loop's kind, and the accumulators of which several iterations update one element, in any order.
+
+        Where other equations of a recurrence are in the loop, there are no partial results, and threads would share the
+        element.
+        """
+        inside = [s for s in self.nest.program.statements if s.number in loop.values]
+        updates = [s for s in inside if s.kind == "update" and shares_accumulator(self.tree, loop, s)]
+        alone = [s for s in updates if not any(map(partial(_interferes, s), inside))]
+        kind: LoopKind = "serial" if loop.kind == "parallel" and len(alone) < len(updates) else _kind(loop)
+        return kind, tuple(map(self.statements.accumulator, alone))
 
     def _end(self, node: AstNode, scope: _Scope) -> Expr:
         condition = node.for_get_cond()
@@ -289,6 +306,11 @@ def _without(stmt: Stmt, buffers: dict[Buffer, None]) -> Stmt:
     if isinstance(stmt, Allocate) and stmt.buffer in buffers:
         return _without(stmt.body, buffers)
     return map_statements(stmt, lambda inner: _without(inner, buffers))
+
+
+def _interferes(update: Statement, other: Statement) -> bool:
+    """Whether a statement in the loops of an update writes elements of its stage that are not begun for it."""
+    return other.stage is update.stage and (other.equation != update.equation or other.kind == "finish")
 
 
 def _step(node: AstNode) -> int:

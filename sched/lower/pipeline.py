@@ -18,6 +18,7 @@ from .ir import Allocate, LoopProgram, Stmt
 from .llvm import EmittedKernel, emit_kernel
 from .loops import LoopBuilder
 from .narrow_loops import narrow_loops
+from .parallel_reductions import parallel_reductions
 from .promote_accumulators import promote_accumulators
 from .reduce_divisions import reduce_divisions
 from .rewrite import simplified
@@ -25,6 +26,7 @@ from .separate_full_tiles import separate_full_tiles
 from .split_vectors import split_vectors
 from .statements import StatementLowering, argument_tensors, intermediate_shapes
 from .unroll import unroll
+from .vector_reductions import vector_reductions
 from .vectorize import vectorize
 from .verify import verify
 
@@ -46,8 +48,11 @@ class Lowered:
 def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
     """The passes over loop IR, in order."""
     return (
+        ("parallel_reductions", parallel_reductions),
+        ("hoist_allocations", hoist_allocations),
         ("narrow_loops", narrow_loops),
         ("reduce_divisions", reduce_divisions),
+        ("vector_reductions", lambda stmt: vector_reductions(stmt, target.vector_bits)),
         ("promote_accumulators", promote_accumulators),
         ("separate_full_tiles", separate_full_tiles),
         ("vectorize", vectorize),
@@ -73,7 +78,7 @@ def lower(program: Program, tree: Tree, target: Target, *, check: bool = False) 
     nest = make_nest(program, tree)
     lap("isl")
     statements = StatementLowering(program)
-    stmt = hoist_allocations(LoopBuilder(nest, tree, statements).build())
+    stmt = LoopBuilder(nest, tree, statements).build()
     stages = {"loops": stmt}
     lap("loops")
     if check:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..compute.dtypes import BOOL
 from ..compute.expr import Const, Expr, Op, const, rebuild, transform, walk
-from ..compute.simplify import constant_value, simplify, simplify_node
+from ..compute.simplify import constant_value, key, simplify, simplify_node
 from .ir import (
     Block,
     Buffer,
@@ -74,6 +74,11 @@ def variables(expr: Expr) -> set[Var]:
 def loads(stmt: Stmt) -> list[Load]:
     """The loads of a statement itself, in order."""
     return [node for value in values(stmt) for node in walk(value) if isinstance(node, Load)]
+
+
+def is_element(load: Load, store: Store) -> bool:
+    """Whether a load is at the indices of a store."""
+    return [key(index) for index in load.indices] == [key(index) for index in store.indices]
 
 
 def stored_buffers(stmt: Stmt) -> list[Buffer]:

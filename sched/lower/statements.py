@@ -7,13 +7,14 @@ from math import prod
 
 from ..compute.dtypes import BOOL, INDEX, DType
 from ..compute.expr import Axis, Const, Expr, Op, Read, rebuild, substitute, walk
-from ..compute.operations import apply, convert
+from ..compute.operations import convert
 from ..compute.reductions import REDUCTIONS
 from ..compute.simplify import simplify
 from ..compute.tensor import Tensor
 from ..polyhedral.bounds import outside
 from ..polyhedral.program import Program, Statement
-from .ir import Block, Buffer, Check, Load, RuntimeCheck, Stmt, Store, Var
+from .combining import take_better
+from .ir import Accumulator, Block, Buffer, Check, Load, RuntimeCheck, Stmt, Store, Var
 from .rewrite import both
 
 Counters = Mapping[tuple[int, str], Expr]  # of loops, by the uid of the stage whose they are and their names
@@ -30,6 +31,7 @@ class StatementLowering:
         self.heap: list[Buffer] = []
         self._buffers: dict[int, Buffer] = {}
         self._state: dict[int, Buffer] = {}
+        self._accumulators: dict[tuple[int, int], Accumulator] = {}
         self._safe: dict[int, bool] = {}
         self._stack = _STACK_BYTES
         for tensor in argument_tensors(program):
@@ -86,6 +88,18 @@ class StatementLowering:
             return {}
         return dict(zip(placement.kept, placement.around.counters.get(reader.stage.uid, ()), strict=False))
 
+    def accumulator(self, statement: Statement) -> Accumulator:
+        """What the update of a reduction accumulates into."""
+        stage, reduce = statement.stage, statement.reduce
+        assert reduce is not None
+        key = stage.uid, statement.equation
+        if key not in self._accumulators:
+            buffers: tuple[Buffer, ...] = (self.buffer(stage),)
+            if REDUCTIONS[reduce.name].combine is None:
+                buffers = (*buffers, self.state(stage, reduce.operand.dtype))
+            self._accumulators[key] = Accumulator(stage.name, reduce.name, buffers)
+        return self._accumulators[key]
+
     def lower(self, statement: Statement, at: Mapping[Axis, Expr], counters: Counters) -> Stmt:
         """The statement at an instance whose axes have these values, in loops with these counters."""
         value = _Value(self, statement, dict(at), counters)
@@ -102,27 +116,15 @@ class StatementLowering:
     def _arg_reduction(
         self, statement: Statement, value: _Value, buffer: Buffer, indices: tuple[Expr, ...]
     ) -> tuple[Stmt, ...]:
-        """The index first, then the value it belongs to: what the index is chosen by must not have changed yet.
-
-        Ties go to the smaller index, so that the order of updates does not matter; -1 stands for no index yet.
-        """
+        """The index and the value it belongs to; -1 stands for no index yet."""
         reduce = statement.reduce
         assert reduce is not None
         state = self.state(statement.stage, reduce.operand.dtype)
         operand = value.lower(statement.value, None)
         if statement.kind == "init":
             return Store(buffer, indices, Const(-1, INDEX)), Store(state, indices, operand)
-        best, index = Load(state, indices), Load(buffer, indices)
         here = value.index(_position(reduce.axes))
-        better = apply("lt" if reduce.name == "argmin" else "gt", operand, best)
-        alike = apply("eq", operand, best)
-        if operand.dtype.is_float:
-            better = better | (apply("isnan", operand) & ~apply("isnan", best))
-            alike = alike | (apply("isnan", operand) & apply("isnan", best))
-        earlier = (index < 0) | Op("lt", (here, index), BOOL)
-        chosen = Op("select", (better | (alike & earlier), here, index), INDEX)
-        combined = Op("min" if reduce.name == "argmin" else "max", (best, operand), operand.dtype)
-        return Store(buffer, indices, chosen), Store(state, indices, combined)
+        return take_better(reduce.name, (buffer, state), indices, operand, here)
 
     def is_safe(self, read: Read, statement: Statement) -> bool:
         """Whether a read is in bounds at every instance of its statement, also where a guard does not need it."""

@@ -40,7 +40,7 @@ def _after(program: Program, tree: Tree, flow: Requirement, writer: Statement) -
     shared = shared.subtract(source.writes().apply_range(writer.writes().reverse()))
     earlier = violations(tree, Requirement("clobber", writer, source, shared.reverse()))
     not_before = earlier.reversed.union(earlier.together)
-    read = flow.relation.union(flow.relation.reverse()) if flow.exclusive else flow.relation
+    read = flow.relation.union(flow.relation.reverse()) if flow.free else flow.relation
     relation = not_before.apply_range(read).reverse()
     if reader is writer:
         relation = relation.subtract(Map.identity(relation.get_space()))

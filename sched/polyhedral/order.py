@@ -15,7 +15,7 @@ from ..compute.sizes import evaluate_extent
 from .affine import affine
 from .isl import Frame, Map, PwAff
 from .program import Statement
-from .requirements import Requirement
+from .requirements import Requirement, accumulation
 from .tree import Fused, LoopNode, Sequence, Tree, path_to
 
 
@@ -55,30 +55,52 @@ def violations(tree: Tree, requirement: Requirement) -> Violations:
             vectors.append(node)
             continue
         exact = exact and _is_affine(tree, node, source, sink)
-        if node.kind == "parallel":
+        if requirement.free:
+            remaining = remaining.intersect(_compare(tree, node, outer, source, sink).maybe_equal)
+        elif node.kind == "parallel":
             equal = _equal(tree, node, source, sink)
             together = together.union(remaining.subtract(equal))
             remaining = remaining.intersect(equal)
         else:
             outcome = _compare(tree, node, outer, source, sink)
-            if requirement.exclusive:
-                remaining = remaining.intersect(outcome.maybe_equal)
-            else:
-                wrong = wrong.union(remaining.subtract(outcome.not_after))
-                remaining = remaining.intersect(outcome.not_after).subtract(outcome.before)
+            wrong = wrong.union(remaining.subtract(outcome.not_after))
+            remaining = remaining.intersect(outcome.not_after).subtract(outcome.before)
         outer.append(node)
         if remaining.is_empty():
             return Violations(wrong, together, exact)
     if first is not None:
-        wrong = wrong if first is source or requirement.exclusive else wrong.union(remaining)
+        wrong = wrong if first is source or requirement.free else wrong.union(remaining)
         return Violations(wrong, together, exact)
-    if not requirement.exclusive:
+    if not requirement.free:
         return Violations(wrong, together.union(remaining), exact)
     for node in vectors:
         if not _is_reduction_counter(tree, node, sink):
             exact = exact and _is_affine(tree, node, source, sink)
             together = together.union(remaining.subtract(_equal(tree, node, source, sink)))
     return Violations(wrong, together, exact)
+
+
+def shares_accumulator(tree: Tree, node: LoopNode, update: Statement) -> bool:
+    """Whether iterations of a loop, in one iteration of all loops around it, may update one element in any order.
+
+    Lanes that do so are of a reduction alone: no others are legal.
+    """
+    reduce = update.reduce
+    if reduce is None or not reduce.reassociate:
+        return False
+    axes = _axes(tree, node, update)
+    if axes <= set(reduce.axes) or node.kind != "parallel":
+        return bool(axes) and axes <= set(reduce.axes)
+    remaining = accumulation(update).relation
+    outer: list[LoopNode] = []
+    for around, _ in path_to(tree.root, update):
+        if around is node:
+            return not remaining.is_subset(_equal(tree, node, update, update))
+        if isinstance(around, LoopNode) and around.kind not in ("position", "component"):
+            if around.kind != "vectorize":
+                remaining = remaining.intersect(_compare(tree, around, outer, update, update).maybe_equal)
+            outer.append(around)
+    raise AssertionError("the loop is around the update")
 
 
 def _shared_loops(tree: Tree, requirement: Requirement) -> tuple[list[LoopNode], Statement | None]:
@@ -123,8 +145,13 @@ def _rejoined(quotient: Expr, remainder: Expr) -> Expr | None:
 
 def _is_reduction_counter(tree: Tree, node: LoopNode, update: Statement) -> bool:
     """Whether all lanes of a vector loop accumulate into one element, so that they are combined before the update."""
-    value = expand_fused(node.values[update.number], tree, linear=False)
-    return all(axis.reduction for axis in walk(value) if isinstance(axis, Axis))
+    return all(axis.reduction for axis in _axes(tree, node, update))
+
+
+def _axes(tree: Tree, node: LoopNode, statement: Statement) -> set[Axis]:
+    """The axes of a statement that a loop's counter is made of."""
+    value = expand_fused(node.values[statement.number], tree, linear=False)
+    return {axis for axis in walk(value) if isinstance(axis, Axis)}
 
 
 def _is_affine(tree: Tree, node: LoopNode, source: Statement, sink: Statement) -> bool:

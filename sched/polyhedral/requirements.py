@@ -18,7 +18,8 @@ from .program import Program, Statement
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Requirement:
-    """Every pair of `relation` must run source first; with `exclusive`, in any order but not at the same time.
+    """Every pair of `relation` must run source first. Where the order is `free`, it may run in any order, and in
+    different threads or lanes of a reduction, which have partial results of their own; but not in lanes of a mix.
 
     flow        the source writes the element that the sink reads
     init        the source initialises what the sink accumulates into
@@ -31,7 +32,7 @@ class Requirement:
     source: Statement
     sink: Statement
     relation: Map
-    exclusive: bool = False
+    free: bool = False
 
 
 def requirements(program: Program) -> tuple[Requirement, ...]:
@@ -48,15 +49,20 @@ def _within_reduction(program: Program, update: Statement) -> Iterator[Requireme
     init, _, *rest = (s for s in program.of_stage(update.stage) if s.equation == update.equation)
     writes = update.writes()
     yield Requirement("init", init, update, init.writes().apply_range(writes.reverse()))
-    reduce = update.reduce
+    yield accumulation(update)
+    for finish in rest:
+        for source in (init, update):
+            yield Requirement("finish", source, finish, source.writes().apply_range(finish.writes().reverse()))
+
+
+def accumulation(update: Statement) -> Requirement:
+    """The pairs of updates of one element."""
+    reduce, writes = update.reduce, update.writes()
     assert reduce is not None
     order = [update.frame.axis(axis) for axis in reduce.axes]
     counters = update.frame.tuple_of([value for value in order if value is not None])
     later = counters.lex_lt_map(counters).intersect(writes.apply_range(writes.reverse()))
-    yield Requirement("accumulate", update, update, later, exclusive=reduce.reassociate)
-    for finish in rest:
-        for source in (init, update):
-            yield Requirement("finish", source, finish, source.writes().apply_range(finish.writes().reverse()))
+    return Requirement("accumulate", update, update, later, free=reduce.reassociate)
 
 
 def _flows(program: Program, sink: Statement) -> Iterator[Requirement]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from ..compute.expr import Axis, Expr, Size, transform, walk
+from ..compute.dtypes import INDEX
+from ..compute.expr import Axis, Const, Expr, Size, transform, walk
 from ..compute.printing import text
 from ..compute.simplify import constant_value, simplify, upper_bound
 from ..compute.tensor import Tensor
@@ -165,12 +166,17 @@ class StageNest:
 
     def init_loops(self, first: int, axes: tuple[Axis, ...]) -> tuple[Loop, ...]:
         """The loops of an init, with these axes, that stand in for loops[first:], of which the first is a reduction's:
-        those over data axes alone, and the init's own axes for what mixed loops leave open. Loops over no axes, which
-        splits by more than the extent or by 1 leave, make no difference to it."""
+        those over data axes alone, and for what mixed loops leave open, the virtual axes that they share with others
+        and the init's own axes. Loops over no axes, which splits by more than the extent or by 1 leave, make no
+        difference to it."""
         inner = self.loops[first:]
-        pure = tuple(loop for loop in inner if self.axes_of(loop.value) and not self.is_reduction(loop))
-        mixed = {axis for loop in inner if self.is_reduction(loop) for axis in self.axes_of(loop.value)}
-        return (*pure, *(axis_loop(axis) for axis in axes if axis in mixed))
+        mixed = [loop for loop in inner if self.is_reduction(loop)]
+        pure = tuple(loop for loop in inner if self.axes_of(loop.value) and loop not in mixed)
+        closed = {axis for loop in (*self.loops[:first], *pure) for axis in self.virtual(loop.value)}
+        shared = dict.fromkeys(axis for loop in mixed for axis in self.virtual(loop.value) if axis in closed)
+        positions = (Loop(axis.name, axis, Const(0, INDEX), self.fused[axis].count) for axis in shared)
+        open_axes = {axis for loop in mixed for axis in self.axes_of(loop.value)}
+        return (*pure, *positions, *(axis_loop(axis) for axis in axes if axis in open_axes))
 
     def is_reduction(self, loop: Loop) -> bool:
         """Whether the loop is made of reduction axes, alone or with others."""

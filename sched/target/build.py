@@ -6,7 +6,6 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..compute.reductions import REDUCTIONS
 from ..errors import TargetError
 from ..polyhedral.program import Program
 from ..schedule.schedule import Schedule
@@ -53,7 +52,7 @@ def build(
             return kernel
     lowered = _lowered(schedule, machine, verified)
     description = Description(
-        lowered.signature, (*_warnings(lowered), *_lane_by_lane(schedule)), rounding(schedule.program)
+        lowered.signature, (*_warnings(lowered), *_vectors_of_vectors(schedule)), rounding(schedule.program)
     )
 
     def keep(image: Image) -> None:
@@ -137,20 +136,22 @@ def rounding(program: Program) -> str:
 
 def _warnings(lowered: Lowered) -> list[str]:
     """What a user would otherwise find out by measuring, numbered by kind."""
-    return [_note(note) for note in lowered.emitted.notes]
+    from ..lower.remarks import loops_in_order, loops_without_partial_results  # noqa: PLC0415 - as above
+
+    return [
+        *(_note(note) for note in lowered.emitted.notes),
+        *loops_without_partial_results(lowered.stages["vector_reductions"]),
+        *loops_in_order(lowered.stages["loops"]),
+    ]
 
 
-def _lane_by_lane(schedule: Schedule) -> list[str]:
-    """Vector loops that have no vector form: around another one, or over the candidates of an argmin or argmax."""
-    found = []
-    for nest in schedule.state.nests.values():
-        vectors = [loop for loop in nest.loops if loop.kind == "vectorize"]
-        reduce = schedule.program.definitions.equations[nest.stage.uid].reduce
-        chooses = reduce is not None and REDUCTIONS[reduce.name].combine is None
-        for place, loop in enumerate(vectors):
-            if place < len(vectors) - 1 or (chooses and nest.is_reduction(loop)):
-                found.append(f"P005: loop {loop.name} of {nest.stage.name} has no vector form and runs lane by lane")
-    return found
+def _vectors_of_vectors(schedule: Schedule) -> list[str]:
+    """Vector loops around another one."""
+    return [
+        f"P005: loop {loop.name} of {nest.stage.name} has no vector form and runs lane by lane"
+        for nest in schedule.state.nests.values()
+        for loop in [loop for loop in nest.loops if loop.kind == "vectorize"][:-1]
+    ]
 
 
 def _note(note: Note) -> str:

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ..errors import TargetError
@@ -126,6 +127,11 @@ class Target:
         lacking = tuple(f for f, on in processors.host_features().items() if not on and f not in _ASKED_FOR)
         return tuple(sorted(_having(self.triple, self.cpu, self.features, lacking)))
 
+    @property
+    def has_range(self) -> bool:
+        """Whether there is an instruction for the least and greatest of whole vectors that tells -0.0 from 0.0."""
+        return self.vector_bits == 512 and "avx512dq" in _having(self.triple, self.cpu, self.features, ("avx512dq",))
+
     def can_run(self) -> bool:
         """Whether code for the target runs in this process."""
         return self.is_native_arch and not self.missing_features()
@@ -196,6 +202,7 @@ def _host_features() -> str:
     return ",".join("-+"[on] + feature for feature, on in processors.host_features().items())
 
 
+@lru_cache(maxsize=256)
 def _having(triple: str, cpu: str, features: str, names: tuple[str, ...]) -> frozenset[str]:
     """Those of `names` that the processor has."""
     if features and features == _host_features():

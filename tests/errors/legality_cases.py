@@ -15,13 +15,6 @@ def parallel_float_sum():
 
 
 @case
-def parallel_reassociable_sum():
-    s, c = matmul(reassociate=True)
-    yield s
-    c.parallel("r")
-
-
-@case
 def parallel_over_data_and_reduction():
     s, c = matmul()
     yield s
@@ -58,15 +51,8 @@ def tiled_float_product():
 
 
 @case
-def parallel_argmax():
+def vectorized_mix_of_data_and_reduction():
     s, c = two_reduction_axes(ps.argmax)
-    yield s
-    c.parallel("q")
-
-
-@case
-def parallel_piece_of_a_fused_reduction():
-    s, c = two_reduction_axes(ps.max)
     c.split(c.fuse("i", "p"), 5)
     yield s
-    c.parallel("i_p_i")
+    c.vectorize("i_p_i")

@@ -159,10 +159,7 @@ class Machine:
             return _dot(name, *operands)
         if name in HORIZONTAL:
             ufunc = getattr(np, OPERATIONS[name.removeprefix("lanes_")].ufunc)
-            result = np.atleast_1d(operands[0])[0]
-            for lane in np.atleast_1d(operands[0])[1:]:
-                result = ufunc(result, lane)
-            return result
+            return _by_halves(ufunc, np.atleast_1d(operands[0]))
         result = element_function(name)(*operands)
         return result if expr.dtype == BOOL else np.asarray(result).astype(expr.dtype.numpy)[()]
 
@@ -186,3 +183,12 @@ def _dot(name: str, total: Any, x: Any, y: Any) -> Any:
     sums = (total.astype(np.int64) + (a * b).sum(axis=-1)) & 0xFFFFFFFF
     result = sums.astype(np.uint32).view(np.asarray(total).dtype)
     return result if np.ndim(total) else result[0]
+
+
+def _by_halves(ufunc: Any, lanes: Array) -> Any:
+    """The lower half with the upper half, and so on; an odd last lane after the others."""
+    if len(lanes) == 1:
+        return lanes[0]
+    half = len(lanes) // 2
+    result = _by_halves(ufunc, ufunc(lanes[:half], lanes[half : 2 * half]))
+    return ufunc(result, lanes[-1]) if len(lanes) % 2 else result

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 import polysched as ps
 from polysched.lower.ir import Allocate, statements
@@ -74,3 +75,44 @@ def test_a_loop_of_one_iteration_that_isl_leaves_out_has_its_buffers_once(lowere
     s[T].compute_at("U", "k_o")
     made = lowered(s).stages["loops"]
     assert sum(isinstance(inner, Allocate) for inner in statements(made)) == 1
+
+
+@pytest.mark.parametrize("outside", [False, True])
+@pytest.mark.parametrize("rows", [6, ps.size_var("n")])
+def test_the_init_under_a_piece_of_a_fused_loop_whose_other_piece_is_fused_with_the_reduction(
+    rows: int | ps.Size, outside: bool
+) -> None:
+    """The position was open there: the build failed."""
+    A = ps.placeholder((rows, 4), "float32", name="A")
+    r = ps.reduce_axis((0, 4), name="r")
+    T = ps.compute((rows, 3), lambda i, j: ps.sum(A[i, r] * (j + 1), axis=r), name="T")
+    s = ps.Schedule(T)
+    c = s[T]
+    c.split(c.fuse("i", "j", name="f"), 2)
+    c.reorder(*(("f_i", "f_o", "r") if outside else ("f_o", "r", "f_i")))
+    c.fuse("f_o", "r")
+    a = np.random.default_rng(0).random((6, 4), dtype=np.float32)
+    assert np.array_equal(s.build(check=True)(a), ps.build(ps.Schedule(T))(a))
+
+
+def test_a_condition_that_isl_writes_as_one() -> None:
+    """It is no bool: a sum over two axes that is computed in the one iteration of a consumer's loop that needs it."""
+    n, m = ps.size_var("n"), ps.size_var("m", min=1)
+    r, q = ps.reduce_axis((0, n), name="r"), ps.reduce_axis((0, m // 2 + 1), name="q")
+    A, B = ps.placeholder((m // 2 + 1, n), "int32", name="A"), ps.placeholder((n,), "float64", name="B")
+    T = ps.compute((), lambda: ps.all(A[q, r] // 3, axis=(r, q)), name="T")
+    U = ps.compute(
+        (n, n, m),
+        lambda i, j, k: ps.select(n - 1 - j <= 1, B[i] - ps.cast("float64", T[()]), B[j] // B[i]),
+        name="U",
+    )
+    s = ps.Schedule(U)
+    s[T].compute_at(U, "i")
+    s[U].reorder("j", "i", "k")
+    s[T].reorder("q", "r")
+    s[T].reverse("r")
+    s[T].split("r", 7)
+    s[T].parallel("r_o")
+    s[T].store_root()
+    a, b = np.full((7, 9), 3, np.int32), np.arange(1.0, 10.0)
+    assert np.array_equal(s.build(check=True)(a, b, m=13), ps.build(ps.Schedule(U))(a, b, m=13))

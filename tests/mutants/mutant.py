@@ -25,6 +25,8 @@ class Mutant:
 CORPUS, VERDICTS, FOUND = "tests/oracle/test_corpus.py", "tests/oracle/test_verdicts.py", "tests/oracle/test_found.py"
 ERRORS, NESTS = "tests/errors/test_schedule_errors.py", "tests/golden/test_nests.py"
 EVERY_COMMAND, EVERY_OPERATION = "tests/end_to_end/test_every_command.py", "tests/dtypes/test_every_operation.py"
+PARALLEL_REDUCTIONS = "tests/end_to_end/test_parallel_reductions.py"
+VECTOR_REDUCTIONS = "tests/end_to_end/test_vector_reductions.py"
 REDUCTIONS, KEEP_MEANING = "tests/dtypes/test_reductions.py", "tests/lower/test_passes_keep_meaning.py"
 PASSES = "tests/lower/test_passes.py"
 ORDER, LEGALITY = "tests/polyhedral/test_order.py", "tests/polyhedral/test_legality.py"

@@ -55,10 +55,14 @@ def test_parallel_loops_are_those_that_parallel_accepts() -> None:
     assert s["S"].parallel_loops() == ("i_o", "i_i")
 
 
-def test_free_order_makes_lanes_of_a_reduction_legal_and_threads_not() -> None:
+def test_free_order_makes_lanes_and_threads_over_a_reduction_legal_but_not_lanes_of_a_mix() -> None:
     s = row_sums(reassociate=True)
     s["S"].split("r", 16)
     assert s.why_not("vectorize", "r_i") is None
-    refusal = s.why_not("parallel", "r_i")
+    assert s.why_not("parallel", "r_i") is None
+    s = row_sums(reassociate=True)
+    s["S"].split(s["S"].fuse("i", "r"), 4, inner="mix")
+    assert s.why_not("parallel", "mix") is None
+    refusal = s.why_not("vectorize", "mix")
     assert isinstance(refusal, ps.LegalityError)
-    assert "both update S[0]" in str(refusal)
+    assert "both are lanes that update S[0]" in str(refusal)

@@ -26,7 +26,12 @@ class Parallel(Primitive):
 
         parallel for i_o_j_o in 0..n * m:
 
-    Legal when: no dependence is between two iterations.
+    Threads that update one element of a re-associable reduction have partial results of their own: the iterations are
+    cut into 16 chunks, whatever the number of threads, and the results of the chunks are combined in their order. So a
+    float sum has the same bits in every run, but others than under another schedule.
+
+    Legal when: no dependence is between two iterations, except among the updates of one element of a re-associable
+    reduction.
     Also called: parallel (Halide, TVM), parallel for collapse (OpenMP).
     """
 

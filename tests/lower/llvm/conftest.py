@@ -47,6 +47,7 @@ class Machine:
     vector_bits: int
     dot_bits: int = 0
     has_vnni: bool = False
+    has_range: bool = False
 
 
 def native() -> Machine:
@@ -59,6 +60,7 @@ def native() -> Machine:
         features.get("fma", False) or features.get("neon", False),
         features.get("f16c", False),
         bits,
+        features.get("avx512dq", False),
     )
 
 

@@ -64,9 +64,9 @@ IN_LLVM: tuple[Mutant, ...] = (
     Mutant(
         "lanes-max-hides-nan",
         "lower/llvm/horizontal.py",
-        'return _reduce(e, "fmaximum", a)',
-        'return _reduce(e, "fmax", a)',
-        ("tests/lower/llvm/test_operations.py::test_lanes_are_combined_in_order",),
+        'return _reduce(e, f"f{operation}imum", a)',
+        'return _reduce(e, f"f{operation}", a)',
+        ("tests/lower/llvm/test_operations.py::test_lanes_are_combined_by_halves",),
         "the greatest of lanes with a NaN is a number",
     ),
     Mutant(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..mutant import CORPUS, ERRORS, EVERY_COMMAND, FOUND, LEGALITY, ORDER, VERDICTS, Mutant
+from ..mutant import CORPUS, ERRORS, EVERY_COMMAND, FOUND, LEGALITY, ORDER, PARALLEL_REDUCTIONS, VERDICTS, Mutant
 
 IN_POLYHEDRAL: tuple[Mutant, ...] = (
     Mutant(
@@ -56,7 +56,7 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
     Mutant(
         "reader-after-the-init-only",
         "polyhedral/requirements.py",
-        "for source in program.of_stage(read.tensor):",
+        "for source in _writers(program.of_stage(read.tensor)):",
         "for source in program.of_stage(read.tensor)[:1]:",
         (ORDER,),
         "the dependence of a reader on the updates of a reduction is dropped",
@@ -64,10 +64,18 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
     Mutant(
         "accumulate-in-any-order",
         "polyhedral/requirements.py",
-        "exclusive=reduce.reassociate",
-        "exclusive=True",
+        "free=reduce.reassociate",
+        "free=True",
         (ERRORS, CORPUS),
         "every reduction is taken for re-associable",
+    ),
+    Mutant(
+        "threads-share-no-element",
+        "polyhedral/order.py",
+        "return not remaining.is_subset(_equal(tree, node, update, update))",
+        "return False",
+        (CORPUS, PARALLEL_REDUCTIONS),
+        "threads of a loop over data and reduction have no partial results of their own",
     ),
     Mutant(
         "accumulate-backwards",

@@ -76,7 +76,7 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
     Mutant(
         "init-without-mixed-loops",
         "schedule/nest.py",
-        "return (*pure, *(axis_loop(axis) for axis in axes if axis in mixed))",
+        "return (*pure, *positions, *(axis_loop(axis) for axis in axes if axis in open_axes))",
         "return pure",
         (NESTS, EVERY_COMMAND, VERDICTS),
         "elements whose loop is fused with a reduction's are not all initialised",

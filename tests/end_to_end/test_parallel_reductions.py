@@ -1,0 +1,183 @@
+"""Threads over a re-associable reduction: partial results of their own, combined in an order that no run changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import polysched as ps
+
+n, m = ps.size_var("n"), ps.size_var("m")
+KINDS = ("sum", "prod", "min", "max", "any", "all", "argmin", "argmax")
+THREADS = ps.Target("native", threads=4)
+
+
+def reduced(kind: str, dtype: str, *, triangle: bool = False) -> tuple[ps.Tensor, ps.Tensor]:
+    A = ps.placeholder((n, m), dtype, name="A")
+    options = {"reassociate": True} if kind in ("sum", "prod") else {}
+
+    def body(i: Any) -> Any:
+        r = ps.reduce_axis((i if triangle else 0, m), name="r")
+        return getattr(ps, kind)(A[i, r], axis=r, **options)
+
+    if triangle:
+        A = ps.placeholder((m, m), dtype, name="A")
+        return A, ps.compute((m,), body, name="S")
+    return A, ps.compute((n,), body, name="S")
+
+
+def elements(kind: str, dtype: str, *shape: int) -> Any:
+    """Values that floats add and multiply exactly, with ties and, for what compares, NaNs and both zeros."""
+    random = np.random.default_rng([len(kind), *shape])
+    if kind == "prod":
+        return random.choice([1, 1, 1, 1, -1, 2], shape).astype(dtype)
+    if kind in ("any", "all"):
+        return (random.random(shape) < (0.02 if kind == "any" else 0.98)).astype(dtype)
+    values = random.integers(0, 9, shape).astype(dtype)
+    if kind != "sum" and dtype.startswith("float"):
+        values = np.where(random.random(shape) < 0.01, np.array(np.nan, dtype), values)
+        values = np.where(values == 0, random.choice(np.array([0.0, -0.0], dtype), shape), values)
+    return np.asarray(values, dtype)
+
+
+def inside(c: ps.Stage) -> None:
+    c.parallel("r")
+
+
+def outside(c: ps.Stage) -> None:
+    c.reorder("r", "i")
+    c.parallel("r")
+
+
+def mixed(c: ps.Stage) -> None:
+    c.parallel("i", "r")
+
+
+def pieces_of_the_mix(c: ps.Stage) -> None:
+    c.split(c.fuse("i", "r", name="f"), 6)
+    c.parallel("f_o")
+
+
+def tiles(c: ps.Stage) -> None:
+    c.tile("i", "r", 4, 8)
+    c.unroll("i_i")
+    c.vectorize("r_i")
+    c.parallel("r_o")
+
+
+def under_threads(c: ps.Stage) -> None:
+    c.tile("i", "r", 4, 8)
+    c.parallel("i_o")
+    c.parallel("r_o")
+
+
+def twice(c: ps.Stage) -> None:
+    c.split("r", 5)
+    c.reorder("r_o", "i", "r_i")
+    c.parallel("r_o")
+    c.parallel("r_i")
+
+
+def lanes_of_rows(c: ps.Stage) -> None:
+    c.split("i", 8)
+    c.reorder("i_o", "r", "i_i")
+    c.parallel("r")
+    c.vectorize("i_i")
+
+
+SCHEDULES = (inside, outside, mixed, pieces_of_the_mix, tiles, under_threads, twice, lanes_of_rows)
+
+
+def agree(S: ps.Tensor, schedule: Callable[[ps.Stage], None], *arrays: Any) -> None:
+    s = ps.Schedule(S)
+    schedule(s[S])
+    found, default = s.build(THREADS, check=True), ps.build(ps.Schedule(S))
+    for array in arrays:
+        result, plain = found(array), default(array)
+        assert np.array_equal(result, plain, equal_nan=result.dtype.kind == "f"), array.shape
+        if result.dtype.kind == "f":
+            assert np.array_equal(np.signbit(result), np.signbit(plain))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_reduction_under_every_schedule(kind: str, schedule: Callable[[ps.Stage], None]) -> None:
+    _, S = reduced(kind, "float32")
+    agree(S, schedule, *(elements(kind, "float32", *shape) for shape in ((5, 37), (1, 3), (3, 0), (0, 4), (9, 100))))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "int8", "uint64", "bool"])
+@pytest.mark.parametrize("kind", ["sum", "max", "argmin"])
+def test_types(kind: str, dtype: str) -> None:
+    _, S = reduced(kind, dtype)
+    agree(S, outside, elements(kind, dtype, 5, 37))
+
+
+@pytest.mark.parametrize("schedule", [inside, outside, mixed, under_threads])
+@pytest.mark.parametrize("kind", ["sum", "argmax"])
+def test_triangles(kind: str, schedule: Callable[[ps.Stage], None]) -> None:
+    _, S = reduced(kind, "float32", triangle=True)
+    agree(S, schedule, *(elements(kind, "float32", size, size) for size in (1, 2, 19, 40)))
+
+
+def test_a_float_sum_has_the_same_bits_in_every_run_and_on_any_number_of_threads() -> None:
+    _, S = reduced("sum", "float32")
+    array = np.random.default_rng(1).standard_normal((3, 10_007)).astype(np.float32)
+    results = []
+    for threads in (1, 2, 3, 8):
+        s = ps.Schedule(S)
+        s[S].parallel("r")
+        kernel = s.build(ps.Target("native", threads=threads))
+        assert "re-associable: S" in kernel.rounding
+        results += [kernel(array).tobytes() for _ in range(20)]
+    assert len(set(results)) == 1
+    np.testing.assert_allclose(np.frombuffer(results[0], np.float32), array.sum(1, dtype=np.float64), atol=1e-3)
+
+
+def test_elements_outside_of_the_loop_are_not_touched() -> None:
+    """Threads of the loop around would race for them."""
+    _, S = reduced("sum", "float32")
+    s = ps.Schedule(S)
+    under_threads(s[S])
+    text = s.build().source("loops-parallel_reductions")
+    assert "heap S_part: float32[16, n]" in text
+    assert text.count("S_part[r_o_chunk, 4 * i_o + i_i] = 0.0") == 2
+    assert "S[4 * i_o + i_i] = S[4 * i_o + i_i] + S_part[r_o_chunk, 4 * i_o + i_i]" in text
+
+
+def test_a_result_that_is_read_afterwards() -> None:
+    A, S = reduced("sum", "int32")
+    T = ps.compute((n,), lambda i: S[n - 1 - i] * 2, name="T")
+    s = ps.Schedule(T)
+    outside(s[S])
+    s[T].parallel("i")
+    array = elements("sum", "int32", 33, 70)
+    assert np.array_equal(s.build(THREADS)(array), array.sum(1, dtype=np.int32)[::-1] * 2)
+    assert A.name == "A"
+
+
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize("order", ["threads", "lanes", "both"])
+def test_recurrences_read_other_elements_of_what_they_accumulate_into(order: str, finished: bool) -> None:
+    T = 3
+    A, first = ps.placeholder((n, n), "int32", name="A"), ps.placeholder((n,), "int32", name="first")
+    t, i = ps.axes("t i")
+    r = ps.reduce_axis((0, n), name="r")
+    u = ps.recurrence((T + 1, n), "int32", name="u")
+    u[0, i] = first[i]
+    product = ps.sum(A[i, r] * u[t, r], axis=r)
+    u[t + 1, i] = product * 3 + 1 if finished else product
+    s = ps.Schedule(u)
+    loop = next(name for name in s[u].loops if name.startswith("r"))
+    if order != "threads":
+        loop, inner = s[u].split(loop, 4)
+        s[u].vectorize(inner)
+    if order != "lanes":
+        s[u].parallel(loop)
+    found, default = s.build(THREADS, check=True), ps.build(ps.Schedule(u))
+    for size in (1, 7, 40):
+        arrays = elements("sum", "int32", size, size), elements("sum", "int32", size)
+        assert np.array_equal(found(*arrays), default(*arrays))

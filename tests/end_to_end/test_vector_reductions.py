@@ -1,0 +1,192 @@
+"""Lanes over a re-associable reduction: partial results in registers, combined once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import polysched as ps
+
+n, m = ps.size_var("n"), ps.size_var("m")
+KINDS = ("sum", "prod", "min", "max", "any", "all", "argmin", "argmax")
+
+
+def reduced(kind: str, dtype: str, *, triangle: bool = False) -> ps.Tensor:
+    A = ps.placeholder((m if triangle else n, m), dtype, name="A")
+    options = {"reassociate": True} if kind in ("sum", "prod") else {}
+
+    def body(i: Any) -> Any:
+        r = ps.reduce_axis((i if triangle else 0, m), name="r")
+        return getattr(ps, kind)(A[i, r], axis=r, **options)
+
+    return ps.compute((m if triangle else n,), body, name="S")
+
+
+def elements(kind: str, dtype: str, *shape: int) -> Any:
+    """Values that floats add and multiply exactly, with ties and, for what compares, NaNs and both zeros."""
+    random = np.random.default_rng([len(kind), *shape])
+    if kind == "prod":
+        return random.choice([1, 1, 1, 1, -1, 2], shape).astype(dtype)
+    if kind in ("any", "all"):
+        return (random.random(shape) < (0.02 if kind == "any" else 0.98)).astype(dtype)
+    values = random.integers(0, 9, shape).astype(dtype)
+    if kind != "sum" and dtype.startswith("float"):
+        values = np.where(random.random(shape) < 0.01, np.array(np.nan, dtype), values)
+        values = np.where(values == 0, random.choice(np.array([0.0, -0.0], dtype), shape), values)
+    return np.asarray(values, dtype)
+
+
+def long_vectors(c: ps.Stage) -> None:
+    c.split("r", 40)
+    c.vectorize("r_i")
+
+
+def odd_vectors(c: ps.Stage) -> None:
+    c.split("r", 7)
+    c.vectorize("r_i")
+
+
+def copies(c: ps.Stage) -> None:
+    c.split("r", 16)
+    c.split("r_i", 8, outer="u", inner="v")
+    c.unroll("u")
+    c.vectorize("v")
+
+
+def rows(c: ps.Stage) -> None:
+    c.tile("i", "r", 3, 8)
+    c.unroll("i_i")
+    c.vectorize("r_i")
+
+
+def rows_outside(c: ps.Stage) -> None:
+    c.tile("i", "r", 3, 8)
+    c.reorder("i_o", "i_i", "r_o", "r_i")
+    c.unroll("i_i")
+    c.vectorize("r_i")
+
+
+def columns_first(c: ps.Stage) -> None:
+    c.split("r", 8)
+    c.reorder("i", "r_i", "r_o")
+    c.vectorize("r_i")
+
+
+def lanes_of_both(c: ps.Stage) -> None:
+    c.tile("i", "r", 4, 8)
+    c.vectorize("i_i")
+    c.vectorize("r_i")
+
+
+def lanes_of_both_the_other_way(c: ps.Stage) -> None:
+    c.tile("i", "r", 8, 4)
+    c.reorder("i_o", "r_o", "r_i", "i_i")
+    c.vectorize("i_i")
+    c.vectorize("r_i")
+
+
+def rows_inside(c: ps.Stage) -> None:
+    """The element moves in a serial loop inside the vector loop: combined in every iteration."""
+    c.split("r", 8)
+    c.reorder("r_o", "r_i", "i")
+    c.vectorize("r_i")
+
+
+SCHEDULES = (
+    long_vectors, odd_vectors, copies, rows, rows_outside, columns_first, lanes_of_both, lanes_of_both_the_other_way,
+    rows_inside,
+)  # fmt: skip
+SHAPES = ((5, 41), (1, 3), (3, 0), (0, 4), (8, 80), (9, 16))
+
+
+def agree(S: ps.Tensor, schedule: Callable[[ps.Stage], None], *arrays: Any) -> ps.Kernel:
+    s = ps.Schedule(S)
+    schedule(s[S])
+    found, default = s.build(check=True), ps.build(ps.Schedule(S))
+    for array in arrays:
+        result, plain = found(array), default(array)
+        assert np.array_equal(result, plain, equal_nan=result.dtype.kind == "f"), array.shape
+        if result.dtype.kind == "f":
+            assert np.array_equal(np.signbit(result), np.signbit(plain))
+    return found
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_reduction_under_every_schedule(kind: str, schedule: Callable[[ps.Stage], None]) -> None:
+    agree(reduced(kind, "float32"), schedule, *(elements(kind, "float32", *shape) for shape in SHAPES))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "int8", "uint64", "bool"])
+@pytest.mark.parametrize("kind", ["sum", "max", "argmin"])
+def test_types(kind: str, dtype: str) -> None:
+    agree(reduced(kind, dtype), copies, elements(kind, dtype, 5, 41))
+
+
+@pytest.mark.parametrize("schedule", [long_vectors, copies, rows, rows_outside, columns_first, lanes_of_both])
+@pytest.mark.parametrize("kind", ["sum", "argmax"])
+def test_triangles(kind: str, schedule: Callable[[ps.Stage], None]) -> None:
+    S = reduced(kind, "float32", triangle=True)
+    agree(S, schedule, *(elements(kind, "float32", size, size) for size in (1, 2, 19, 41)))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES[:-1])
+def test_lanes_are_combined_outside_of_the_loop(schedule: Callable[[ps.Stage], None]) -> None:
+    s = ps.Schedule(reduced("sum", "float32"))
+    schedule(s["S"])
+    text = s.build().source("loops")
+    for line in text.splitlines():
+        if "lanes_add" in line:
+            assert "A[" not in line, text
+
+
+@pytest.mark.parametrize(("schedule", "warned"), [(copies, 0), (rows, 0), (lanes_of_both, 1), (rows_inside, 1)])
+def test_argmin_has_a_vector_form_where_its_element_stays(schedule: Callable[[ps.Stage], None], warned: int) -> None:
+    kernel = agree(reduced("argmin", "float32"), schedule)
+    assert sum(warning.startswith("P005") for warning in kernel.warnings) == warned
+
+
+def test_copies_of_a_matrix_product_do_not_multiply_its_accumulators() -> None:
+    """A tile of 4 x 16 elements, each with a vector of lanes, has no room for more copies."""
+    A, B = ps.placeholder((n, m), "int32", name="A"), ps.placeholder((n, m), "int32", name="B")
+    r = ps.reduce_axis((0, m), name="r")
+    C = ps.compute((n, n), lambda i, j: ps.sum(A[i, r] * B[j, r], axis=r), name="C")
+    s = ps.Schedule(C)
+    c = s[C]
+    c.tile("i", "j", 4, 4)
+    c.split("r", 32)
+    c.split("r_i", 16, outer="u", inner="v")
+    c.reorder("i_o", "j_o", "r_o", "u", "i_i", "j_i", "v")
+    for loop in ("u", "i_i", "j_i"):
+        c.unroll(loop)
+    c.vectorize("v")
+    kernel = s.build(ps.Target("x86-64-v4"), check=True)
+    assert "register C_lanes0: int32[4, 4, 16]" in kernel.source("loops-vector_reductions")
+
+
+@pytest.mark.parametrize("kind", ["sum", "max", "argmin"])
+@pytest.mark.parametrize("unrolled", [False, True])
+def test_an_element_that_is_read_in_the_loop_around(kind: str, unrolled: bool) -> None:
+    """Every row begins anew, in the same memory, and is read before the next one."""
+    A = ps.placeholder((n, m), "float32", name="A")
+    r = ps.reduce_axis((0, m), name="r")
+    options = {"reassociate": True} if kind == "sum" else {}
+    S = ps.compute((n,), lambda i: getattr(ps, kind)(A[i, r], axis=r, **options), name="S")
+    T = ps.compute((n, m), lambda i, j: A[i, j] - ps.cast("float32", S[i]), name="T")
+    s = ps.Schedule(T)
+    loop = "i"
+    if unrolled:
+        loop, inner = s[T].split("i", 3)
+        s[T].unroll(inner)
+    s[S].compute_at(T, loop)
+    s[S].split("r", 8)
+    if unrolled:
+        s[S].unroll("i")
+    s[S].vectorize("r_i")
+    found, default = s.build(check=True), ps.build(ps.Schedule(T))
+    for shape in SHAPES:
+        array = elements(kind, "float32", *shape)
+        assert np.array_equal(found(array), default(array), equal_nan=True)
