@@ -50,6 +50,7 @@ from .polyhedral import definedness as _definedness  # noqa: F401 - likewise, fo
 from .schedule.schedule import Schedule
 
 if TYPE_CHECKING:
+    from .bench.workload import Workload
     from .schedule import recipes
     from .target import cache
     from .target.build import build
@@ -60,16 +61,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "ArgumentError", "BoundsError", "BudgetError", "DefinitionError", "Kernel", "LegalityError", "PolyschedError",
-    "Recurrence", "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "abs", "all", "any",
-    "argmax", "argmin", "axes", "build", "cache", "cast", "ceil", "checked", "clamp", "compute", "cos", "evaluate",
-    "exp", "exp2", "export", "floor", "gelu", "isnan", "load", "log", "log2", "max", "maximum", "min", "minimum",
-    "placeholder", "pow", "prod", "recipes", "recurrence", "reduce_axis", "relu", "scalar", "select", "sigmoid",
-    "silu", "sin", "size_var", "sqrt", "sum", "tanh", "trunc",
+    "Recurrence", "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "Workload", "abs", "all",
+    "any", "argmax", "argmin", "axes", "build", "cache", "cast", "ceil", "checked", "clamp", "compute", "cos",
+    "evaluate", "exp", "exp2", "export", "floor", "gelu", "isnan", "load", "log", "log2", "max", "maximum", "min",
+    "minimum", "placeholder", "pow", "prod", "recipes", "recurrence", "reduce_axis", "relu", "scalar", "select",
+    "sigmoid", "silu", "sin", "size_var", "sqrt", "sum", "tanh", "trunc",
 ]  # fmt: skip
 # What needs LLVM is loaded when it is first asked for: schedules are written and proven without it.
 _WITH_LLVM = {
     "build": ".target.build", "Kernel": ".target.kernel", "Target": ".target.machine", "export": ".target.export",
-    "load": ".target.export",
+    "load": ".target.export", "Workload": ".bench.workload",
 }  # fmt: skip
 _MODULES = {"cache": ".target.cache", "recipes": ".schedule.recipes"}
 
