@@ -70,6 +70,7 @@ from .schedule.schedule import Schedule
 if TYPE_CHECKING:
     from .schedule import recipes
     from .target import cache
+    from .target.bench.workload import Workload
     from .target.build import build
     from .target.export import export, load
     from .target.kernel import Kernel
@@ -78,8 +79,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "ArgumentError", "BoundsError", "BudgetError", "DefinitionError", "Kernel", "LegalityError", "PolyschedError",
-    "Recurrence", "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "abs", "absd", "all", "any",
-    "argmax", "argmin", "axes", "build", "cache", "cast", "ceil", "checked", "clamp", "compute", "cos",
+    "Recurrence", "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "Workload", "abs", "absd",
+    "all", "any", "argmax", "argmin", "axes", "build", "cache", "cast", "ceil", "checked", "clamp", "compute", "cos",
     "count_leading_zeros", "count_trailing_zeros", "evaluate", "exp", "exp2", "export", "floor", "gelu",
     "halving_add", "isnan", "load", "log", "log2", "max", "maximum", "min", "minimum", "mul_hi", "mul_shift_right",
     "placeholder", "popcount", "pow", "prod", "recipes", "recurrence", "reduce_axis", "relu", "rounding_halving_add",
@@ -90,7 +91,7 @@ __all__ = [
 # What needs LLVM is loaded when it is first asked for: schedules are written and proven without it.
 _WITH_LLVM = {
     "build": ".target.build", "Kernel": ".target.kernel", "Target": ".target.machine", "export": ".target.export",
-    "load": ".target.export",
+    "load": ".target.export", "Workload": ".target.bench.workload",
 }  # fmt: skip
 _MODULES = {"cache": ".target.cache", "recipes": ".schedule.recipes"}
 

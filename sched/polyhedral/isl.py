@@ -1,8 +1,7 @@
 """The one gate to isl: named spaces, budgets, and errors in our own words. No other file imports islpy.
 
-Names that users give never reach isl: sizes, statements and loops enter it under names made here (a number and what
-is harmless of the user's name, for the reader of a dump). All objects of a Program live in one Context; isl does not
-notice a mix.
+Names that users give never reach isl: sizes, statements and loops enter it under names made here (a number and what is
+harmless of the user's name, for the reader of a dump). A Program's objects live in one Context; isl sees no mix.
 """
 
 from __future__ import annotations
@@ -36,8 +35,9 @@ from ..errors import BudgetError
 
 __all__ = [
     "AstExpr", "AstNode", "Frame", "ISL_VERSION", "IslSchedule", "Map", "MultiPwAff", "Point", "PwAff", "Set",
-    "TreeBuilder", "World", "bounds", "earlier_inputs", "generate_ast", "identifier_of", "inert", "integer_of",
-    "least_difference", "mark_of", "most", "node_kind", "operands_of", "operation_of", "pairs_of", "reach", "without",
+    "TreeBuilder", "World", "bounds", "dim_type", "earlier_inputs", "generate_ast", "identifier_of", "inert",
+    "integer_of", "least_difference", "mark_of", "most", "node_kind", "operands_of", "operation_of", "pairs_of",
+    "reach", "without",
 ]  # fmt: skip
 
 DEFAULT_BUDGET = 4_000_000

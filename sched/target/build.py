@@ -12,6 +12,7 @@ from ..schedule.schedule import Schedule
 from . import cache as kernel_cache
 from .description import Description
 from .image import Image
+from .jit import assembly
 from .kernel import Kernel
 from .machine import Target
 
@@ -64,7 +65,7 @@ def build(
         lowered.signature,
         lowered.emitted.text,
         machine,
-        sources=_sources(lowered, schedule),
+        sources=_sources(lowered, schedule, machine),
         timings=lowered.timings,
         warnings=description.warnings,
         rounding=description.rounding,
@@ -86,7 +87,7 @@ def _kept(key: str, name: str, schedule: Schedule, target: Target) -> Kernel | N
             description.signature,
             image,
             target,
-            sources=lambda: _sources(_lowered(asked, target, verified=False), asked),
+            sources=lambda: _sources(_lowered(asked, target, verified=False), asked, target),
             timings={"cache": (time.perf_counter() - start) * 1e3},
             warnings=description.warnings,
             rounding=description.rounding,
@@ -108,7 +109,7 @@ def _lowered(schedule: Schedule, target: Target, verified: bool) -> Lowered:
     return lower(schedule.program, tree, target, check=verified)
 
 
-def _sources(lowered: Lowered, schedule: Schedule) -> dict[str, Any]:
+def _sources(lowered: Lowered, schedule: Schedule, target: Target) -> dict[str, Any]:
     from ..lower.printing import program_text  # noqa: PLC0415 - as above
 
     return {
@@ -118,7 +119,18 @@ def _sources(lowered: Lowered, schedule: Schedule) -> dict[str, Any]:
         "loops": lambda: program_text(lowered.program.body),
         **{f"loops-{stage}": (lambda s=stmt: program_text(s)) for stage, stmt in lowered.stages.items()},
         "llvm-raw": lowered.emitted.text,
+        "asm-lines": lambda: _asm_lines(lowered, target),
     }
+
+
+def _asm_lines(lowered: Lowered, target: Target) -> str:
+    """The assembly with .loc directives whose lines are those of the source "loops"."""
+    from ..lower.llvm import emit_kernel, with_debug_lines  # noqa: PLC0415 - as above
+    from ..lower.printing import line_numbers  # noqa: PLC0415 - as above
+
+    lines = line_numbers(lowered.program.body)
+    text = emit_kernel(lowered.program, lowered.signature, target, lines).text
+    return assembly(with_debug_lines(text), target)
 
 
 def rounding(program: Program) -> str:

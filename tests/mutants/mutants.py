@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .faults.bench import IN_BENCH
 from .faults.compute import IN_COMPUTE
 from .faults.integers import IN_INTEGERS
 from .faults.kept import KEPT
@@ -11,4 +12,4 @@ from .faults.polyhedral import IN_POLYHEDRAL
 from .faults.schedule import IN_SCHEDULE
 from .faults.target import IN_TARGET
 
-MUTANTS = (*IN_COMPUTE, *IN_POLYHEDRAL, *IN_SCHEDULE, *IN_LOWER, *IN_LLVM, *IN_INTEGERS, *IN_TARGET, *KEPT)
+MUTANTS = (*IN_COMPUTE, *IN_POLYHEDRAL, *IN_SCHEDULE, *IN_LOWER, *IN_LLVM, *IN_INTEGERS, *IN_TARGET, *KEPT, *IN_BENCH)

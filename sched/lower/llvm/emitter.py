@@ -73,6 +73,7 @@ class Emitter:
     def __init__(self, module: Module, machine: Machine, parent: Emitter | None = None) -> None:
         self.module, self.machine, self.parent = module, machine, parent
         self.fn = Function()
+        self.fn.mark = parent.fn.mark if parent else ""
         self.notes: dict[Note, None] = parent.notes if parent else {}
         self.variables: dict[Var, Value | LaneIndex] = {}
         self.parameters: dict[tuple[str, str], Value] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...compute.dtypes import INDEX
 from ..abi import OK, OUT_OF_MEMORY, ArrayParameter, Signature
 from ..ir import Buffer, LoopProgram, Var
@@ -17,11 +19,17 @@ from .storage import Storage
 from .values import Value, memory_element, truth
 
 
-def emit_kernel(program: LoopProgram, signature: Signature, target: Machine) -> EmittedKernel:
-    """The module that defines `@kernel` as `abi` says. The same program gives the same text in every process."""
+def emit_kernel(
+    program: LoopProgram, signature: Signature, target: Machine, lines: Mapping[int, int] | None = None
+) -> EmittedKernel:
+    """The module that defines `@kernel` as `abi` says. The same program gives the same text in every process.
+
+    lines  the line of each statement, by its id, that comments of its instructions name, for `with_debug_lines`
+    """
     bits = target.vector_bits
     widths = f'"prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}"'
     module = Module(target.triple, f'nounwind mustprogress "no-builtins" {widths}')
+    module.lines = lines or {}
     e = Emitter(module, target)
     parameters = _bind_parameters(e, program, signature)
     emit(e, program.body)

@@ -6,18 +6,29 @@ No name of the user's enters the text, so no name can change its meaning.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 
 class Module:
     """The text of a module under construction. Everything is printed in the order in which it was first asked for."""
 
-    __slots__ = ("_attributes", "_declarations", "_functions", "_globals", "_metadata", "_named", "_triple", "cells")
+    __slots__ = (
+        "_attributes",
+        "_declarations",
+        "_functions",
+        "_globals",
+        "_metadata",
+        "_named",
+        "_triple",
+        "cells",
+        "lines",
+    )
 
     def __init__(self, triple: str, attributes: str) -> None:
         assert re.fullmatch(r"[\w.+-]*", triple), triple
         self._triple = triple
+        self.lines: Mapping[int, int] = {}  # of the statements of loop IR, by id; see debug_lines.py
         self._attributes: list[str] = [attributes]
         self._declarations: dict[str, str] = {}
         self._globals: dict[str, str] = {}
@@ -113,7 +124,7 @@ class Function:
     in it may not be used after it. Within these bounds the same instruction is written once.
     """
 
-    __slots__ = ("_count", "_entry", "_known", "_lines", "_loaded", "block")
+    __slots__ = ("_count", "_entry", "_known", "_lines", "_loaded", "block", "mark")
 
     def __init__(self) -> None:
         self._entry: list[str] = []
@@ -122,6 +133,7 @@ class Function:
         self._loaded: dict[str, dict[str, str]] = {}
         self._count = 0
         self.block = "entry"
+        self.mark = ""  # a comment behind every instruction from here on
 
     def fresh(self) -> str:
         """A name for a value, to be defined by `do`."""
@@ -135,14 +147,14 @@ class Function:
             self._count += 1
             name = f"%v{self._count}"
             self._known[instruction] = name
-            self._lines.append(f"  {name} = {instruction}")
+            self._lines.append(f"  {name} = {instruction}{self.mark}")
         return name
 
     def result(self, instruction: str) -> str:
         """The result of an instruction that reads or writes memory."""
         self._count += 1
         name = f"%v{self._count}"
-        self._lines.append(f"  {name} = {instruction}")
+        self._lines.append(f"  {name} = {instruction}{self.mark}")
         return name
 
     def load(self, memory: str, instruction: str) -> str:
@@ -157,11 +169,11 @@ class Function:
     def store(self, memory: str, instruction: str) -> None:
         """A store to the object that the pointer `memory` is to."""
         self._loaded.pop(memory, None)
-        self._lines.append(f"  {instruction}")
+        self._lines.append(f"  {instruction}{self.mark}")
 
     def do(self, instruction: str) -> None:
         """An instruction without a result, which stores nothing that `load` reads in the same block."""
-        self._lines.append(f"  {instruction}")
+        self._lines.append(f"  {instruction}{self.mark}")
 
     def label(self) -> str:
         """A name for a block, to be started by `start`."""

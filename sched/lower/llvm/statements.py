@@ -11,6 +11,7 @@ from . import horizontal, interleaved, lane_index, memory
 from .allocation import allocate
 from .casts import cast
 from .comparisons import compare
+from .debug_lines import MARK
 from .emitter import Emitter
 from .expressions import index_of, mask_of, offset, operand_of, value_of
 from .lane_index import Operand
@@ -38,6 +39,13 @@ def emit(e: Emitter, stmt: Stmt) -> None:
     """Emit a statement at the end of the current block."""
     assert isinstance(stmt, Statement), f"{type(stmt).__name__} is not a statement"
     e.memo, e.indices = {}, {}
+    around, line = e.fn.mark, e.module.lines.get(id(stmt))
+    e.fn.mark = around if line is None else f"{MARK}{line}"
+    _emit(e, stmt)
+    e.fn.mark = around
+
+
+def _emit(e: Emitter, stmt: Statement) -> None:
     match stmt:
         case Block(body):
             _block(e, body)

@@ -1,0 +1,1 @@
+"""MEASURE: workloads, the work they do, measurements that can be trusted, reports, the command line."""
