@@ -9,6 +9,9 @@ iterations are a range, and the loop is cut in two; elsewhere a branch chooses.
                 0..min(64, m - 64 * j_o): ...    for j_o in max(0, m // 64)..e:
                                                      vectorized for j_i in 0..min(64, m - 64 * j_o): ...
 
+Skewed tiles may also begin late, at max(0, t - 64 * j_o); then a part of the loop before the full iterations is
+partial, too.
+
 What is below a partial tile is separated once more, along loops further in, and then no further: tiles that are partial
 in one direction run as fast as they can, and many tiled loops do not give many more versions.
 """
@@ -82,13 +85,21 @@ def _loop(loop: For, known: _Known) -> Stmt:
         return replace(loop, body=_separated(loop.body, known))
     if loop.kind == "parallel" or any(limit is None for limit in limits):
         return replace(loop, body=_branched(loop.body, known))
-    middle = loop.end
+    begin, end = loop.begin, loop.end
     for limit in limits:
         assert limit is not None
-        middle = Op("min", (middle, limit), INDEX)
-    full = replace(loop, end=simplify(middle), body=_separated(_full(loop.body, known), known))
-    first = simplify(Op("max", (loop.begin, middle), INDEX))
-    return block(full, fresh(replace(loop, begin=first, body=_separated(loop.body, known.not_full(slacks)))))
+        if limit.is_first:
+            begin = Op("max", (begin, limit.value), INDEX)
+        else:
+            end = Op("min", (end, limit.value), INDEX)
+    full = replace(loop, begin=simplify(begin), end=simplify(end), body=_separated(_full(loop.body, known), known))
+    partial = replace(loop, body=_separated(loop.body, known.not_full(slacks)))
+    parts: list[Stmt] = [full]
+    if begin is not loop.begin:
+        parts.insert(0, fresh(replace(partial, end=simplify(Op("min", (begin, loop.end), INDEX)))))
+    if end is not loop.end:
+        parts.append(fresh(replace(partial, begin=simplify(Op("max", (begin, end), INDEX)))))
+    return block(*parts)
 
 
 def _slacks(body: Stmt, known: _Known) -> list[Expr]:
@@ -103,19 +114,29 @@ def _slacks(body: Stmt, known: _Known) -> list[Expr]:
     return [slack for k, slack in found.items() if k not in known.partial]
 
 
-def _limit(slack: Expr, var: Var) -> Expr | None:
-    """The first value of `var` at which slack = rest - a * var, with a > 0, is negative; None for another form."""
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """The first value of a variable at which tiles are full, or are no longer."""
+
+    value: Expr
+    is_first: bool
+
+
+def _limit(slack: Expr, var: Var) -> _Limit | None:
+    """Where slack = rest + a * var changes its sign; None for another form."""
     terms, constant = linear(slack)
     if key(var) not in terms:
         return None
     rest = {k: term for k, term in terms.items() if k != key(var)}
     coefficient = terms[key(var)][1]
-    if coefficient >= 0 or any(var in variables(atom) for atom, _ in rest.values()):
+    if any(var in variables(atom) for atom, _ in rest.values()):
         return None
     total: Expr = Const(constant, INDEX)
     for atom, factor in rest.values():
         total = total + atom * Const(factor, INDEX)
-    return simplify(total // Const(-coefficient, INDEX) + 1)
+    if coefficient > 0:
+        return _Limit(simplify((coefficient - 1 - total) // Const(coefficient, INDEX)), is_first=True)
+    return _Limit(simplify(total // Const(-coefficient, INDEX) + 1), is_first=False)
 
 
 def _full(body: Stmt, known: _Known) -> Stmt:

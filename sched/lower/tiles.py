@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from ..compute.dtypes import INDEX
 from ..compute.expr import Const, Expr, Op
-from ..compute.simplify import constant_value, linear, simplify
+from ..compute.simplify import constant_value, key, linear, simplify
 from .ir import For, Var
 
 # For each loop variable: its begin and the expressions whose minimum its end is.
@@ -86,19 +87,22 @@ def certainly_positive(expr: Expr, bounds: Ranges) -> bool:
     A sufficient test: variables are replaced by the end of their range that makes the expression least, and
     c * (x // c) is at most x.
     """
-    return _least(simplify(expr), bounds, depth=4) >= 1
+    return _least(simplify(expr), bounds, 4, set()) >= 1
 
 
-def _least(expr: Expr, bounds: Ranges, depth: int) -> int | float:
+def _least(expr: Expr, bounds: Ranges, depth: int, tried: set[Hashable]) -> int | float:
+    """`tried` are the expressions that were in vain: variables are replaced in every order, to one result."""
     terms, constant = linear(expr)
     if not terms:
         return constant
-    if depth == 0:
+    attempt = depth, key(expr)
+    if depth == 0 or attempt in tried:
         return -float("inf")
+    tried.add(attempt)
     for atom, coefficient in terms.values():
         for bound in _bounds(atom, coefficient, bounds):
             rest = simplify(expr - atom * Const(coefficient, INDEX) + bound)
-            least = _least(rest, bounds, depth - 1)
+            least = _least(rest, bounds, depth - 1, tried)
             if least >= 1:
                 return least
     return -float("inf")

@@ -9,7 +9,7 @@ Computing 1998).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..compute.expr import Expr
 from ..compute.simplify import simplify
@@ -27,19 +27,28 @@ def overwrites(program: Program, tree: Tree, pairs: Sequence[Requirement]) -> It
     for stage in program.live_stages():
         if not program.layout(stage).folds:
             continue
-        for flow in pairs:
-            if flow.source.stage is stage:
-                for writer in program.of_stage(stage):
-                    yield from _after(program, tree, flow, writer)
+        statements = program.of_stage(stage)
+        cells = {statement: _cells(program, statement) for statement in statements}
+        for source in statements:
+            flows = [flow for flow in pairs if flow.source is source]
+            for writer in statements if flows else ():
+                not_before = _not_before(tree, source, writer, cells)
+                if not not_before.is_empty():
+                    yield from (r for flow in flows for r in _after(flow, writer, not_before))
 
 
-def _after(program: Program, tree: Tree, flow: Requirement, writer: Statement) -> Iterator[Requirement]:
-    """The instances of `writer` that must come after the sink of `flow`."""
-    source, reader = flow.source, flow.sink
-    shared = _cells(program, source).apply_range(_cells(program, writer).reverse())
+def _not_before(tree: Tree, source: Statement, writer: Statement, cells: Mapping[Statement, Map]) -> Map:
+    """From instances of `writer` to those of `source` that write another element into the cell, and are not certainly
+    after it."""
+    shared = cells[source].apply_range(cells[writer].reverse())
     shared = shared.subtract(source.writes().apply_range(writer.writes().reverse()))
     earlier = violations(tree, Requirement("clobber", writer, source, shared.reverse()))
-    not_before = earlier.reversed.union(earlier.together)
+    return earlier.reversed.union(earlier.together)
+
+
+def _after(flow: Requirement, writer: Statement, not_before: Map) -> Iterator[Requirement]:
+    """The instances of `writer` that must come after the sink of `flow`."""
+    reader = flow.sink
     read = flow.relation.union(flow.relation.reverse()) if flow.free else flow.relation
     relation = not_before.apply_range(read).reverse()
     if reader is writer:

@@ -17,7 +17,8 @@ from ..compute.tensor import Tensor
 from ..errors import DefinitionError, Location
 from .affine import affine
 from .bounds import iteration_domain, prove_in_bounds
-from .isl import Set, pairs_of
+from .isl import Set
+from .pieces import pairs_of
 from .program import Program, unproven_program
 from .requirements import requirements
 from .statement import Statement

@@ -8,15 +8,18 @@ in which that was accumulated.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from ..compute.expr import Axis, Const, Expr
+from ..compute.expr import Axis, Const, Expr, Op
 from ..compute.recurrence import Recurrence
 from ..compute.reductions import REDUCTIONS
 from ..compute.tensor import Equation, Tensor
-from .bounds import equation_domain
+from .affine import condition_sets, is_affine_condition
+from .bounds import equation_domain, iteration_domain
 from .definitions import Several
-from .isl import Set, World, inert
-from .statement import Statement, StatementKind
+from .isl import Frame, Set, World, inert
+from .pieces import conditions_of, convex_pieces
+from .statement import Piece, Statement, StatementKind
 
 
 def recurrence_statements(
@@ -42,7 +45,7 @@ def _equation(
         return Statement(number, stage, kind, axes, equation.indices, value, reduced, frame, domain, equation=place)
 
     if reduce is None:
-        yield made(first, "define", equation.axes, value)
+        yield from _in_pieces(made(first, "define", equation.axes, value), equation, context)
         return
     identity = Const(REDUCTIONS[reduce.name].identity(reduce.operand.dtype), reduce.operand.dtype)
     update, finish = value.children if isinstance(value, Several) else (value, None)
@@ -50,3 +53,39 @@ def _equation(
     yield made(first + 1, "update", equation.loops, update)
     if finish is not None:
         yield made(first + 2, "finish", equation.axes, finish)
+
+
+MOST_PIECES = 9
+
+
+def _in_pieces(whole: Statement, equation: Equation, context: Set) -> Iterator[Statement]:
+    """A statement cut where an affine select decides what it computes, and into polyhedra: the inside of a domain and
+    the parts of its boundary get loops of their own, without conditions in them (index set splitting: Griebl, Feautrier
+    and Lengauer 2000). What would be too many is left whole."""
+    cut = [
+        (part, value, written)
+        for domain, value, written in _branches(whole.frame, whole.domain, whole.value, equation.value)
+        for part in convex_pieces(domain)
+    ]
+    if not 1 < len(cut) <= MOST_PIECES:
+        yield whole
+        return
+    known = iteration_domain(whole.frame, whole.axes, context)
+    for number, (part, value, written) in enumerate(cut):
+        piece = Piece(number, written, conditions_of(part, known, whole.frame))
+        frame = whole.frame.world.frame(whole.axes, inert("S", whole.number + number, f"{whole.stage.name}_define"))
+        domain = frame.named(part)
+        yield replace(whole, number=whole.number + number, value=value, frame=frame, domain=domain, piece=piece)
+
+
+def _branches(frame: Frame, domain: Set, value: Expr, written: Expr) -> Iterator[tuple[Set, Expr, Expr]]:
+    """What is computed where, by the affine selects around everything else."""
+    if domain.is_empty():
+        return
+    match value, written:
+        case Op("select", (_, yes, no)), Op("select", (condition, own, other)) if is_affine_condition(condition, frame):
+            holds, fails = condition_sets(condition, frame)
+            yield from _branches(frame, domain.intersect(holds), yes, own)
+            yield from _branches(frame, domain.intersect(fails), no, other)
+        case _:
+            yield domain, value, written

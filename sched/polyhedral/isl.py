@@ -17,6 +17,7 @@ from islpy import (
     AstBuild,
     AstExpr,
     AstNode,
+    Constraint,
     Map,
     MultiPwAff,
     PwAff,
@@ -34,10 +35,10 @@ from ..compute.expr import Axis, Const, Expr, Size
 from ..errors import BudgetError
 
 __all__ = [
-    "AstExpr", "AstNode", "Frame", "ISL_VERSION", "IslSchedule", "Map", "MultiPwAff", "Point", "PwAff", "Set",
-    "TreeBuilder", "World", "bounds", "dim_type", "earlier_inputs", "generate_ast", "identifier_of", "inert",
-    "integer_of", "least_difference", "mark_of", "most", "node_kind", "operands_of", "operation_of", "pairs_of",
-    "reach", "without",
+    "AstExpr", "AstNode", "Constraint", "Frame", "ISL_VERSION", "IslSchedule", "Map", "MultiPwAff", "Point", "PwAff",
+    "Set", "TreeBuilder", "World", "bounds", "dim_type", "earlier_inputs", "generate_ast", "has_divisions",
+    "identifier_of", "inert", "integer_of", "mark_of", "most", "node_kind", "operands_of",
+    "operation_of", "reach", "without",
 ]  # fmt: skip
 
 DEFAULT_BUDGET = 4_000_000
@@ -173,7 +174,7 @@ class World:
 def _summed_first(points: Set, count: int) -> Set:
     """The set with one dimension more, the first, that is the sum of the `count` dimensions after it."""
     points = points.insert_dims(dim_type.set, 0, 1)
-    total = islpy.Constraint.alloc_equality(islpy.LocalSpace.from_space(points.get_space()))
+    total = Constraint.alloc_equality(islpy.LocalSpace.from_space(points.get_space()))
     one = islpy.Val.one(points.get_ctx())
     total = total.set_coefficient_val(dim_type.set, 0, one.neg())
     for position in range(1, 1 + count):
@@ -200,6 +201,10 @@ class Frame:
 
     def empty(self) -> Set:
         return Set.empty(self.space)
+
+    def named(self, points: Set) -> Set:
+        """A set of as many dimensions as this frame has axes, as one of instances of this frame."""
+        return points.set_tuple_name(self.name or "")
 
     def relation(self, relation: Map) -> Map:
         """A relation, with the instances of this frame as its inputs."""
@@ -252,19 +257,20 @@ def bounds(relation: Map, frame: Frame, side: Literal["lower", "upper"]) -> list
         signs = (1, -1) if constraint.is_equality() else (1,)
         factor = int(constraint.get_coefficient_val(dim_type.out, 0).to_python())
         for sign in signs:
-            if sign * factor * wanted > 0 and not _has_divisions(constraint):
+            if sign * factor * wanted > 0 and not has_divisions(constraint):
                 rest = _linear_rest(constraint, frame, -wanted * sign)
                 rounded = rest + (abs(factor) - 1) if wanted > 0 else rest
                 found.append(rest if abs(factor) == 1 else rounded // abs(factor))
     return found
 
 
-def _has_divisions(constraint: islpy.Constraint) -> bool:
+def has_divisions(constraint: Constraint) -> bool:
+    """Whether a constraint is about a quotient or a remainder."""
     count = constraint.dim(dim_type.div)
     return any(constraint.involves_dims(dim_type.div, k, 1) for k in range(count))
 
 
-def _linear_rest(constraint: islpy.Constraint, frame: Frame, sign: int) -> Expr:
+def _linear_rest(constraint: Constraint, frame: Frame, sign: int) -> Expr:
     """What a constraint has beside its output, times `sign`."""
     total: Expr = Const(sign * int(constraint.get_constant_val().to_python()), INDEX)
     for k, axis in enumerate(frame.axes):
@@ -291,13 +297,6 @@ def most(value: PwAff, domain: Set) -> int | None:
     return int(largest.to_python()) if largest.is_int() else None
 
 
-def least_difference(relation: Map, first: PwAff, second: PwAff) -> int | None:
-    """The least of second(output) - first(input) over the pairs of a relation, for all sizes; None without a bound."""
-    counters = relation.apply_domain(Map.from_pw_aff(first)).apply_range(Map.from_pw_aff(second))
-    least = counters.deltas().dim_min_val(0)
-    return int(least.to_python()) if least.is_int() else None
-
-
 def without(relation: Map, kind: Literal["in", "out"], first: int, count: int) -> Map:
     """The relation with `count` inputs or outputs from `first` on projected out."""
     return relation.project_out(dim_type.in_ if kind == "in" else dim_type.out, first, count)
@@ -309,23 +308,6 @@ def earlier_inputs(relation: Map, kept: int) -> Map:
     for k in range(kept):
         earlier = earlier.equate(dim_type.in_, k, dim_type.out, k)
     return earlier
-
-
-def pairs_of(relation: Map, corner: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """The pairs of a relation without parameters whose coordinates are all below `corner`."""
-    inputs = relation.dim(dim_type.in_)
-    points = relation.wrap().flatten()
-    for k in range(points.dim(dim_type.set)):
-        points = points.upper_bound_val(dim_type.set, k, islpy.Val.int_from_si(points.get_ctx(), corner - 1))
-    found: list[islpy.Point] = []
-    points.foreach_point(found.append)
-    coordinates = [tuple(_coordinates(point)) for point in found]
-    return sorted((at[:inputs], at[inputs:]) for at in coordinates)
-
-
-def _coordinates(point: islpy.Point) -> Iterator[int]:
-    for k in range(point.get_space().dim(dim_type.set)):
-        yield int(point.get_coordinate_val(dim_type.set, k).to_python())
 
 
 class TreeBuilder:

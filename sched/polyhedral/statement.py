@@ -14,12 +14,21 @@ StatementKind = Literal["define", "init", "update", "finish"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """A part of an equation: what it computes there in the user's words, and where that is."""
+
+    number: int
+    written: Expr
+    region: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Statement:
     """stage[indices] = value for every instance in `domain`, whose dimensions are `axes`.
 
     `prefix` are the first of the axes, the counters of loops of other stages that the stage is computed in (see
     `placement`); the first `kept` of them tell apart elements of the same indices.
-    `equation` is which of the stage's equations it is made of.
+    `equation` is which of the stage's equations it is made of, and `piece` which part of that, where it has been cut.
     The value of an argmin or argmax update is what is compared; the state beside the index is the code generator's.
     """
 
@@ -35,6 +44,7 @@ class Statement:
     prefix: tuple[Axis, ...] = ()
     kept: int = 0
     equation: int = 0
+    piece: Piece | None = None
 
     @property
     def label(self) -> str:

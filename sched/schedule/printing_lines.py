@@ -64,7 +64,8 @@ def assignment(program: Program, statement: Statement, names: Substitution) -> s
     if statement.kind == "finish":
         equation = statement.stage.equations[statement.equation]
         return f"{left} = {text(_written(program, equation.finished(Read(statement.stage, equation.indices))))}"
-    value = substitute(_written(program, _equation(program, statement).value), names)
+    own = _equation(program, statement).value if statement.piece is None else statement.piece.written
+    value = substitute(_written(program, own), names)
     if reduce is None:
         return f"{left} = {text(value)}"
     combine = REDUCTIONS[reduce.name].combine

@@ -97,6 +97,7 @@ def _conditions(state: State, statement: Statement, around: Loops) -> list[str]:
     guards = [guard_of(nest, b) for b in bindings.bound.values() if b.plain and b.axis in own]
     equation = statement.stage.equations[statement.equation]
     region = equation.conditions if statement.kind == "update" else tuple(c for c in (equation.where,) if c is not None)
+    region = region if statement.piece is None else statement.piece.region
     return [*guards, *map(text, region)]
 
 

@@ -18,8 +18,8 @@ from ..compute.tensor import Tensor
 from ..errors import ScheduleError
 from ..polyhedral.affine import affine
 from ..polyhedral.clobber import overwrites
-from ..polyhedral.isl import least_difference
 from ..polyhedral.legality import first_violation
+from ..polyhedral.pieces import least_difference
 from ..polyhedral.requirements import Requirement
 from ..polyhedral.systems import circular_pairs, is_system, systems
 from .primitives import Parallel, Primitive, Reorder, Shift, Skew, State

@@ -120,8 +120,10 @@ class _Builder:
     in_place: bool
 
     def body(self, parts: list[_Part], depth: int, edges: list[_Edge]) -> Node:
-        """The statements below `depth` shared loops: circles in common loops, one after the other."""
+        """The statements below `depth` shared loops: circles in common loops, one after the other, in the order of the
+        definitions where they need not be in another."""
         children: list[Node] = []
+        parts = sorted(parts, key=lambda part: part.statement.number)
         for members in self._joined(_components(_units(parts, depth), edges), depth, edges):
             children += self._shared(members, depth, _inside(members, edges))
         return children[0] if len(children) == 1 else Sequence(tuple(children))
@@ -135,7 +137,10 @@ class _Builder:
             circle = next((group for group in groups if _key(group, depth) is not None), None)
         if circle is None or (key := _key(circle, depth)) is None:
             return groups
-        like = [g for g in groups if g is circle or (_key(g, depth) == key and not self._is_fixed(g, depth))]
+        anyway = self.in_place and depth > 0
+        like = [
+            g for g in groups if g is circle or (_key(g, depth) == key and (anyway or not self._is_fixed(g, depth)))
+        ]
         together = [part for group in like for part in group]
         if len(like) < 2 or not all(self._is_forward(edge, together, depth) for edge in _inside(together, edges)):
             return groups
@@ -226,9 +231,10 @@ def _components(units: list[list[_Part]], edges: list[_Edge]) -> list[list[_Part
 
 def _units(parts: list[_Part], depth: int) -> list[list[_Part]]:
     """The statements of one equation stay together as long as they have the same loop next."""
-    units: dict[tuple[int, int], list[_Part]] = {}
+    units: dict[tuple[int, int, int], list[_Part]] = {}
     for part in parts:
-        units.setdefault((part.statement.stage.uid, part.statement.equation), []).append(part)
+        statement, piece = part.statement, part.statement.piece
+        units.setdefault((statement.stage.uid, statement.equation, piece.number if piece else 0), []).append(part)
     found: list[list[_Part]] = []
     for unit in units.values():
         places = {None if (at := part.at(depth)) is None else at[0] for part in unit}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import TargetError
 from ..polyhedral.program import Program
+from ..schedule.printing import nest_text
 from ..schedule.schedule import Schedule
 from . import cache as kernel_cache
 from .description import Description
@@ -114,7 +115,7 @@ def _sources(lowered: Lowered, schedule: Schedule, target: Target) -> dict[str, 
 
     return {
         "schedule": schedule.to_text(),
-        "nest": str(schedule),
+        "nest": lambda state=schedule.state: nest_text(state),
         "isl": lambda: f"{lowered.nest.schedule.to_str()}\n\n{lowered.nest.ast.to_C_str()}",
         "loops": lambda: program_text(lowered.program.body),
         **{f"loops-{stage}": (lambda s=stmt: program_text(s)) for stage, stmt in lowered.stages.items()},

@@ -118,7 +118,8 @@ def _conditions(statement: Statement) -> tuple[Expr, ...]:
     if not isinstance(statement.stage, Recurrence):
         return ()
     conditions = (equation.where, equation.within if statement.kind == "update" else None)
-    return tuple(condition for condition in conditions if condition is not None)
+    region = () if statement.piece is None else statement.piece.region
+    return tuple(condition for condition in (*conditions, *region) if condition is not None)
 
 
 def _grid(axes: tuple[Axis, ...], known: Sizes) -> Iterator[dict[Axis, int]]:
