@@ -28,3 +28,4 @@ EVERY_COMMAND, EVERY_OPERATION = "tests/end_to_end/test_every_command.py", "test
 REDUCTIONS, KEEP_MEANING = "tests/dtypes/test_reductions.py", "tests/lower/test_passes_keep_meaning.py"
 PASSES = "tests/lower/test_passes.py"
 ORDER, LEGALITY = "tests/polyhedral/test_order.py", "tests/polyhedral/test_legality.py"
+VERIFIER = "tests/polyhedral/test_verify.py"
