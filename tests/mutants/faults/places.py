@@ -29,8 +29,8 @@ IN_PLACES: tuple[Mutant, ...] = (
     Mutant(
         "computed-where-nothing-reads",
         "polyhedral/placement.py",
-        "Map.from_basic_map(found.simple_hull()).intersect_domain(found.domain())",
-        "Map.from_basic_map(found.simple_hull())",
+        "Map.from_basic_map(read.simple_hull()).intersect_domain(read.domain())",
+        "Map.from_basic_map(read.simple_hull())",
         (VERDICTS,),
         "elements are computed in iterations that read none",
     ),
@@ -173,8 +173,8 @@ IN_PLACES: tuple[Mutant, ...] = (
     Mutant(
         "narrow-either-is-both",
         "lower/narrow_loops.py",
-        "begin, end = _choice(a, within.begin, rest.begin), _choice(a, within.end, rest.end)",
-        "begin, end = rest.begin, rest.end",
+        "begin, end = _choice(every.guard, whole.begin, begin), _choice(every.guard, whole.end, end)",
+        "begin, end = begin, end",
         (NARROW, NESTS),
         "a window does not compute all of its first iteration",
     ),
