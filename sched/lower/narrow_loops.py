@@ -52,6 +52,8 @@ def narrow_loops(stmt: Stmt) -> Stmt:
     whole = _Span(stmt.begin, stmt.end)
     spans = [_span(list(_operands("and", part)), stmt.var, whole) for part in _operands("or", condition)]
     span = _hull(whole, spans)
+    if not span.exact and any(part.guard is None for part in spans):
+        return stmt  # between intervals that are always there the loop has to go anyway
     narrow = replace(stmt, begin=simplify(span.begin), end=simplify(span.end))
     return narrow_loops(replace(narrow, body=stmt.body.then)) if span.exact else narrow
 

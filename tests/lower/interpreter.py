@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from polysched.compute.dtypes import BOOL
-from polysched.compute.evaluate import cast_array
 from polysched.compute.expr import Cast, Const, Expr, Op, Scalar, Size
+from polysched.compute.grid import cast_array
 from polysched.compute.operations import OPERATIONS
 from polysched.lower.ir import (
     HORIZONTAL,

@@ -40,8 +40,8 @@ IN_LOWER: tuple[Mutant, ...] = (
     Mutant(
         "tile-not-loaded",
         "lower/promote_accumulators.py",
-        "    if not initialised:\n        parts",
-        "    if not initialised and not shape:\n        parts",
+        "    elif not initialised:\n",
+        "    elif not initialised and not shape:\n",
         (PASSES,),
         "a register tile that its scope does not initialise begins with what is in the registers",
     ),

@@ -56,8 +56,8 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
     Mutant(
         "reader-after-the-init-only",
         "polyhedral/requirements.py",
-        "for source in program.of_stage(read.tensor):",
-        "for source in program.of_stage(read.tensor)[:1]:",
+        "for source in _writers(program.of_stage(read.tensor)):",
+        "for source in list(_writers(program.of_stage(read.tensor)))[:1]:",
         (ORDER,),
         "the dependence of a reader on the updates of a reduction is dropped",
     ),
