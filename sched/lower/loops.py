@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -11,7 +12,7 @@ from ..compute.simplify import difference, simplify
 from ..polyhedral.isl import AstExpr, AstNode, identifier_of, integer_of, mark_of, node_kind, operands_of, operation_of
 from ..polyhedral.schedule_tree import Extended, Nest
 from ..polyhedral.tree import Fused, LoopNode, Tree
-from .ir import Allocate, Block, For, If, Let, LoopKind, Stmt, Var
+from .ir import Allocate, Block, Buffer, For, If, Let, LoopKind, Stmt, Var, map_statements, sub_statements
 from .statements import StatementLowering
 from .tiles import is_tile, most_iterations
 
@@ -68,7 +69,7 @@ class LoopBuilder:
                 return self._with_memory(loop, inside)
             case "block":
                 children = node.block_get_children()
-                return Block(tuple(self._node(children.get_at(k), loop, scope) for k in range(children.n_ast_node())))
+                return _block([self._node(children.get_at(k), loop, scope) for k in range(children.n_ast_node())])
             case "if":
                 otherwise = self._node(node.if_get_else_node(), loop, scope) if node.if_has_else_node() else None
                 condition = self._expr(node.if_get_cond(), scope)
@@ -247,6 +248,31 @@ class LoopBuilder:
             return node if product is None else transform(product, visible)
 
         return simplify(transform(expr, visible))
+
+
+def _block(parts: list[Stmt]) -> Stmt:
+    """The parts one after the other. Where isl leaves out the one iteration of a loop, several parts are its body, and
+    have its memory in common."""
+    counted = Counter(buffer for part in parts for buffer in _allocated(part))
+    shared = [buffer for buffer, count in counted.items() if count > 1]
+    body: Stmt = Block(tuple(_without(part, shared) for part in parts) if shared else tuple(parts))
+    for buffer in shared:
+        body = Allocate(buffer, body)
+    return body
+
+
+def _allocated(stmt: Stmt) -> set[Buffer]:
+    """What a statement allocates outside of its loops."""
+    if isinstance(stmt, For):
+        return set()
+    own = {stmt.buffer} if isinstance(stmt, Allocate) else set()
+    return own.union(*map(_allocated, sub_statements(stmt)))
+
+
+def _without(stmt: Stmt, buffers: list[Buffer]) -> Stmt:
+    if isinstance(stmt, Allocate) and stmt.buffer in buffers:
+        return _without(stmt.body, buffers)
+    return stmt if isinstance(stmt, For) else map_statements(stmt, lambda inner: _without(inner, buffers))
 
 
 def _component_of(fused: Fused, number: int, position: Expr) -> Expr:

@@ -136,3 +136,29 @@ def test_partial_sums_of_what_is_inlined() -> None:
     s["N"].inline()
     s["S"].rfactor("r", name="M")
     same_as_default(s, np.arange(-5, 4, dtype=np.int32))
+
+
+def test_the_only_iteration_of_a_loop_has_one_buffer() -> None:
+    """isl puts the mark of a loop that it leaves out before each statement: the buffer was allocated for each."""
+    A = ps.placeholder((n, 1), "int32", name="A")
+    r = ps.reduce_axis((0, 1), name="r")
+    S = ps.compute((n,), lambda i: ps.sum(A[i, r], axis=r), name="S")
+    s = ps.Schedule(S)
+    s["S"].cache_read("A", at="r", name="B")
+    kernel = same_as_default(s, np.arange(5, dtype=np.int32).reshape(5, 1))
+    assert kernel.source("loops").count("stack B") == 1
+
+
+def test_what_is_known_where_a_streaming_store_is_aligned_is_forgotten_after_it() -> None:
+    """A later store used the check of an address that had been made in a branch: LLVM refused the kernel."""
+    A = ps.placeholder((8, 8), "float32", name="A")
+
+    def rows(i: Any, k: Any) -> Any:
+        r = ps.reduce_axis((0, i), name="r")
+        return ps.sum(A[i, k], axis=r)
+
+    S = ps.compute((8, 8), rows, name="S")
+    s = ps.Schedule(S)
+    s["S"].vectorize("k")
+    s["S"].store_streaming()
+    same_as_default(s, np.arange(64, dtype=np.float32).reshape(8, 8))
