@@ -162,3 +162,17 @@ def test_what_is_known_where_a_streaming_store_is_aligned_is_forgotten_after_it(
     s["S"].vectorize("k")
     s["S"].store_streaming()
     same_as_default(s, np.arange(64, dtype=np.float32).reshape(8, 8))
+
+
+@pytest.mark.parametrize("loop", ["q", "q_o", "q_i"])
+def test_partial_sums_of_an_axis_whose_bound_is_another_one(loop: str) -> None:
+    """The axis that the bound is made of had been replaced by another one."""
+    A = ps.placeholder((8, 8), "int32", name="A")
+    r = ps.reduce_axis((0, 8), name="r")
+    q = ps.reduce_axis((0, r + 1), name="q")
+    S = ps.compute((2,), lambda i: ps.sum(A[r, q] * (i + 1), axis=(r, q)), name="S")
+    s = ps.Schedule(S)
+    if loop != "q":
+        s["S"].split("q", 3)
+    s["S"].rfactor(loop)
+    same_as_default(s, np.arange(64, dtype=np.int32).reshape(8, 8))
