@@ -14,23 +14,31 @@ that are written out keep their literal bounds.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial, reduce
 
-from ..compute.dtypes import INDEX
+from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Expr, Op
 from ..compute.simplify import from_linear, key, linear, simplify
 from .ir import For, If, Stmt, Var, map_statements
-from .rewrite import variables
+from .rewrite import both, variables
 from .tiles import is_tile
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """begin, ..., end - 1 are the counters for which a condition may hold; if `exact`, for all of them it does."""
+    """begin, ..., end - 1 are the counters for which a condition may hold; if `exact`, for all of them it does. Of the
+    loops around, it holds only where `guard` does (None: always)."""
 
     begin: Expr
     end: Expr
+    guard: Expr | None = None
     exact: bool = True
+
+    @property
+    def interval(self) -> Hashable:
+        return key(self.begin), key(self.end)
 
 
 def narrow_loops(stmt: Stmt) -> Stmt:
@@ -41,49 +49,63 @@ def narrow_loops(stmt: Stmt) -> Stmt:
     condition = stmt.body.condition
     if stmt.var not in variables(condition):
         return If(condition, replace(stmt, body=stmt.body.then))
-    span = _span(condition, stmt.var, _Span(stmt.begin, stmt.end))
-    if span is None:
-        return stmt
+    whole = _Span(stmt.begin, stmt.end)
+    spans = [_span(list(_operands("and", part)), stmt.var, whole) for part in _operands("or", condition)]
+    span = _hull(whole, spans)
+    if not span.exact and any(part.guard is None for part in spans):
+        return stmt  # between intervals that are always there the loop has to go anyway
     narrow = replace(stmt, begin=simplify(span.begin), end=simplify(span.end))
     return narrow_loops(replace(narrow, body=stmt.body.then)) if span.exact else narrow
 
 
-def _span(condition: Expr, var: Var, within: _Span) -> _Span | None:
-    """Where `condition` holds within a span; None if that is not known."""
-    if var not in variables(condition):
-        begin = _choice(condition, within.begin, within.end)
-        return _Span(begin, within.end, within.exact)
-    match condition:
-        case Op("and", (a, b)):
-            first = _span(a, var, within)
-            second = _span(b, var, within if first is None else first)
-            if first is None or second is None:
-                known = first if second is None else second
-                return None if known is None else replace(known, exact=False)
-            return second
-        case Op("or", (a, b)):
-            return _either(a, b, var, within)
-        case Op("eq" | "le" | "lt" | "ge" | "gt" as relation, (a, b)):
-            return _compared(relation, a, b, var, within)
-    return None
+def _operands(name: str, condition: Expr) -> Iterator[Expr]:
+    """The conditions that a conjunction or disjunction is made of."""
+    if isinstance(condition, Op) and condition.name == name:
+        for operand in condition.operands:
+            yield from _operands(name, operand)
+    else:
+        yield condition
 
 
-def _either(a: Expr, b: Expr, var: Var, within: _Span) -> _Span | None:
-    """One or the other: all of the span where one holds that does not depend on the counter, and no more than what the
-    other leaves where it does not."""
-    if var in variables(a):
-        a, b = b, a
-    if var in variables(a):
+def _span(conditions: list[Expr], var: Var, span: _Span) -> _Span:
+    """Where all the conditions hold."""
+    for condition in conditions:
+        if var not in variables(condition):
+            span = replace(span, guard=both(span.guard, condition))
+        else:
+            span = _compared(condition, var, span) or replace(span, exact=False)
+    return span
+
+
+def _hull(whole: _Span, spans: list[_Span]) -> _Span:
+    """Where one of some spans is: all of a loop where that is one of them, and else from the first to the last."""
+    merged: dict[Hashable, _Span] = {}
+    for span in spans:
+        known = merged.get(span.interval)
+        merged[span.interval] = span if known is None else _merged(known, span)
+    every = merged.pop(whole.interval, None)
+    rest = list(merged.values())
+    begin, end = whole.end, whole.begin
+    if rest:
+        lows = [_choice(span.guard, span.begin, whole.end) for span in rest]
+        highs = [_choice(span.guard, span.end, whole.begin) for span in rest] if len(rest) > 1 else [rest[0].end]
+        begin, end = (reduce(partial(_most, name), ends) for name, ends in (("min", lows), ("max", highs)))
+    if every is not None:
+        begin, end = _choice(every.guard, whole.begin, begin), _choice(every.guard, whole.end, end)
+    return _Span(begin, end, exact=len(rest) <= 1 and all(span.exact for span in spans))
+
+
+def _merged(a: _Span, b: _Span) -> _Span:
+    """Two spans of one interval."""
+    guard = None if a.guard is None or b.guard is None else Op("or", (a.guard, b.guard), BOOL)
+    return replace(a, guard=guard, exact=a.exact and b.exact)
+
+
+def _compared(condition: Expr, var: Var, span: _Span) -> _Span | None:
+    """Where a comparison holds as well, of a sum that has the counter once."""
+    if not isinstance(condition, Op) or condition.name not in ("eq", "le", "lt", "ge", "gt"):
         return None
-    rest = _span(b, var, within)
-    if rest is None:
-        return None
-    begin, end = _choice(a, within.begin, rest.begin), _choice(a, within.end, rest.end)
-    return _Span(begin, end, within.exact and rest.exact)
-
-
-def _compared(relation: str, a: Expr, b: Expr, var: Var, within: _Span) -> _Span | None:
-    """Where a comparison holds, of a sum that has the counter once."""
+    relation, (a, b) = condition.name, condition.operands
     if relation in ("ge", "gt"):
         relation, a, b = {"ge": "le", "gt": "lt"}[relation], b, a
     terms, constant = linear(Op("sub", (b, a), INDEX))
@@ -95,17 +117,17 @@ def _compared(relation: str, a: Expr, b: Expr, var: Var, within: _Span) -> _Span
         others, constant = {name: (atom, -factor) for name, (atom, factor) in others.items()}, -constant
     limit = from_linear(others, constant)
     if relation == "eq":
-        return _Span(_most("max", within.begin, limit), _most("min", within.end, limit + 1), within.exact)
+        return replace(span, begin=_most("max", span.begin, limit), end=_most("min", span.end, limit + 1))
     if own[1] == 1:
-        low = limit + 1 if relation == "lt" else limit
-        return replace(within, begin=_most("max", within.begin, low))
-    high = limit if relation == "lt" else limit + 1
-    return replace(within, end=_most("min", within.end, high))
+        return replace(span, begin=_most("max", span.begin, limit + 1 if relation == "lt" else limit))
+    return replace(span, end=_most("min", span.end, limit if relation == "lt" else limit + 1))
 
 
 def _most(name: str, a: Expr, b: Expr) -> Expr:
     return simplify(Op(name, (a, b), INDEX))
 
 
-def _choice(condition: Expr, yes: Expr, no: Expr) -> Expr:
-    return simplify(Op("select", (condition, yes, no), INDEX)) if key(yes) != key(no) else yes
+def _choice(condition: Expr | None, yes: Expr, no: Expr) -> Expr:
+    if condition is None or key(yes) == key(no):
+        return yes
+    return simplify(Op("select", (condition, yes, no), INDEX))

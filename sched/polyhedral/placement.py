@@ -61,8 +61,9 @@ class Placement:
 
     equation  what it computes, over the prefix and axes of its own that are counted from the origin of `computed`
     value     what its (last) statement computes, likewise
-    computed  the elements computed at a point of the prefix, `stored` those stored at a point of the kept prefix
+    computed  the elements needed at a point of the prefix, `stored` those stored at a point of the kept prefix
     domain    the points (prefix, own axes) at which it is computed; None for all elements of the tensor
+    needed    the same with what an earlier point has computed
     """
 
     around: Around
@@ -71,6 +72,7 @@ class Placement:
     computed: Box
     stored: Box
     domain: Map | None = None
+    needed: Map | None = None
 
     @property
     def prefix(self) -> tuple[Axis, ...]:
@@ -89,16 +91,25 @@ def at_root(stage: Tensor, equation: Equation, value: Expr) -> Placement:
 
 
 def inside(
-    stage: Tensor, equation: Equation, value: Expr, around: Around, consumers: Sequence[Statement], world: World
+    stage: Tensor,
+    equation: Equation,
+    value: Expr,
+    around: Around,
+    consumers: Sequence[Statement],
+    wider: Sequence[Statement],
+    world: World,
 ) -> Placement:
-    """The stage computed at every point of the loops `around` where the consumers need it."""
+    """The stage computed at every point of the loops `around` where the consumers need it; `wider` are the consumers as
+    if they computed again what they keep from earlier points."""
     loops = world.frame(around.axes, inert("O", stage.uid, stage.name))
-    needed = _needed(stage, equation, around, consumers, loops)
+    everything = needed = _needed(_read(stage, around, wider), equation, loops)
+    if wider is not consumers:
+        needed = everything.intersect_domain(loops.relation(_read(stage, around, consumers)).domain())
     stored = _box(_of_kept(needed, around), world.frame(around.axes[: around.kept], "K"), stage.shape)
     if around.kept < len(around.axes):
         before = earlier_inputs(needed, around.kept)
         needed = needed.subtract(before.apply_range(needed)).coalesce().detect_equalities()
-    computed = _box(needed, loops, stage.shape)
+    computed = _box(everything, loops, stage.shape)
     at, own = {}, []
     for axis, origin, extent in zip(equation.axes, computed.origin, computed.shape, strict=True):
         own.append(replace(axis, lower=Const(0, INDEX), upper=extent))
@@ -107,14 +118,22 @@ def inside(
     reduce = placed.reduce
     if reduce is not None and equation.reduce is not None:
         at |= dict(zip(equation.reduce.axes, reduce.axes, strict=True))
-    return Placement(around, placed, substitute(value, at), computed, stored, needed)
+    return Placement(around, placed, substitute(value, at), computed, stored, needed, everything)
 
 
-def _needed(stage: Tensor, equation: Equation, around: Around, consumers: Sequence[Statement], loops: Frame) -> Map:
+def _needed(read: Map, equation: Equation, loops: Frame) -> Map:
     """From a point of the loops to the elements that are needed there: the convex hull of what is read, in the tensor.
 
-    More than is read may be computed, as every element is defined; less may not.
+    More than is read may be computed, as every element is defined; less may not. The hull is that of wider consumers,
+    whose footprints do not differ from point to point as those of a sliding window do.
     """
+    hull = Map.from_basic_map(read.simple_hull()).intersect_domain(read.domain())
+    whole = iteration_domain(loops.world.frame(equation.axes, "P"), equation.axes, loops.universe().params())
+    return loops.relation(hull.intersect_range(whole.reset_tuple_id()))
+
+
+def _read(stage: Tensor, around: Around, consumers: Sequence[Statement]) -> Map:
+    """From a point of the loops to the elements of the stage that are read there."""
     found: Map | None = None
     for consumer in consumers:
         for read, instances in guarded_reads(consumer.value, consumer.frame, consumer.domain):
@@ -124,10 +143,7 @@ def _needed(stage: Tensor, equation: Equation, around: Around, consumers: Sequen
                 found = elements if found is None else found.union(elements)
     assert found is not None, f"{stage.name} is read"
     # Counters of splits of splits divide what the loops outside decide; the equalities say so.
-    found = found.coalesce().detect_equalities()
-    hull = Map.from_basic_map(found.simple_hull()).intersect_domain(found.domain())
-    whole = iteration_domain(loops.world.frame(equation.axes, "P"), equation.axes, loops.universe().params())
-    return loops.relation(hull.intersect_range(whole.reset_tuple_id()))
+    return found.coalesce().detect_equalities()
 
 
 def counters_of(around: Around, consumer: Statement, count: int) -> Map:

@@ -7,7 +7,7 @@ rewritten (`definitions`, `placement`); its statements follow from that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..compute.define import sizes_of, stages_of, tensors_read
@@ -83,9 +83,17 @@ class Program:
     def placed(self, stage: Tensor, around: Around) -> Program:
         """The Program with a stage computed inside loops. What reads it is placed before."""
         equation, value = self.definitions.equations[stage.uid], self.definitions.values[stage.uid]
-        readers = [s for c in self.definitions.consumers(stage) for s in self.of_stage(c)]
-        placement = inside(stage, equation, value, around, readers, self.world)
+        consumers = self.definitions.consumers(stage)
+        readers = wider = [s for c in consumers for s in self.of_stage(c)]
+        if any(reader.kept < len(reader.prefix) for reader in readers):
+            wider = [s for c in consumers for s in self._wider(c)]
+        placement = inside(stage, equation, value, around, readers, wider, self.world)
         return _assembled(self, {**self.placements, stage.uid: placement}, keep=stage)
+
+    def _wider(self, stage: Tensor) -> Iterator[Statement]:
+        """The statements of a stage as if it computed again what it keeps from earlier points."""
+        placement = self.placements[stage.uid]
+        return statements_of(stage, replace(placement, domain=placement.needed), 0, self.world, self.context)
 
 
 def make_program(outputs: tuple[Tensor, ...], arguments: tuple[Tensor | Scalar, ...] | None, budget: int) -> Program:

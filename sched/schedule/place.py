@@ -115,7 +115,12 @@ def _renewed(nest: StageNest | None, stage: Tensor, axes: tuple[Axis, ...]) -> S
         return nest
     renewed = default_nest(stage, axes)
     for command in nest.history:
-        renewed = command.carried_out(renewed)
+        try:
+            renewed = command.carried_out(renewed)
+        except ScheduleError as error:
+            raise ScheduleError(
+                f"{stage.name} has other loops there, of which its command {command} is not possible: {error.reason}"
+            ) from None
     return renewed
 
 

@@ -11,10 +11,11 @@ import pytest
 import polysched as ps
 from polysched.errors import PolyschedError
 
-from . import legality_cases, loop_cases, stage_cases
+from . import legality_cases, loop_cases, place_cases, stage_cases
 from .definitions import CASES, Case, matmul
 
-assert all(any(vars(m).get(name) is c for m in (loop_cases, stage_cases, legality_cases)) for name, c in CASES.items())
+MODULES = (loop_cases, stage_cases, place_cases, legality_cases)
+assert all(any(vars(module).get(name) is c for module in MODULES) for name, c in CASES.items())
 
 
 @cache

@@ -104,6 +104,53 @@ def blur_in_a_sliding_window():
 
 
 @case
+def three_stages_in_threads():
+    n, m = sizes("n m")
+    A = ps.placeholder((n + 4, m), "float32", name="A")
+    B = ps.compute((n + 4, m), lambda i, j: A[i, j] * 2, name="B")
+    C = ps.compute((n + 2, m), lambda i, j: B[i, j] + B[i + 2, j], name="C")
+    D = ps.compute((n, m), lambda i, j: C[i, j] + C[i + 2, j], name="D")
+    s = ps.Schedule(D)
+    s[D].split("i", 16)
+    s[D].parallel("i_o")
+    s[C].compute_at(D, "i_i")
+    s[C].store_at(D, "i_o")
+    s[B].compute_at(C, "i")
+    s[B].store_at(D, "i_o")
+    return s
+
+
+@case
+def window_of_symbolic_width():
+    n, m = sizes("n m")
+    A = ps.placeholder((n + m,), "float32", name="A")
+    B = ps.compute((n + m,), lambda i: A[i] * 2, name="B")
+    r = ps.reduce_axis((0, m), name="r")
+    s = ps.Schedule(ps.compute((n,), lambda i: ps.sum(B[i + r], axis=r), name="C"))
+    s["C"].split("i", 8)
+    s["B"].compute_at("C", "i_i")
+    s["B"].store_at("C", "i_o")
+    return s
+
+
+@case
+def triangle_read_in_blocks():
+    (n,) = sizes("n")
+    B = ps.compute((n, n), lambda i, j: ps.cast("float32", i - j), name="B")
+
+    def row(i):
+        r = ps.reduce_axis((0, i + 1), name="r")
+        return ps.sum(B[i, r] * B[i, i - r], axis=r)
+
+    s = ps.Schedule(ps.compute((n,), row, name="C"))
+    s["C"].split("i", 4)
+    s["C"].split("r", 8)
+    s["C"].reorder("i_o", "r_o", "i_i", "r_i")
+    s["B"].compute_at("C", "r_o")
+    return s
+
+
+@case
 def sums_in_two_steps():
     n, k = sizes("n k")
     A = ps.placeholder((n, k), "float32", name="A")

@@ -57,7 +57,8 @@ def test_the_same_iterations(interpreter: ModuleType, seed: int) -> None:
             "v in select(o <= 2, 0, max(0, o + 3))..select(o <= 2, 9, min(9, o + 4))",
         ),
         ((INNER >= OUTER) & (INNER < 5), "v in max(0, o)..5"),
-        ((OUTER == 1) & (INNER > 3), "v in max(select(o == 1, 0, 9), 4)..9"),
+        ((OUTER == 0) | (INNER == 2) & (OUTER > 3) | (INNER == 2) & (OUTER < 2), "select(o == 0, 0, select("),
+        ((OUTER == 1) & (INNER > 3), "v in select(o == 1, 4, 9)..9"),
     ],
 )
 def test_intervals_become_bounds(condition: Expr, bounds: str) -> None:

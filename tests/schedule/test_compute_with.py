@@ -104,3 +104,13 @@ def test_a_stage_in_loops_that_its_reader_shares_with_an_earlier_one(before: str
     for got, wanted in zip(ps.build(s, check=True)(a), ps.build(ps.Schedule([E, C]))(a), strict=True):
         assert np.array_equal(got, wanted)
     assert ps.Schedule.from_text([E, C], s.to_text()) == s
+
+
+def test_splitting_a_shared_loop_is_proven() -> None:
+    """Loops are matched from the outermost on: after a split, tiles of one stage ran beside rows of the other."""
+    B, C = stages()
+    s = ps.Schedule([B, C])
+    s[C].compute_with(B, "i")
+    with pytest.raises(ps.LegalityError, match=r"C\.split"):
+        s[C].split("i", 3)
+    assert s.commands == ('C.compute_with("B", "i")',)

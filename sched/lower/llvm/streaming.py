@@ -30,15 +30,16 @@ def store_streaming(e: Emitter, storage: Storage, lanes: int, bits: str, place: 
     e.streams = True
     size, after = storage.dtype.bytes * lanes, fn.label()
     address = fn.pure(f"ptrtoint ptr {place} to i64")
-    with _aligned(fn, address, size, after):
-        whole = f"store {vector(element, lanes)} {bits}, ptr {place}, align {size}, {hint}"
-        fn.store(storage.pointer, whole)
-    if size > PIECE:
-        with _aligned(fn, address, PIECE, after):
-            for first in range(0, lanes, PIECE // storage.dtype.bytes):
-                _store_piece(fn, storage, lanes, first, bits, place, hint)
-    fn.store(storage.pointer, plain)
-    fn.jump(after)
+    with fn.region():  # nothing in here is known after it
+        with _aligned(fn, address, size, after):
+            whole = f"store {vector(element, lanes)} {bits}, ptr {place}, align {size}, {hint}"
+            fn.store(storage.pointer, whole)
+        if size > PIECE:
+            with _aligned(fn, address, PIECE, after):
+                for first in range(0, lanes, PIECE // storage.dtype.bytes):
+                    _store_piece(fn, storage, lanes, first, bits, place, hint)
+        fn.store(storage.pointer, plain)
+        fn.jump(after)
     fn.start(after)
 
 

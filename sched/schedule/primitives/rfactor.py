@@ -167,8 +167,12 @@ def _partial(equation: Equation, axis: Axis, digit: _Digit, name: str) -> tuple[
     axes: list[Axis] = []
     for other in reduce.axes:
         if other is not axis:
-            low, high = (simplify(substitute(bound, at)) for bound in (other.lower, other.upper))
-            at[other] = moved = replace(other, lower=low, upper=high)
+            bounds = other.lower, other.upper
+            if any(node in at for bound in bounds for node in walk(bound)):  # the others are those of the axis' bounds
+                low, high = (simplify(substitute(bound, at)) for bound in bounds)
+                at[other] = replace(other, lower=low, upper=high)
+            moved = at.get(other, other)
+            assert isinstance(moved, Axis)
             axes.append(moved)
         axes += made if other is axis else []
     operand = substitute(reduce.operand, at)
