@@ -36,6 +36,14 @@ FUNCTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Array], Array]]] = {
     "log2": (ps.log2, np.log2),
     "tanh": (ps.tanh, np.tanh),
     "sigmoid": (ps.sigmoid, sigmoid),
+    "sin": (ps.sin, np.sin),
+    "cos": (ps.cos, np.cos),
+    "tan": (ps.tan, np.tan),
+    "asin": (ps.asin, np.arcsin),
+    "acos": (ps.acos, np.arccos),
+    "atan": (ps.atan, np.arctan),
+    "sinh": (ps.sinh, np.sinh),
+    "cosh": (ps.cosh, np.cosh),
 }
 
 

@@ -8,11 +8,16 @@ from .compute.evaluate import evaluate
 from .compute.expr import Size
 from .compute.functions import (
     abs,
+    acos,
+    asin,
+    atan,
+    atan2,
     cast,
     ceil,
     checked,
     clamp,
     cos,
+    cosh,
     exp,
     exp2,
     floor,
@@ -28,7 +33,9 @@ from .compute.functions import (
     sigmoid,
     silu,
     sin,
+    sinh,
     sqrt,
+    tan,
     tanh,
     trunc,
 )
@@ -60,11 +67,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "ArgumentError", "BoundsError", "BudgetError", "DefinitionError", "Kernel", "LegalityError", "PolyschedError",
-    "Recurrence", "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "abs", "all", "any",
-    "argmax", "argmin", "axes", "build", "cache", "cast", "ceil", "checked", "clamp", "compute", "cos", "evaluate",
-    "exp", "exp2", "export", "floor", "gelu", "isnan", "load", "log", "log2", "max", "maximum", "min", "minimum",
-    "placeholder", "pow", "prod", "recipes", "recurrence", "reduce_axis", "relu", "scalar", "select", "sigmoid",
-    "silu", "sin", "size_var", "sqrt", "sum", "tanh", "trunc",
+    "Recurrence", "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "abs", "acos", "all", "any",
+    "argmax", "argmin", "asin", "atan", "atan2", "axes", "build", "cache", "cast", "ceil", "checked", "clamp",
+    "compute", "cos", "cosh", "evaluate", "exp", "exp2", "export", "floor", "gelu", "isnan", "load", "log", "log2",
+    "max", "maximum", "min", "minimum", "placeholder", "pow", "prod", "recipes", "recurrence", "reduce_axis", "relu",
+    "scalar", "select", "sigmoid", "silu", "sin", "sinh", "size_var", "sqrt", "sum", "tan", "tanh", "trunc",
 ]  # fmt: skip
 # What needs LLVM is loaded when it is first asked for: schedules are written and proven without it.
 _WITH_LLVM = {

@@ -151,13 +151,91 @@ def log2(x: Any) -> Expr:
 
 
 def sin(x: Any) -> Expr:
-    """The sine of x radians. A scalar library call a lane: vector loops say so in a warning."""
+    """The sine of x radians.
+
+    Cody and Waite's reduction by pi / 2 in four parts up to 1608 (float32) and 1.6e6, beyond it Payne and Hanek's in
+    integers, of any x; polynomials of degree 7 and 8 (float32) or 13 and 14. Largest error 0.95 ulp in float32 (all
+    inputs), 0.95 ulp in float64 (sampled).
+
+    >>> import polysched as ps
+    >>> ps.sin(ps.scalar("x", "float32")).dtype.name
+    'float32'
+    """
     return apply("sin", x)
 
 
 def cos(x: Any) -> Expr:
-    """The cosine of x radians. A scalar library call a lane: vector loops say so in a warning."""
+    """The cosine of x radians.
+
+    As sin, a quarter turn further. Largest error 0.95 ulp in float32 (all inputs), 0.95 ulp in float64 (sampled).
+    """
     return apply("cos", x)
+
+
+def tan(x: Any) -> Expr:
+    """The tangent of x radians.
+
+    Reduced as for sin, then a polynomial of degree 15 (float32) or 29, and -1 divided by that in every other quarter.
+    Largest error 1.70 ulp in float32 (all inputs), 1.75 ulp in float64 (sampled).
+    """
+    return apply("tan", x)
+
+
+def asin(x: Any) -> Expr:
+    """The angle from -pi / 2 to pi / 2 whose sine is x; NaN beyond 1.
+
+    A polynomial of degree 11 (float32) or 25 up to 1 / 2, beyond it the complement of that of sqrt((1 - x) / 2).
+    Largest error 1.37 ulp in float32 (all inputs), 1.58 ulp in float64 (sampled).
+    """
+    return apply("asin", x)
+
+
+def acos(x: Any) -> Expr:
+    """The angle from 0 to pi whose cosine is x; NaN beyond 1.
+
+    As asin. Largest error 1.37 ulp in float32 (all inputs), 1.50 ulp in float64 (sampled).
+    """
+    return apply("acos", x)
+
+
+def atan(x: Any) -> Expr:
+    """The angle from -pi / 2 to pi / 2 whose tangent is x.
+
+    A polynomial of degree 19 (float32) or 41 up to 1, beyond it the complement of that of 1 / x. Largest error 1.43 ulp
+    in float32 (all inputs), 1.60 ulp in float64 (sampled).
+    """
+    return apply("atan", x)
+
+
+def atan2(y: Any, x: Any) -> Expr:
+    """The angle from -pi to pi of the point (x, y), with the sign of y; the signs of zeros count, as in C.
+
+    As atan, of the smaller of |x| and |y| divided by the larger. Largest error 1.60 ulp in float32, 1.82 ulp in float64
+    (sampled).
+
+    >>> import polysched as ps
+    >>> n = ps.size_var("n")
+    >>> y, x = (ps.placeholder((n,), "float32", name=name) for name in "yx")
+    >>> angle = ps.compute((n,), lambda i: ps.atan2(y[i], x[i]), name="angle")
+    """
+    return apply("atan2", y, x)
+
+
+def sinh(x: Any) -> Expr:
+    """The hyperbolic sine.
+
+    Cody and Waite's reduction by ln 2, an addition theorem, and polynomials of degree 7 and 6 (float32) or 11 and 12.
+    Largest error 0.95 ulp in float32 (all inputs), 1.25 ulp in float64 (sampled).
+    """
+    return apply("sinh", x)
+
+
+def cosh(x: Any) -> Expr:
+    """The hyperbolic cosine.
+
+    As sinh. Largest error 1.35 ulp in float32 (all inputs), 1.30 ulp in float64 (sampled).
+    """
+    return apply("cosh", x)
 
 
 def tanh(x: Any) -> Expr:

@@ -63,11 +63,23 @@ OPERATIONS: dict[str, Operation] = {
         Operation("log2", "log2", 1),
         Operation("sin", "sin", 1),
         Operation("cos", "cos", 1),
+        Operation("tan", "tan", 1),
+        Operation("asin", "arcsin", 1),
+        Operation("acos", "arccos", 1),
+        Operation("atan", "arctan", 1),
+        Operation("atan2", "arctan2", 2),
+        Operation("sinh", "sinh", 1),
+        Operation("cosh", "cosh", 1),
         Operation("tanh", "tanh", 1),
     )
 }
 COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
-TRANSCENDENTAL = frozenset({"exp", "exp2", "log", "log2", "sin", "cos", "tanh", "pow"})
+TRANSCENDENTAL = frozenset(
+    {
+        "exp", "exp2", "log", "log2", "pow", "tanh",
+        "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh",
+    }
+)  # fmt: skip
 # Operations that no ufunc stands for; `apply` does not make them:
 #   select(condition, a, b)   both sides of one type; the condition guards what each side reads
 #   checked(x, low, high)     x, which must satisfy low <= x < high at run time

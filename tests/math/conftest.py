@@ -16,6 +16,8 @@ import polysched as ps
 Array = np.ndarray[Any, Any]
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "exp": ps.exp, "exp2": ps.exp2, "log": ps.log, "log2": ps.log2, "tanh": ps.tanh, "sigmoid": ps.sigmoid,
+    "sin": ps.sin, "cos": ps.cos, "tan": ps.tan, "asin": ps.asin, "acos": ps.acos, "atan": ps.atan,
+    "sinh": ps.sinh, "cosh": ps.cosh,
 }  # fmt: skip
 
 
@@ -25,6 +27,8 @@ def sigmoid(x: Array) -> Array:
 
 NUMPY: dict[str, Callable[[Array], Array]] = {
     "exp": np.exp, "exp2": np.exp2, "log": np.log, "log2": np.log2, "tanh": np.tanh, "sigmoid": sigmoid,
+    "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
+    "sinh": np.sinh, "cosh": np.cosh,
 }  # fmt: skip
 EXACT: dict[str, Callable[[Any], Any]] = {
     "exp": mp.exp,
@@ -33,12 +37,22 @@ EXACT: dict[str, Callable[[Any], Any]] = {
     "log2": lambda x: mp.log(x) / mp.log(2),
     "tanh": mp.tanh,
     "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
+    "sin": mp.sin,
+    "cos": mp.cos,
+    "tan": mp.tan,
+    "asin": mp.asin,
+    "acos": mp.acos,
+    "atan": mp.atan,
+    "sinh": mp.sinh,
+    "cosh": mp.cosh,
 }
 # The largest errors allowed for float32 and float64: of the first four in float32 what is measured over all inputs, of
 # the others what is measured here, with a margin.
 BOUNDS = {
     "exp": (0.81, 0.64), "exp2": (0.77, 0.69), "log": (0.83, 0.78), "log2": (0.85, 0.74), "tanh": (1.35, 1.21),
     "sigmoid": (1.50, 1.20),
+    "sin": (0.96, 0.97), "cos": (0.96, 0.97), "tan": (1.70, 1.80), "asin": (1.40, 1.60), "acos": (1.40, 1.55),
+    "atan": (1.50, 1.70), "sinh": (1.00, 1.30), "cosh": (1.40, 1.40),
 }  # fmt: skip
 TARGETS = {
     "128": ps.Target("x86-64-v2"),
@@ -71,6 +85,7 @@ def edges(dtype: str) -> Array:
     info = np.finfo(dtype)
     ends = [87.3, 88.72, 88.73, 103.9, 104.0, 126, 127, 128, 149, 150, 151, 708.3, 709.78, 709.79, 745.1, 745.2, 746]
     # float16 makes infinities of the large ones.
+    ends += [89.41, 89.42, 89.5, 710.47, 710.48, 710.5, 1608, 1647099, np.pi / 4, np.pi / 2, np.pi, 3 * np.pi]
     ends += [1022, 1023, 1024, 1074, 1075, 1076, 0.625, np.sqrt(0.5), np.sqrt(2), 9.01, 10, 19.06, 20, np.log(2) / 2]
     powers = 2.0 ** np.arange(np.log2(float(info.smallest_subnormal)), info.maxexp)
     with np.errstate(all="ignore"):

@@ -9,7 +9,8 @@ import pytest
 
 import polysched as ps
 
-NAMES = ("exp", "exp2", "log", "log2", "tanh", "sigmoid")
+CIRCULAR = ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh")
+NAMES = ("exp", "exp2", "log", "log2", "tanh", "sigmoid", *CIRCULAR)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,13 +7,14 @@ from itertools import repeat
 from ...compute.dtypes import BOOL, INDEX
 from ...compute.expr import Cast, Const, Expr, Op, Scalar, Size
 from ...compute.operations import COMPARISONS, TRANSCENDENTAL
-from ..ir import HORIZONTAL, Buffer, Load, Ramp, Var
+from ..ir import HORIZONTAL, Buffer, Load, Ramp, Rarely, Var
 from ..math.expansion import EXPANDED, Expansion, expansion
 from . import floats, halves, horizontal, integers, lane_index, memory
 from .casts import cast, reinterpret
 from .comparisons import compare, integer_predicate
 from .emitter import Emitter
 from .lane_index import LaneIndex, Operand
+from .outlined import rarely
 from .values import FLOAT16, Value, constant, wrapped
 
 _INDEX_OPERATIONS = frozenset({"add", "sub", "mul", "neg"})
@@ -47,6 +48,8 @@ def value_of(e: Emitter, expr: Expr) -> Value:
             found = cast(e, value_of(e, operand), dtype)
         case Ramp():
             found = _vector(e, index_of(e, expr))
+        case Rarely():
+            found = rarely(e, expr, value_of)
         case _:
             raise AssertionError(f"{type(expr).__name__} is not loop IR")
     e.memo[id(expr)] = found
@@ -172,7 +175,7 @@ def _on_floats(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
 
 
 def _expanded(e: Emitter, function: Expansion, arguments: tuple[Value, ...]) -> Value:
-    """An elementary function of values. What is remembered of its nodes is forgotten: they stand for these arguments."""
+    """An elementary function of values. What is remembered of its nodes is forgotten: they stand for these values."""
     outer, e.memo = e.memo, {}
     e.variables.update(zip(function.arguments, arguments, strict=True))
     result = value_of(e, function.value)

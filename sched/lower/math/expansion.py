@@ -10,7 +10,7 @@ from ...compute.dtypes import DTYPES
 from ...compute.expr import Expr
 from ...compute.operations import OPERATIONS
 from ..ir import Var
-from . import exponential, logarithm
+from . import exponential, hyperbolic, inverse_trigonometric, logarithm, trigonometric
 
 _FUNCTIONS: dict[str, Callable[..., Expr]] = {
     "exp": exponential.exp,
@@ -18,8 +18,23 @@ _FUNCTIONS: dict[str, Callable[..., Expr]] = {
     "tanh": exponential.tanh,
     "log": logarithm.log,
     "log2": logarithm.log2,
+    "sin": trigonometric.sin,
+    "cos": trigonometric.cos,
+    "tan": trigonometric.tan,
+    "asin": inverse_trigonometric.asin,
+    "acos": inverse_trigonometric.acos,
+    "atan": inverse_trigonometric.atan,
+    "atan2": inverse_trigonometric.atan2,
+    "sinh": hyperbolic.sinh,
+    "cosh": hyperbolic.cosh,
 }
 EXPANDED = frozenset(_FUNCTIONS)
+# What these call for some arguments (ir.Rarely).
+_OUTLINED: dict[str, Callable[..., Expr]] = {
+    "sin_far": trigonometric.sin_far,
+    "cos_far": trigonometric.cos_far,
+    "tan_far": trigonometric.tan_far,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,5 +52,6 @@ def expansion(name: str, dtype: str) -> Expansion:
     It is made for variables and once: the operands of the function are emitted before, whatever they are made of, and
     no contraction of the user's expressions reaches inside.
     """
-    arguments = tuple(Var(letter, DTYPES[dtype]) for letter in "xy"[: OPERATIONS[name].arity])
-    return Expansion(arguments, _FUNCTIONS[name](*arguments))
+    function, arity = (_OUTLINED[name], 1) if name in _OUTLINED else (_FUNCTIONS[name], OPERATIONS[name].arity)
+    arguments = tuple(Var(letter, DTYPES[dtype]) for letter in "xy"[:arity])
+    return Expansion(arguments, function(*arguments))
