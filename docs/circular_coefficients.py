@@ -48,7 +48,7 @@ POLYNOMIALS: tuple[tuple[str, Callable[[Any], Any], Any, dict[str, int]], ...] =
     ("COS", lambda z: series(z, 4, -1), EIGHTH_TURN, {"float32": 3, "float64": 6}),
     ("TAN", tail(mp.tan), EIGHTH_TURN, {"float32": 7, "float64": 14}),
     ("ASIN", tail(mp.asin), mp.mpf("0.25"), {"float32": 5, "float64": 12}),
-    ("ATAN", tail(mp.atan), mp.mpf(1), {"float32": 9, "float64": 20}),
+    ("ATAN", tail(mp.atan), mp.mpf("0.25"), {"float32": 6, "float64": 12}),
     ("SINH", lambda z: series(z, 3, 1), HALF_LN2, {"float32": 3, "float64": 5}),
     ("COSH", lambda z: series(z, 2, 1), HALF_LN2, {"float32": 3, "float64": 6}),
 )
@@ -99,7 +99,8 @@ def lines() -> Iterator[str]:
     for name, function, end, counts in POLYNOMIALS:
         found = {dtype: mp.chebyfit(function, [ZERO, end], count)[::-1] for dtype, count in counts.items()}
         yield from table("", name, {t: tuple(rounded(c, PRECISION[t]) for c in found[t]) for t in found})
-    yield from table("pi / 2 in two parts", "PI_2", {t: parts(mp.pi / 2, t) for t in PRECISION})
+    for name, value in (("PI_4", mp.pi / 4), ("PI_2", mp.pi / 2), ("PI_3_4", mp.pi * 3 / 4), ("PI", mp.pi)):
+        yield from table("Two parts", name, {t: parts(value, t) for t in PRECISION})
     yield from table(
         "pi / 2 in four parts, the first three with few bits", "QUARTER_TURN", {t: quarter_turn(t) for t in PRECISION}
     )

@@ -84,6 +84,7 @@ TRANSCENDENTAL = frozenset(
 #   select(condition, a, b)   both sides of one type; the condition guards what each side reads
 #   checked(x, low, high)     x, which must satisfy low <= x < high at run time
 #   fma(a, b, c)              a * b + c rounded once (two operations where the target has no fma)
+#   exact_fma(a, b, c, x, y)  a * b + c where that and a * x + c are exact, for b = x + y
 #   reinterpret(x)            the bits of x at another type of the same size
 
 _UINT64 = DTYPES["uint64"]

@@ -143,7 +143,7 @@ def test_atan2(dtype: str, target: str) -> None:
     assert (np.abs(found - exact) / unit).max() <= 1.9
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@DTYPES
 def test_atan2_has_the_same_bits_everywhere(lab: Any, dtype: str) -> None:
     random = np.random.default_rng(12)
     bits = [random.integers(0, 1 << 16, 5003).astype(np.uint16).view(np.float16).astype(dtype) for _ in range(2)]
@@ -151,7 +151,7 @@ def test_atan2_has_the_same_bits_everywhere(lab: Any, dtype: str) -> None:
     for target, machine in lab.TARGETS.items():
         if machine.can_run():
             scalar = lab.bits(atan2_kernel(dtype, 1, machine)(*bits))
-            for lanes in (3, 8, 24):
+            for lanes in (3, 24):
                 kernel = atan2_kernel(dtype, lanes, machine)
                 assert kernel.warnings == ()
                 assert np.array_equal(lab.bits(kernel(*bits)), scalar), (target, lanes)

@@ -6,8 +6,9 @@ from .faults.compute import IN_COMPUTE
 from .faults.kept import KEPT
 from .faults.llvm import IN_LLVM
 from .faults.lower import IN_LOWER
+from .faults.math import IN_MATH
 from .faults.polyhedral import IN_POLYHEDRAL
 from .faults.schedule import IN_SCHEDULE
 from .faults.target import IN_TARGET
 
-MUTANTS = (*IN_COMPUTE, *IN_POLYHEDRAL, *IN_SCHEDULE, *IN_LOWER, *IN_LLVM, *IN_TARGET, *KEPT)
+MUTANTS = (*IN_COMPUTE, *IN_POLYHEDRAL, *IN_SCHEDULE, *IN_LOWER, *IN_LLVM, *IN_MATH, *IN_TARGET, *KEPT)

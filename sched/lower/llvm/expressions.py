@@ -156,6 +156,8 @@ def _on_floats(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
             return floats.arithmetic(e, name, operands)
         case "fma":
             return floats.fma(e, *operands)
+        case "exact_fma":
+            return floats.exact_fma(e, operands)
         case "neg":
             return floats.negate(e, first)
         case "abs":

@@ -33,6 +33,12 @@ def fma(e: Emitter, a: Value, b: Value, c: Value) -> Value:
     return e.binary("fadd", e.binary("fmul", a, b), c)
 
 
+def exact_fma(e: Emitter, operands: Operands) -> Value:
+    """a * b + c without rounding, for b = high + low: see math/parts.py."""
+    a, b, c, high, low = operands
+    return fma(e, a, b, c) if e.machine.has_fma else fma(e, a, low, fma(e, a, high, c))
+
+
 def divide(e: Emitter, name: str, a: Value, b: Value) -> Value:
     """floordiv and mod as NumPy's npy_divmod: the remainder has the sign of b, the quotient is an integer."""
     e.note("call", _LIBRARY[a.element].format("fmod"), a.lanes)

@@ -42,16 +42,17 @@ def sinh(x: Expr) -> Expr:
     first = fma(parts.cosh_k, parts.r, parts.sinh_k)
     lost = fma(parts.cosh_k, parts.r, parts.sinh_k - first)
     rest = fma(parts.sinh_k, parts.cosh_rest, fma(parts.cosh_k, parts.sinh_rest + parts.rest, lost))
-    value = (first + rest) * f.const(2.0)
+    value = first + rest
     magnitude = f.magnitude(x)
-    return f.with_sign_of(select(magnitude < f.const(_SMALL[x.dtype.name]), magnitude, value), x)
+    return f.with_sign_of(select(magnitude < f.const(_SMALL[x.dtype.name]), magnitude, value + value), x)
 
 
 def cosh(x: Expr) -> Expr:
     f = FORMATS[x.dtype.name]
     parts = _parts(f, x)
     rest = fma(parts.cosh_k, parts.cosh_rest, fma(parts.sinh_k, parts.sinh_rest, parts.lost))
-    return (fma(parts.sinh_k, parts.r, parts.cosh_k) + rest) * f.const(2.0)
+    value = fma(parts.sinh_k, parts.r, parts.cosh_k) + rest
+    return value + value
 
 
 def _parts(f: Format, x: Expr) -> _Parts:

@@ -67,6 +67,15 @@ def fma(a: Expr, b: Expr, c: Expr) -> Expr:
     return Op("fma", (a, b, c), a.dtype)
 
 
+def exact_fma(a: Expr, parts: tuple[float, float], c: Expr) -> Expr:
+    """a (the sum of the parts) + c, which is a number of the type, as are the sum and the product of a and each part.
+
+    So it is one operation where there is fma, and the same from two products where there is none.
+    """
+    high, low = (Const(part, a.dtype) for part in parts)
+    return Op("exact_fma", (a, Const(sum(parts), a.dtype), c, high, low), a.dtype)
+
+
 def select(condition: Expr, yes: Expr, no: Expr) -> Expr:
     return Op("select", (condition, yes, no), yes.dtype)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ...compute.expr import Expr
 from .circular_coefficients import QUARTER_TURN, TWO_OVER_PI
-from .parts import Format, fma
+from .parts import Format, exact_fma, fma
 
 # Up to here k has no more bits than the parts of pi / 2 leave for it.
 NEAR = {"float32": 1608.0, "float64": 1647099.0}
@@ -27,13 +27,12 @@ class Reduced:
 
 
 def reduced(f: Format, x: Expr) -> Reduced:
-    """0 <= x <= NEAR, in 8 operations."""
+    """0 <= x <= NEAR, in 8 operations; 9 where there is no fma."""
     name = x.dtype.name
-    *exact, third, last = QUARTER_TURN[name]
+    first, second, third, last = QUARTER_TURN[name]
     shifted = fma(x, f.const(TWO_OVER_PI[name]), f.const(f.to_integer))
     k = shifted - f.const(f.to_integer)
-    for part in exact:
-        x = fma(k, f.const(-part), x)
+    x = exact_fma(k, (-first, -second), x)
     product = k * f.const(third)
     r = x - product
     return Reduced(f.bits(shifted), r, fma(k, f.const(-last), (x - r) - product))
