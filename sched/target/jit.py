@@ -174,16 +174,12 @@ class _Compiler:
     simplification: llvm.FunctionPassManager
 
     def optimize(self, module: llvm.ModuleRef) -> None:
-        """Run all passes over IR. Accumulators go to registers first, so that all else sees values and not memory.
-
-        What hardly ever runs is simplified no further: it would only add to the time of the build.
-        """
+        """Run all passes over IR. Accumulators go to registers first, so that all else sees values and not memory."""
         self.inlining.run(module, self.builder())
         for function in module.functions:
             if not function.is_declaration:
                 self.promotion.run(function, self.builder())
-                if not any(b"cold" in group.split() for group in function.attributes):
-                    self.simplification.run(function, self.builder())
+                self.simplification.run(function, self.builder())
 
     def builder(self) -> llvm.PassBuilder:
         """What a run of passes asks for analyses. Each run needs a new one: llvmlite leaves pointers into the stack of

@@ -36,7 +36,7 @@ def rarely(e: Emitter, expr: Rarely, value_of: Values) -> Value:
 def _function(e: Emitter, name: str, argument: Value, value_of: Values) -> str:
     """The function of one argument of this type, defined once."""
     symbol = f"@{name}_{mangled(argument.element, argument.lanes)}"
-    header = f"internal {argument.type} {symbol}({argument.type} %x) cold noinline"
+    header = f"internal {argument.type} {symbol}({argument.type} %x) cold noinline optnone"
     if not e.module.defines(header):
         inner = Emitter(e.module, e.machine, e)
         function = expansion(name, argument.dtype.name)
