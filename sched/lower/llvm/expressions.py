@@ -164,20 +164,21 @@ def _on_floats(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
         case "floordiv" | "mod":
             return floats.divide(e, name, *operands)
         case _ if name in EXPANDED:
-            return _expanded(e, expansion(name, first.dtype.name), first)
+            return _expanded(e, expansion(name, first.dtype.name), operands)
         case _ if name in TRANSCENDENTAL:
             return floats.library_call(e, name, operands)
         case _:
             raise AssertionError(f"{name} is not defined on {first.dtype}")
 
 
-def _expanded(e: Emitter, function: Expansion, argument: Value) -> Value:
-    """An elementary function of a value. What is remembered of its nodes is forgotten: they stand for one argument."""
+def _expanded(e: Emitter, function: Expansion, arguments: tuple[Value, ...]) -> Value:
+    """An elementary function of values. What is remembered of its nodes is forgotten: they stand for these arguments."""
     outer, e.memo = e.memo, {}
-    e.variables[function.argument] = argument
+    e.variables.update(zip(function.arguments, arguments, strict=True))
     result = value_of(e, function.value)
     e.memo = outer
-    del e.variables[function.argument]
+    for variable in function.arguments:
+        del e.variables[variable]
     return result
 
 

@@ -8,10 +8,11 @@ from functools import lru_cache
 
 from ...compute.dtypes import DTYPES
 from ...compute.expr import Expr
+from ...compute.operations import OPERATIONS
 from ..ir import Var
 from . import exponential, logarithm
 
-_FUNCTIONS: dict[str, Callable[[Expr], Expr]] = {
+_FUNCTIONS: dict[str, Callable[..., Expr]] = {
     "exp": exponential.exp,
     "exp2": exponential.exp2,
     "tanh": exponential.tanh,
@@ -23,9 +24,9 @@ EXPANDED = frozenset(_FUNCTIONS)
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """`value` is the function of `argument`, of exactly rounded operations only."""
+    """`value` is the function of `arguments`, of exactly rounded operations only."""
 
-    argument: Var
+    arguments: tuple[Var, ...]
     value: Expr
 
 
@@ -33,8 +34,8 @@ class Expansion:
 def expansion(name: str, dtype: str) -> Expansion:
     """The expansion of a function for float32 or float64.
 
-    It is made for a variable and once: the operand of the function is emitted before, whatever it is made of, and no
-    contraction of the user's expressions reaches inside.
+    It is made for variables and once: the operands of the function are emitted before, whatever they are made of, and
+    no contraction of the user's expressions reaches inside.
     """
-    argument = Var("x", DTYPES[dtype])
-    return Expansion(argument, _FUNCTIONS[name](argument))
+    arguments = tuple(Var(letter, DTYPES[dtype]) for letter in "xy"[: OPERATIONS[name].arity])
+    return Expansion(arguments, _FUNCTIONS[name](*arguments))
