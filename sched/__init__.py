@@ -3,30 +3,36 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .compute.activations import clip, gelu, relu, sigmoid, silu, softplus
 from .compute.define import compute
 from .compute.evaluate import evaluate
 from .compute.expr import Size
 from .compute.functions import (
     abs,
     cast,
+    cbrt,
     ceil,
     checked,
     clamp,
     cos,
+    erf,
+    erfc,
     exp,
     exp2,
+    expm1,
     floor,
-    gelu,
+    fmod,
+    hypot,
     isnan,
     log,
+    log1p,
     log2,
     maximum,
     minimum,
     pow,
-    relu,
+    round,
+    rsqrt,
     select,
-    sigmoid,
-    silu,
     sin,
     sqrt,
     tanh,
@@ -60,11 +66,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "ArgumentError", "BoundsError", "BudgetError", "DefinitionError", "Kernel", "LegalityError", "PolyschedError",
-    "Recurrence", "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "abs", "all", "any",
-    "argmax", "argmin", "axes", "build", "cache", "cast", "ceil", "checked", "clamp", "compute", "cos", "evaluate",
-    "exp", "exp2", "export", "floor", "gelu", "isnan", "load", "log", "log2", "max", "maximum", "min", "minimum",
-    "placeholder", "pow", "prod", "recipes", "recurrence", "reduce_axis", "relu", "scalar", "select", "sigmoid",
-    "silu", "sin", "size_var", "sqrt", "sum", "tanh", "trunc",
+    "Recurrence", "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "abs", "all", "any", "argmax",
+    "argmin", "axes", "build", "cache", "cast", "cbrt", "ceil", "checked", "clamp", "clip", "compute", "cos", "erf",
+    "erfc", "evaluate", "exp", "exp2", "expm1", "export", "floor", "fmod", "gelu", "hypot", "isnan", "load", "log",
+    "log1p", "log2", "max", "maximum", "min", "minimum", "placeholder", "pow", "prod", "recipes", "recurrence",
+    "reduce_axis", "relu", "round", "rsqrt", "scalar", "select", "sigmoid", "silu", "sin", "size_var", "softplus",
+    "sqrt", "sum", "tanh", "trunc",
 ]  # fmt: skip
 # What needs LLVM is loaded when it is first asked for: schedules are written and proven without it.
 _WITH_LLVM = {

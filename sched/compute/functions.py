@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from ..errors import DefinitionError
-from .dtypes import BOOL, DTYPES, INDEX, dtype, resolve
+from .dtypes import BOOL, INDEX, dtype, resolve
 from .expr import Cast, Const, Expr, Op
 from .operations import apply, as_expr, convert, promotion_keys
 
@@ -109,6 +108,32 @@ def trunc(x: Any) -> Expr:
     return apply("trunc", x)
 
 
+def round(x: Any) -> Expr:
+    """The nearest integer in the type of x, halves to the even one."""
+    expr = as_expr(x)
+    return apply("round", expr) if expr.dtype.is_float else expr
+
+
+def rsqrt(x: Any) -> Expr:
+    """1 / sqrt(x)."""
+    return apply("rsqrt", x)
+
+
+def cbrt(x: Any) -> Expr:
+    """The cube root."""
+    return apply("cbrt", x)
+
+
+def hypot(x: Any, y: Any) -> Expr:
+    """sqrt(x * x + y * y), without overflow on the way; infinite if either is, even if the other is NaN."""
+    return apply("hypot", x, y)
+
+
+def fmod(x: Any, y: Any) -> Expr:
+    """x less the multiple of y that is next towards zero, exactly: C's remainder, with the sign of x."""
+    return apply("fmod", x, y)
+
+
 def isnan(x: Any) -> Expr:
     """Whether x is not a number."""
     return apply("isnan", x)
@@ -132,6 +157,11 @@ def exp2(x: Any) -> Expr:
     return apply("exp2", x)
 
 
+def expm1(x: Any) -> Expr:
+    """exp(x) - 1."""
+    return apply("expm1", x)
+
+
 def log(x: Any) -> Expr:
     """The natural logarithm.
 
@@ -148,6 +178,21 @@ def log2(x: Any) -> Expr:
     (sampled).
     """
     return apply("log2", x)
+
+
+def log1p(x: Any) -> Expr:
+    """log(1 + x)."""
+    return apply("log1p", x)
+
+
+def erf(x: Any) -> Expr:
+    """The error function."""
+    return apply("erf", x)
+
+
+def erfc(x: Any) -> Expr:
+    """1 - erf(x), accurate where it is small."""
+    return apply("erfc", x)
 
 
 def sin(x: Any) -> Expr:
@@ -167,48 +212,6 @@ def tanh(x: Any) -> Expr:
     ulp in float64 (sampled).
     """
     return apply("tanh", x)
-
-
-def sigmoid(x: Any) -> Expr:
-    """The logistic function 1 / (1 + exp(-x)), without overflow for any x.
-
-    A quotient with exp(-|x|), to which its remainder is added, with what the sum in the denominator lost.
-    Largest error 1.50 ulp in float32 and 1.20 ulp in float64 (sampled).
-    """
-    expr = as_expr(x)
-    types = resolve("exp", promotion_keys((expr,)))
-    assert types is not None, "NumPy's exp takes every type"
-    given, wide = types[0], DTYPES["float32"] if types[0].bits == 16 else types[0]
-    expr = convert(convert(expr, given), wide)
-    one, half = Const(1.0, wide), Const(0.5, wide)
-    falling = exp(-abs(expr))
-    top = select(expr < 0, falling, one)
-    bottom = falling + one
-    lost = (one - bottom) + falling
-    ratio = top / bottom
-    remainder = (top - ratio * bottom) - ratio * lost
-    return convert(ratio + remainder * (one - falling * half), given)
-
-
-def silu(x: Any) -> Expr:
-    """x * sigmoid(x)."""
-    return apply("mul", x, sigmoid(x))
-
-
-def gelu(x: Any) -> Expr:
-    """x times the normal distribution at x, in the form 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x ** 3))).
-
-    As x * sigmoid(2 u), which is the same and does not cancel. Where x is far below 0 the result is as good as the
-    exponent u, whose rounding counts |2 u| times: in float32 3 ulp above -1, 202 ulp at -10 (sampled).
-    """
-    expr = as_expr(x)
-    outer = 2 * math.sqrt(2 / math.pi)
-    return expr * sigmoid(expr * (outer + expr * expr * (outer * 0.044715)))
-
-
-def relu(x: Any) -> Expr:
-    """The larger of x and 0; NaN if x is NaN."""
-    return apply("max", x, 0)
 
 
 def pow(x: Any, y: Any) -> Expr:
