@@ -150,6 +150,21 @@ def chebyshev(function: Callable[[Any], Any], interval: tuple[Any, Any], count: 
     return [f"{rounded(c, PRECISION[dtype])!r}," for c in found]
 
 
+def rounded_in_turn(function: Callable[[Any], Any], interval: tuple[Any, Any], count: int, dtype: str) -> list[str]:
+    """As `chebyshev`, where each coefficient is rounded before the next ones are chosen, which make up for it as well
+    as they can (least squares at Chebyshev's nodes)."""
+    low, high = interval
+    nodes = [(low + high + (high - low) * mp.cos(mp.pi * (k + mp.mpf(1) / 2) / 64)) / 2 for k in range(64)]
+    left = [function(node) for node in nodes]
+    chosen: list[float] = []
+    for degree in range(count):
+        basis = mp.matrix([[node**power for power in range(degree, count)] for node in nodes])
+        solved = mp.lu_solve(basis, mp.matrix(left))
+        chosen.append(rounded(solved[0], PRECISION[dtype]))
+        left = [value - chosen[-1] * node**degree for value, node in zip(left, nodes, strict=True)]
+    return [f"{number!r}," for number in chosen]
+
+
 def text() -> str:
     """The module."""
     lines = [
@@ -166,7 +181,7 @@ def text() -> str:
     for name, of_type in SEPARATE:
         lines += ["", f"{name} = {{"]
         for dtype, (function, interval, count) in of_type.items():
-            numbers = chebyshev(function, interval, count, dtype)
+            numbers = rounded_in_turn(function, interval, count, dtype)
             lines += [f'    "{dtype}": (', *(f"        {number}" for number in numbers), "    ),"]
         lines += ["}"]
     for name, function, interval, count in ALONE:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DefinitionError
+from .dtypes import DTYPES, resolve
 from .expr import Expr
 from .functions import clamp, exp, log1p
-from .operations import apply, as_expr
+from .operations import apply, as_expr, convert, promotion_keys
 
 
 def sigmoid(x: Any) -> Expr:
@@ -34,7 +35,11 @@ def gelu(x: Any, approximate: str = "tanh") -> Expr:
 def softplus(x: Any) -> Expr:
     """log(1 + exp(x)), as max(x, 0) + log1p(exp(-|x|))."""
     expr = as_expr(x)
-    return apply("max", expr, 0) + log1p(exp(-abs(expr)))
+    types = resolve("exp", promotion_keys((expr,)))
+    assert types is not None, "NumPy's exp takes every type"
+    given, wide = types[0], DTYPES["float32"] if types[0].bits == 16 else types[0]
+    expr = convert(convert(expr, given), wide)
+    return convert(apply("max", expr, 0) + log1p(exp(-abs(expr))), given)
 
 
 def relu(x: Any) -> Expr:

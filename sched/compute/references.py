@@ -18,7 +18,7 @@ def _rounded(function: Callable[[Array], Any]) -> Callable[[Any], Any]:
 
     def reference(x: Any) -> Any:
         given = np.asarray(x)
-        wide = given.astype(np.longdouble if given.dtype == np.float64 else np.float64)
+        wide = given.astype(np.longdouble if given.dtype.itemsize >= 8 else np.float64)
         with np.errstate(all="ignore"):
             return np.asarray(function(wide)).astype(given.dtype)
 
@@ -50,7 +50,7 @@ def _gelu_erf(x: Array) -> Array:
     # The rest of a in a wider type counts far from 0; the first derivative is enough for it.
     slope = 2 / np.sqrt(np.arctan2(x.dtype.type(0), x.dtype.type(-1))) * np.exp(-(near.astype(x.dtype) ** 2))
     tail = _of_floats(_erfc)(a) - np.where(np.isfinite(a), a - near, 0) * slope
-    return np.asarray(_limited(x) * tail / 2)
+    return np.asarray(_limited(x) * np.maximum(tail, 0) / 2)
 
 
 rsqrt = _rounded(lambda x: 1 / np.sqrt(x))

@@ -9,7 +9,10 @@ import pytest
 
 import polysched as ps
 
-NAMES = ("exp", "exp2", "log", "log2", "tanh", "sigmoid")
+NAMES = (
+    *("exp", "exp2", "log", "log2", "tanh", "sigmoid", "expm1", "log1p", "rsqrt", "cbrt", "erf", "erfc"),
+    *("silu", "gelu", "gelu_erf", "softplus"),
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...compute.expr import Const, Expr
-from .coefficients import ERF, ERFC, ERFC_CENTRE, GELU_TAIL, GELU_TAIL_CENTRE
-from .exponential import power_less_1, reduced
+from .coefficients import ERF, ERFC, ERFC_CENTRE, EXP, GELU_TAIL, GELU_TAIL_CENTRE
+from .exponential import reduced
 from .parts import FORMATS, Format, at_most, fma, polynomial, product_rest, select
 
 _ERF_SMALL = 0.9375
@@ -74,7 +74,10 @@ def _erfc(f: Format, magnitude: Expr) -> Expr:
 
 
 def _tail(f: Format, ratio: tuple[Expr, tuple[float, ...], float, Const], exponent: Expr, exponent_rest: Expr) -> _Tail:
-    """exp(-(exponent + rest)) (1 / slope + u P(2 u - 1)) slope...."""
+    """exp(-(exponent + rest)) (slope / 2 + u P(2 u - 1)) / (1 + slope a) for a ratio (a, P, K, slope), u = a / (a + K).
+
+    exp(r) is 1 + r + r ** 2 q(r), of which the parts are multiplied one by one, from the smallest on.
+    """
     a, coefficients, centre, slope = ratio
     one = f.const(1.0)
     u = a / (a + f.const(centre))
@@ -88,5 +91,7 @@ def _tail(f: Format, ratio: tuple[Expr, tuple[float, ...], float, Const], expone
     quotient = top * inverse
     rest = (fma(-quotient, bottom_rest, fma(-quotient, bottom, top)) + top_rest) * inverse
     parts = reduced(f, -exponent, -exponent_rest)
-    growth = power_less_1(parts.rest)
-    return _Tail(quotient, fma(quotient, growth, rest), parts.shifted)
+    square = parts.rest * parts.rest
+    small = fma(square, polynomial(parts.rest, EXP[a.dtype.name]), parts.second)
+    low = fma(quotient, parts.first, fma(quotient, small, rest))
+    return _Tail(quotient, low, parts.shifted)

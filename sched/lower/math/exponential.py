@@ -22,10 +22,12 @@ _TANH_HIGHEST = {"float32": 20.0, "float64": 40.0}
 
 @dataclass(frozen=True, slots=True)
 class Reduced:
-    """x = k ln 2 + rest; `shifted` is k + `to_integer`."""
+    """x = k ln 2 + rest; `shifted` is k + `to_integer`; `rest` is `first`, which is exact, plus `second`, rounded."""
 
     shifted: Expr
     rest: Expr
+    first: Expr
+    second: Expr
 
 
 def exp(x: Expr) -> Expr:
@@ -76,8 +78,11 @@ def reduced(f: Format, x: Expr, rest: Expr | None = None) -> Reduced:
     high, low = LN2[x.dtype.name]
     shifted = fma(x, f.const(sum(LOG2E[x.dtype.name])), f.const(f.to_integer))
     k = shifted - f.const(f.to_integer)
-    exact = fma(k, f.const(-high), x)
-    return Reduced(shifted, fma(k, f.const(-low), exact) if rest is None else exact + fma(k, f.const(-low), rest))
+    first = fma(k, f.const(-high), x)
+    if rest is None:
+        return Reduced(shifted, fma(k, f.const(-low), first), first, k * f.const(-low))
+    second = fma(k, f.const(-low), rest)
+    return Reduced(shifted, first + second, first, second)
 
 
 def power(r: Expr) -> Expr:
