@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import polysched as ps
+from polysched.compute import references
 
 Array = np.ndarray[Any, Any]
 CHUNK = 1 << 22
@@ -29,6 +30,15 @@ def sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
 
+def gelu_tanh(x: Array) -> Array:
+    scale = 2 * np.sqrt(2 / np.pi)
+    return np.maximum(x, -1e3) * sigmoid(scale * (x + 0.044715 * x**3))
+
+
+def softplus(x: Array) -> Array:
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
 FUNCTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Array], Array]]] = {
     "exp": (ps.exp, np.exp),
     "exp2": (ps.exp2, np.exp2),
@@ -36,6 +46,16 @@ FUNCTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Array], Array]]] = {
     "log2": (ps.log2, np.log2),
     "tanh": (ps.tanh, np.tanh),
     "sigmoid": (ps.sigmoid, sigmoid),
+    "expm1": (ps.expm1, np.expm1),
+    "log1p": (ps.log1p, np.log1p),
+    "rsqrt": (ps.rsqrt, lambda x: 1 / np.sqrt(x)),
+    "cbrt": (ps.cbrt, np.cbrt),
+    "silu": (ps.silu, lambda x: np.maximum(x, -1e3) * sigmoid(x)),
+    "gelu": (ps.gelu, gelu_tanh),
+    "softplus": (ps.softplus, softplus),
+    "erf": (ps.erf, references.erf),
+    "erfc": (ps.erfc, references.erfc),
+    "gelu_erf": (lambda x: ps.gelu(x, approximate="erf"), references.gelu_erf),
 }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ...compute.expr import Expr
 from .coefficients import EXP, EXP2, LN2, LOG2E
-from .parts import FORMATS, Format, at_least, at_most, fma, polynomial
+from .parts import FORMATS, Format, at_least, at_most, fma, polynomial, power_of_shifted
 
 # Beyond these the results are infinite and zero; exponents stay within what two powers of two can make.
 EXP_RANGE = {"float32": (-104.0, 89.0), "float64": (-746.0, 710.0)}
@@ -54,7 +54,7 @@ def expm1(x: Expr) -> Expr:
     at_end = f.const(EXP_RANGE[x.dtype.name][1])
     limited = at_least(at_most(x, at_end), f.const(_EXPM1_LOWEST[x.dtype.name]))
     parts = reduced(f, limited)
-    half = f.power_of_shifted(parts.shifted, -1)
+    half = power_of_shifted(f, parts.shifted, -1)
     value = fma(half, power_less_1(parts.rest), half - f.const(0.5))
     return f.with_sign_of(f.magnitude(value + value), x)
 
@@ -64,7 +64,7 @@ def tanh(x: Expr) -> Expr:
     f = FORMATS[x.dtype.name]
     magnitude = f.magnitude(x)
     parts = reduced(f, at_most(magnitude + magnitude, f.const(_TANH_HIGHEST[x.dtype.name])))
-    scale = f.power_of_shifted(parts.shifted)
+    scale = power_of_shifted(f, parts.shifted)
     value = fma(scale, power_less_1(parts.rest), scale - f.const(1.0))
     bottom = value + f.const(2.0)
     ratio = value / bottom

@@ -16,7 +16,6 @@ from .coefficients import LN2, LOG, LOG2E
 from .parts import FORMATS, Format, fma, polynomial, select
 
 _HUGE = 64
-_SQRT_HALF = {"float32": 0x3F3504F3, "float64": 0x3FE6A09E667F3BCD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +74,11 @@ def log1p(x: Expr) -> Expr:
 
 
 def _parts(form: Format, x: Expr) -> _Parts:
-    name = x.dtype.name
     tiny = x < form.const(2.0 ** (1 - form.bias))
     normal = select(tiny, x * form.const(2.0 ** (form.fraction + 1)), x)
-    offset = form.bits(normal) - form.int(_SQRT_HALF[name])
+    offset = form.bits(normal) - form.int(form.sqrt_half)
     exponent = offset >> form.int(form.fraction)
-    mantissa = (offset & form.int((1 << form.fraction) - 1)) + form.int(_SQRT_HALF[name])
+    mantissa = (offset & form.int((1 << form.fraction) - 1)) + form.int(form.sqrt_half)
     extra = select(tiny, form.const(-1.0 - form.fraction), form.const(0.0))
     f = form.float(mantissa) - form.const(1.0)
     half, rest = _tail(form, f)
@@ -89,7 +87,7 @@ def _parts(form: Format, x: Expr) -> _Parts:
 
 def _exponent(form: Format, x: Expr) -> Expr:
     """k of x = 2 ** k m, for a normal number."""
-    return (form.bits(x) - form.int(_SQRT_HALF[x.dtype.name])) >> form.int(form.fraction)
+    return (form.bits(x) - form.int(form.sqrt_half)) >> form.int(form.fraction)
 
 
 def _tail(form: Format, f: Expr) -> tuple[Expr, Expr]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ...compute.expr import Const, Expr
 from .coefficients import EXP2, GELU, GELU_SCALE
 from .exponential import EXP_RANGE, power, reduced
-from .parts import FORMATS, Format, at_least, at_most, fma, polynomial, product_rest, select
+from .parts import FORMATS, Format, at_least, at_most, fma, polynomial, power_of_shifted, product_rest, select
 
 # Below these silu is zero; beyond the others gelu is zero or x. Up to there 2 ** (k + _RAISED) is a normal number.
 _SILU_LOWEST = {"float32": -112.0, "float64": -755.0}
@@ -65,7 +65,7 @@ def _weighted(f: Format, x: Expr, lowest: Const, mantissa: Expr, shifted: Expr) 
     negative = x < f.const(0.0)
     one = f.const(1.0)
     binades = _RAISED[x.dtype.name]
-    raised = mantissa * f.power_of_shifted(shifted, binades)
+    raised = mantissa * power_of_shifted(f, shifted, binades)
     top = select(negative, raised, one)
     ratio, rest = _quotient(f, top, raised * f.const(2.0**-binades))
     value = fma(limited, ratio, at_most(limited, f.const(-lowest.value)) * rest)

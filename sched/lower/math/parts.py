@@ -24,7 +24,7 @@ class Format:
         return 1.5 * 2.0**self.fraction
 
     @property
-    def one_less_half_binade(self) -> int:
+    def sqrt_half(self) -> int:
         """The bits of sqrt(1/2): from there on, x = 2 ** k m has the k for which m is nearest to 1."""
         return {23: 0x3F3504F3, 52: 0x3FE6A09E667F3BCD}[self.fraction]
 
@@ -46,11 +46,6 @@ class Format:
         """2 ** exponent for an integer that is the exponent of a normal number."""
         return self.float((exponent + self.int(self.bias)) << self.int(self.fraction))
 
-    def power_of_shifted(self, shifted: Expr, more: int = 0) -> Expr:
-        """2 ** (k + more) for an integer k to which `to_integer` was added."""
-        in_place = self.bits(shifted) << self.int(self.fraction)
-        return self.float(in_place + self.int((self.bias + more) << self.fraction))
-
     def scaled(self, value: Expr, shifted: Expr) -> Expr:
         """value * 2 ** k, rounded once, for an integer k to which `to_integer` was added."""
         return Op("scaled", (value, shifted), self.dtype)
@@ -69,6 +64,12 @@ FORMATS = {
     "float32": Format(DTYPES["float32"], 23, 127, DTYPES["int32"]),
     "float64": Format(DTYPES["float64"], 52, 1023, DTYPES["int64"]),
 }
+
+
+def power_of_shifted(f: Format, shifted: Expr, more: int = 0) -> Expr:
+    """2 ** (k + more) for an integer k to which `to_integer` was added."""
+    in_place = f.bits(shifted) << f.int(f.fraction)
+    return f.float(in_place + f.int((f.bias + more) << f.fraction))
 
 
 def fma(a: Expr, b: Expr, c: Expr) -> Expr:

@@ -14,7 +14,7 @@ from ...compute.expr import Cast, Expr
 from ...compute.operations import apply
 from .coefficients import LN2_LONG, POW_EXP2, POW_LOG, POW_LOG2, TWO_THIRDS
 from .exponential import EXP_RANGE, power, reduced
-from .parts import FORMATS, Format, at_least, at_most, fma, polynomial, product_rest, select
+from .parts import FORMATS, Format, at_least, at_most, fma, polynomial, power_of_shifted, product_rest, select
 
 _DOUBLE = FORMATS["float64"]
 # Beyond these a float32 is zero and infinite.
@@ -53,7 +53,7 @@ def _single(x: Expr, y: Expr) -> Expr:
     product = at_least(at_most(_times(f, Cast(y, f.dtype), log2, magnitude), high), low)
     shifted = product + f.const(f.to_integer)
     r = product - (shifted - f.const(f.to_integer))
-    return Cast(polynomial(r, (1.0, *POW_EXP2)) * f.power_of_shifted(shifted), x.dtype)
+    return Cast(polynomial(r, (1.0, *POW_EXP2)) * power_of_shifted(f, shifted), x.dtype)
 
 
 def _double(f: Format, x: Expr, y: Expr) -> Expr:
@@ -80,8 +80,8 @@ def _split(f: Format, x: Expr) -> tuple[Expr, Expr]:
     """k, a float, and m - 1, for a positive x = 2 ** k m with m between sqrt(1/2) and sqrt(2)."""
     tiny = x < f.const(2.0 ** (1 - f.bias))
     normal = select(tiny, x * f.const(2.0 ** (f.fraction + 1)), x)
-    offset = f.bits(normal) - f.int(f.one_less_half_binade)
-    mantissa = f.float((offset & f.int((1 << f.fraction) - 1)) + f.int(f.one_less_half_binade))
+    offset = f.bits(normal) - f.int(f.sqrt_half)
+    mantissa = f.float((offset & f.int((1 << f.fraction) - 1)) + f.int(f.sqrt_half))
     exponent = Cast(offset >> f.int(f.fraction), f.dtype)
     extra = select(tiny, f.const(-1.0 - f.fraction), f.const(0.0))
     return exponent + extra, mantissa - f.const(1.0)

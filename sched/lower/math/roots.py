@@ -7,7 +7,7 @@ from math import inf
 from ...compute.expr import Cast, Expr, Op
 from ...compute.operations import apply
 from .coefficients import CBRT, CBRT_HALF
-from .parts import FORMATS, fma, polynomial, select
+from .parts import FORMATS, fma, polynomial, power_of_shifted, select
 
 # The least exponent, as it is in the bits, for which hypot scales: what is smaller may well be so.
 _LEAST = {"float32": 32, "float64": 64}
@@ -30,9 +30,9 @@ def cbrt(x: Expr) -> Expr:
     tiny = magnitude < f.const(2.0 ** (1 - f.bias))
     up = 3 * ((f.fraction + 3) // 3)
     normal = select(tiny, magnitude * f.const(2.0**up), magnitude)
-    offset = f.bits(normal) - f.int(f.one_less_half_binade)
+    offset = f.bits(normal) - f.int(f.sqrt_half)
     exponent = Cast(offset >> f.int(f.fraction), x.dtype)
-    mantissa = f.float((offset & f.int((1 << f.fraction) - 1)) + f.int(f.one_less_half_binade))
+    mantissa = f.float((offset & f.int((1 << f.fraction) - 1)) + f.int(f.sqrt_half))
     shifted = fma(exponent, f.const(1 / 3), f.const(f.to_integer))
     third = shifted - f.const(f.to_integer)
     j = fma(third, f.const(-3.0), exponent)
@@ -49,7 +49,7 @@ def cbrt(x: Expr) -> Expr:
     rest = fma(-root, y, m) - root * fma(root, root, -y)
     root = fma(rest, square * f.const(1 / 3), root)
     down = select(tiny, f.const(-up / 3), zero)
-    value = root * f.power_of_shifted(shifted + down)
+    value = root * power_of_shifted(f, shifted + down)
     finite = (zero < magnitude) & (magnitude < f.const(inf))
     return select(finite, f.with_sign_of(value, x), x)
 
