@@ -83,28 +83,6 @@ def test_a_million(lab: Any, name: str, dtype: str) -> None:
     assert error[~special][worst] <= LIMITS[name, dtype], (x[~special][worst], y[~special][worst])
 
 
-@ALL
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_widths_have_the_same_bits(lab: Any, name: str, dtype: str) -> None:
-    x, y = pairs(name, "float32" if dtype == "float16" else dtype, 2_000)
-    with np.errstate(over="ignore"):
-        x, y = x.astype(dtype), y.astype(dtype)
-    with_fma = []
-    for target, machine in lab.TARGETS.items():
-        if not machine.can_run():
-            continue
-        scalar = lab.bits(kernel(lab, name, dtype, 1, target)(x, y))
-        for lanes in (3, 16):
-            vectors = kernel(lab, name, dtype, lanes, target)
-            assert vectors.warnings == ()
-            assert np.array_equal(lab.bits(vectors(x, y)), scalar), (target, lanes)
-            for length in (1, 5, 7, 23, 25):
-                assert np.array_equal(lab.bits(vectors(x[-length:], y[-length:])), scalar[-length:])
-        if machine.has_fma or name not in ("pow", "hypot"):
-            with_fma.append(scalar)
-    assert all(np.array_equal(bits, with_fma[0]) for bits in with_fma)
-
-
 @pytest.mark.parametrize("target", ["native", "128"])
 def test_remainders_of_numbers_far_apart(lab: Any, target: str) -> None:
     """As many turns of the division as there can be, in one lane and in all."""

@@ -9,10 +9,7 @@ import pytest
 
 import polysched as ps
 
-NAMES = (
-    *("exp", "exp2", "log", "log2", "tanh", "sigmoid", "expm1", "log1p", "rsqrt", "cbrt", "erf", "erfc"),
-    *("silu", "gelu", "gelu_erf", "softplus"),
-)
+NAMES = ("exp", "exp2", "log", "log2", "tanh", "sigmoid")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,7 +1,7 @@
 """sigmoid, silu, and gelu by tanh: 1 or e over 1 + e for e = exp(-|w|), at most 1.
 
-To the quotient q is added what it lacks by its remainder (top - q) - q e, in which the difference is exact, so that no
-rounding of 1 + e counts. Where e may be subnormal, a multiple of it that is not is the top.
+To the quotient q is added what it lacks by its remainder (top - q) - q e, in which the difference is exact, so that
+the rounding of 1 + e counts little. Where e may be subnormal, a multiple of it that is not is the top.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from .coefficients import EXP2, GELU, GELU_SCALE
 from .exponential import EXP_RANGE, power, reduced
 from .parts import FORMATS, Format, at_least, at_most, fma, polynomial, power_of_shifted, product_rest, select
 
+# Of the remainder, what the quotient lacks is between all, where e is small, and half.
+_SHARE = 0.75
 # Below these silu is zero; beyond the others gelu is zero or x. Up to there 2 ** (k + _RAISED) is a normal number.
 _SILU_LOWEST = {"float32": -112.0, "float64": -755.0}
 _GELU_RANGE = {"float32": 11.0, "float64": 21.6}
@@ -23,8 +25,8 @@ def sigmoid(x: Expr) -> Expr:
     parts = reduced(f, at_least(-f.magnitude(x), f.const(EXP_RANGE[x.dtype.name][0])))
     e = f.scaled(power(parts.rest), parts.shifted)
     top = select(x < f.const(0.0), e, f.const(1.0))
-    ratio, rest = _quotient(f, top, e)
-    return ratio + rest
+    ratio, remainder = _quotient(f, top, e)
+    return fma(remainder, f.const(_SHARE), ratio)
 
 
 def silu(x: Expr) -> Expr:
@@ -67,13 +69,13 @@ def _weighted(f: Format, x: Expr, lowest: Const, mantissa: Expr, shifted: Expr) 
     binades = _RAISED[x.dtype.name]
     raised = mantissa * power_of_shifted(f, shifted, binades)
     top = select(negative, raised, one)
-    ratio, rest = _quotient(f, top, raised * f.const(2.0**-binades))
+    ratio, remainder = _quotient(f, top, raised * f.const(2.0**-binades))
+    rest = remainder * f.const(_SHARE)
     value = fma(limited, ratio, at_most(limited, f.const(-lowest.value)) * rest)
     return value * select(negative, f.const(2.0**-binades), one)
 
 
 def _quotient(f: Format, top: Expr, e: Expr) -> tuple[Expr, Expr]:
-    """top / (1 + e), in two parts; 1 - e / 2 is near enough to 1 / (1 + e) for the second."""
-    one = f.const(1.0)
-    ratio = top / (e + one)
-    return ratio, fma(-ratio, e, top - ratio) * fma(e, f.const(-0.5), one)
+    """top / (1 + e), and its remainder."""
+    ratio = top / (e + f.const(1.0))
+    return ratio, fma(-ratio, e, top - ratio)
