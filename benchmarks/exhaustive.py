@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 import polysched as ps
+from polysched.compute import references
 
 Array = np.ndarray[Any, Any]
 CHUNK = 1 << 16  # what fits into the caches: five times as fast as 1 << 22
@@ -28,6 +29,15 @@ BEGIN, END = "<!-- exhaustive -->\n", "<!-- end -->\n"
 
 def sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
+
+
+def gelu_tanh(x: Array) -> Array:
+    scale = 2 * np.sqrt(2 / np.pi)
+    return np.maximum(x, -1e3) * sigmoid(scale * (x + 0.044715 * x**3))
+
+
+def softplus(x: Array) -> Array:
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
 FUNCTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Array], Array]]] = {
@@ -45,6 +55,16 @@ FUNCTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Array], Array]]] = {
     "atan": (ps.atan, np.arctan),
     "sinh": (ps.sinh, np.sinh),
     "cosh": (ps.cosh, np.cosh),
+    "expm1": (ps.expm1, np.expm1),
+    "log1p": (ps.log1p, np.log1p),
+    "rsqrt": (ps.rsqrt, lambda x: 1 / np.sqrt(x)),
+    "cbrt": (ps.cbrt, np.cbrt),
+    "silu": (ps.silu, lambda x: np.maximum(x, -1e3) * sigmoid(x)),
+    "gelu": (ps.gelu, gelu_tanh),
+    "softplus": (ps.softplus, softplus),
+    "erf": (ps.erf, references.erf),
+    "erfc": (ps.erfc, references.erfc),
+    "gelu_erf": (lambda x: ps.gelu(x, approximate="erf"), references.gelu_erf),
 }
 
 

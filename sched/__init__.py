@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .compute.activations import clip, gelu, relu, sigmoid, silu, softplus
 from .compute.define import compute
 from .compute.evaluate import evaluate
 from .compute.expr import Size
@@ -13,25 +14,30 @@ from .compute.functions import (
     atan,
     atan2,
     cast,
+    cbrt,
     ceil,
     checked,
     clamp,
     cos,
     cosh,
+    erf,
+    erfc,
     exp,
     exp2,
+    expm1,
     floor,
-    gelu,
+    fmod,
+    hypot,
     isnan,
     log,
+    log1p,
     log2,
     maximum,
     minimum,
     pow,
-    relu,
+    round,
+    rsqrt,
     select,
-    sigmoid,
-    silu,
     sin,
     sinh,
     sqrt,
@@ -68,10 +74,11 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgumentError", "BoundsError", "BudgetError", "DefinitionError", "Kernel", "LegalityError", "PolyschedError",
     "Recurrence", "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "abs", "acos", "all", "any",
-    "argmax", "argmin", "asin", "atan", "atan2", "axes", "build", "cache", "cast", "ceil", "checked", "clamp",
-    "compute", "cos", "cosh", "evaluate", "exp", "exp2", "export", "floor", "gelu", "isnan", "load", "log", "log2",
-    "max", "maximum", "min", "minimum", "placeholder", "pow", "prod", "recipes", "recurrence", "reduce_axis", "relu",
-    "scalar", "select", "sigmoid", "silu", "sin", "sinh", "size_var", "sqrt", "sum", "tan", "tanh", "trunc",
+    "argmax", "argmin", "asin", "atan", "atan2", "axes", "build", "cache", "cast", "cbrt", "ceil", "checked", "clamp",
+    "clip", "compute", "cos", "cosh", "erf", "erfc", "evaluate", "exp", "exp2", "expm1", "export", "floor", "fmod",
+    "gelu", "hypot", "isnan", "load", "log", "log1p", "log2", "max", "maximum", "min", "minimum", "placeholder", "pow",
+    "prod", "recipes", "recurrence", "reduce_axis", "relu", "round", "rsqrt", "scalar", "select", "sigmoid", "silu",
+    "sin", "sinh", "size_var", "softplus", "sqrt", "sum", "tan", "tanh", "trunc",
 ]  # fmt: skip
 # What needs LLVM is loaded when it is first asked for: schedules are written and proven without it.
 _WITH_LLVM = {

@@ -159,7 +159,7 @@ class Grid:
                 return self._checked(expr, index, low, high, active)
             case Op(name, operands):
                 arguments = [self.value(operand, active) for operand in operands]
-                return getattr(np, OPERATIONS[name].ufunc)(*arguments)
+                return OPERATIONS[name].numpy(*arguments)
             case Read(tensor, indices):
                 return self.read(tensor, indices, active)
             case Reduce():

@@ -74,6 +74,7 @@ class Target:
     vector_registers: int
     has_fma: bool
     has_f16c: bool
+    has_scalef: bool
     l1_bytes: int
     l2_bytes: int
     l3_bytes: int
@@ -95,9 +96,9 @@ class Target:
         else:
             cpu = cpu or (_LEVELS[name][1] if name in _LEVELS else _GENERIC.get(arch, ""))
             features = given
-        bits, registers, fma, f16c = _vectors(triple, cpu, features)
+        bits, registers, fma, f16c, scalef = _vectors(triple, cpu, features)
         l1, l2, l3 = _caches() if name == "native" else _SMALL_CACHES
-        values = (name, triple, cpu, features, threads, bits, registers, fma, f16c, l1, l2, l3)
+        values = (name, triple, cpu, features, threads, bits, registers, fma, f16c, scalef, l1, l2, l3)
         for field, value in zip(self.__slots__, values, strict=True):
             object.__setattr__(self, field, value)
 
@@ -199,18 +200,19 @@ def _having(triple: str, cpu: str, features: str, names: tuple[str, ...]) -> fro
     return processors.implied(triple, cpu, features, names)
 
 
-def _vectors(triple: str, cpu: str, features: str) -> tuple[int, int, bool, bool]:
-    """Bits of a vector register, how many there are, and whether there are fma and conversions of float16."""
+def _vectors(triple: str, cpu: str, features: str) -> tuple[int, int, bool, bool, bool]:
+    """Bits of a vector register, how many there are, and whether there are fma, conversions of float16, and products
+    with powers of two of any size."""
     match processors.arch(triple):
         case "x86_64":
-            has = _having(triple, cpu, features, ("avx", "avx512f", "fma", "f16c"))
+            has = _having(triple, cpu, features, ("avx", "avx512f", "avx512vl", "fma", "f16c"))
             wide = "avx512f" in has
             bits = 128 if "avx" not in has else 512 if wide and "+prefer-256-bit" not in features else 256
-            return bits, 32 if wide else 16, "fma" in has, "f16c" in has
+            return bits, 32 if wide else 16, "fma" in has, "f16c" in has, "avx512vl" in has
         case "aarch64":
-            return 128, 32, True, True
+            return 128, 32, True, True, False
         case _:
-            return 128, 16, False, False
+            return 128, 16, False, False, False
 
 
 _SMALL_CACHES = (32 << 10, 512 << 10, 8 << 20)

@@ -158,5 +158,5 @@ class Machine:
             for lane in np.atleast_1d(operands[0])[1:]:
                 result = ufunc(result, lane)
             return result
-        result = getattr(np, OPERATIONS[name].ufunc)(*operands)
+        result = OPERATIONS[name].numpy(*operands)
         return result if expr.dtype == BOOL else np.asarray(result).astype(expr.dtype.numpy)[()]

@@ -6,10 +6,10 @@ from itertools import repeat
 
 from ...compute.dtypes import BOOL, INDEX
 from ...compute.expr import Cast, Const, Expr, Op, Scalar, Size
-from ...compute.operations import COMPARISONS, TRANSCENDENTAL
+from ...compute.operations import COMPARISONS
 from ..ir import HORIZONTAL, Buffer, Load, Ramp, Rarely, Var
 from ..math.expansion import EXPANDED, Expansion, expansion
-from . import floats, halves, horizontal, integers, lane_index, memory
+from . import floats, halves, horizontal, integers, lane_index, memory, remainders
 from .casts import cast, reinterpret
 from .comparisons import compare, integer_predicate
 from .emitter import Emitter
@@ -158,20 +158,26 @@ def _on_floats(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
             return floats.fma(e, *operands)
         case "exact_fma":
             return floats.exact_fma(e, operands)
+        case "product_rest":
+            return floats.product_rest(e, *operands)
+        case "scaled":
+            return floats.scaled(e, *operands)
         case "neg":
             return floats.negate(e, first)
         case "abs":
             return e.intrinsic("fabs", first)
         case "sqrt" | "floor" | "ceil" | "trunc":
             return e.intrinsic(name, first)
+        case "round":
+            return e.intrinsic("rint", first)
         case "isnan":
             return e.test("uno", first, first.lit(0.0))
         case "floordiv" | "mod":
-            return floats.divide(e, name, *operands)
+            return remainders.divide(e, name, *operands)
+        case "fmod":
+            return remainders.fmod(e, *operands)
         case _ if name in EXPANDED:
             return _expanded(e, expansion(name, first.dtype.name), operands)
-        case _ if name in TRANSCENDENTAL:
-            return floats.library_call(e, name, operands)
         case _:
             raise AssertionError(f"{name} is not defined on {first.dtype}")
 
@@ -194,6 +200,8 @@ def _on_integers(e: Emitter, name: str, operands: tuple[Value, ...], known: int 
             return integers.arithmetic(e, name, operands)
         case "floordiv" | "mod":
             return integers.divide(e, name, operands, known)
+        case "fmod":
+            return integers.truncated_remainder(e, operands, known)
         case "shl" | "shr":
             return integers.shift(e, name, operands, known)
         case "fma":

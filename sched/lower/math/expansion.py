@@ -10,14 +10,36 @@ from ...compute.dtypes import DTYPES
 from ...compute.expr import Expr
 from ...compute.operations import OPERATIONS
 from ..ir import Var
-from . import exponential, hyperbolic, inverse_trigonometric, logarithm, trigonometric
+from . import (
+    error_function,
+    exponential,
+    hyperbolic,
+    inverse_trigonometric,
+    logarithm,
+    logistic,
+    power,
+    roots,
+    trigonometric,
+)
 
 _FUNCTIONS: dict[str, Callable[..., Expr]] = {
     "exp": exponential.exp,
     "exp2": exponential.exp2,
+    "expm1": exponential.expm1,
     "tanh": exponential.tanh,
+    "rsqrt": roots.rsqrt,
+    "cbrt": roots.cbrt,
+    "hypot": roots.hypot,
+    "erf": error_function.erf,
+    "erfc": error_function.erfc,
+    "gelu_erf": error_function.gelu_erf,
+    "pow": power.pow,
+    "sigmoid": logistic.sigmoid,
+    "silu": logistic.silu,
+    "gelu_tanh": logistic.gelu_tanh,
     "log": logarithm.log,
     "log2": logarithm.log2,
+    "log1p": logarithm.log1p,
     "sin": trigonometric.sin,
     "cos": trigonometric.cos,
     "tan": trigonometric.tan,
