@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import elementwise
+import functions
 import matmul
 import numpy as np
 import overhead
@@ -23,7 +24,13 @@ from harness import Report
 
 import polysched as ps
 
-BENCHMARKS = {"matmul": matmul.run, "elementwise": elementwise.run, "overhead": overhead.run, "rowwise": rowwise.run}
+BENCHMARKS = {
+    "matmul": matmul.run,
+    "elementwise": elementwise.run,
+    "functions": functions.run,
+    "overhead": overhead.run,
+    "rowwise": rowwise.run,
+}
 
 
 def as_google_benchmark(report: Report, target: ps.Target) -> dict[str, object]:

@@ -3,32 +3,45 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .compute.activations import clip, gelu, relu, sigmoid, silu, softplus
 from .compute.define import compute
 from .compute.evaluate import evaluate
 from .compute.expr import Size
 from .compute.functions import (
     abs,
+    acos,
+    asin,
+    atan,
+    atan2,
     cast,
+    cbrt,
     ceil,
     checked,
     clamp,
     cos,
+    cosh,
+    erf,
+    erfc,
     exp,
     exp2,
+    expm1,
     floor,
-    gelu,
+    fmod,
+    hypot,
     isnan,
     log,
+    log1p,
     log2,
     maximum,
     minimum,
     pow,
-    relu,
+    round,
+    rsqrt,
     select,
-    sigmoid,
-    silu,
     sin,
+    sinh,
     sqrt,
+    tan,
     tanh,
     trunc,
 )
@@ -80,13 +93,14 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgumentError", "BoundsError", "BudgetError", "DefinitionError", "Kernel", "LegalityError", "PolyschedError",
     "Recurrence", "Schedule", "ScheduleError", "Size", "Target", "TargetError", "Tensor", "Workload", "abs", "absd",
-    "all", "any", "argmax", "argmin", "axes", "build", "cache", "cast", "ceil", "checked", "clamp", "compute", "cos",
-    "count_leading_zeros", "count_trailing_zeros", "evaluate", "exp", "exp2", "export", "floor", "gelu",
-    "halving_add", "isnan", "load", "log", "log2", "max", "maximum", "min", "minimum", "mul_hi", "mul_shift_right",
-    "placeholder", "popcount", "pow", "prod", "recipes", "recurrence", "reduce_axis", "relu", "rounding_halving_add",
-    "rounding_mul_shift_right", "rounding_shift_right", "saturating_add", "saturating_cast", "saturating_sub",
-    "scalar", "select", "sigmoid", "silu", "sin", "size_var", "sqrt", "sum", "tanh", "trunc", "widening_add",
-    "widening_mul", "widening_sub",
+    "acos", "all", "any", "argmax", "argmin", "asin", "atan", "atan2", "axes", "build", "cache", "cast", "cbrt",
+    "ceil", "checked", "clamp", "clip", "compute", "cos", "cosh", "count_leading_zeros", "count_trailing_zeros",
+    "erf", "erfc", "evaluate", "exp", "exp2", "expm1", "export", "floor", "fmod", "gelu", "halving_add", "hypot",
+    "isnan", "load", "log", "log1p", "log2", "max", "maximum", "min", "minimum", "mul_hi", "mul_shift_right",
+    "placeholder", "popcount", "pow", "prod", "recipes", "recurrence", "reduce_axis", "relu", "round",
+    "rounding_halving_add", "rounding_mul_shift_right", "rounding_shift_right", "rsqrt", "saturating_add",
+    "saturating_cast", "saturating_sub", "scalar", "select", "sigmoid", "silu", "sin", "sinh", "size_var", "softplus",
+    "sqrt", "sum", "tan", "tanh", "trunc", "widening_add", "widening_mul", "widening_sub",
 ]  # fmt: skip
 # What needs LLVM is loaded when it is first asked for: schedules are written and proven without it.
 _WITH_LLVM = {

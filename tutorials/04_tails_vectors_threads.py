@@ -76,14 +76,15 @@ else:
 # %%
 m = ps.size_var("m")
 M = ps.placeholder((n, m), "float32", name="M")
-sines = ps.compute((n,), lambda i: ps.sin(A[i]), name="sines")
+K, L = (ps.placeholder((n,), "int64", name=name) for name in "KL")
+ratios = ps.compute((n,), lambda i: K[i] // L[i], name="ratios")
 column = ps.compute((n, m), lambda i, j: 2 * M[i, j], name="column")
 
-s = ps.Schedule(sines)
-s[sines].split("i", lanes)
-s[sines].vectorize("i_i")
+s = ps.Schedule(ratios)
+s[ratios].split("i", lanes)
+s[ratios].vectorize("i_i")
 print(*ps.build(s).warnings, sep="\n")
-assert any(warning.startswith("P001") for warning in ps.build(s).warnings)
+assert any(warning.startswith("P004") for warning in ps.build(s).warnings)
 
 s = ps.Schedule(column)
 s[column].split("i", lanes)

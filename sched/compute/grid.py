@@ -204,8 +204,7 @@ def element_function(name: str) -> Callable[..., Any]:
     """What an operation means on NumPy's arrays."""
     if name in INTEGER_OPERATIONS:
         return INTEGER_OPERATIONS[name].reference
-    function: Callable[..., Any] = getattr(np, OPERATIONS[name].ufunc)
-    return function
+    return OPERATIONS[name].numpy
 
 
 def cast_array(value: Any, source: DType, to: DType) -> Any:

@@ -6,24 +6,33 @@ row here and a case in the code generator.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..errors import DefinitionError
+from . import references
 from .dtypes import BOOL, DTYPES, EVERY_DTYPE, FLOAT64, INDEX, DType, resolve, rounded
 from .expr import Cast, Const, Expr, Op
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`ufunc` is NumPy's name, whose types and values are ours; `symbol` is how Python writes it, if it does."""
+    """`ufunc` is NumPy's name, whose types are ours, and whose values, unless there is a `reference` that gives them;
+    `symbol` is how Python writes it, if it does."""
 
     name: str
     ufunc: str
     arity: int
     symbol: str | None = None
+    reference: Callable[..., Any] | None = None
+
+    @property
+    def numpy(self) -> Callable[..., Any]:
+        """The operation on arrays."""
+        return self.reference or getattr(np, self.ufunc)
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -56,22 +65,51 @@ OPERATIONS: dict[str, Operation] = {
         Operation("floor", "floor", 1),
         Operation("ceil", "ceil", 1),
         Operation("trunc", "trunc", 1),
+        Operation("round", "rint", 1),
+        Operation("fmod", "fmod", 2),
         Operation("isnan", "isnan", 1),
         Operation("exp", "exp", 1),
         Operation("exp2", "exp2", 1),
+        Operation("expm1", "expm1", 1),
         Operation("log", "log", 1),
         Operation("log2", "log2", 1),
+        Operation("log1p", "log1p", 1),
         Operation("sin", "sin", 1),
         Operation("cos", "cos", 1),
+        Operation("tan", "tan", 1),
+        Operation("asin", "arcsin", 1),
+        Operation("acos", "arccos", 1),
+        Operation("atan", "arctan", 1),
+        Operation("atan2", "arctan2", 2),
+        Operation("sinh", "sinh", 1),
+        Operation("cosh", "cosh", 1),
         Operation("tanh", "tanh", 1),
+        Operation("rsqrt", "sqrt", 1, reference=references.rsqrt),
+        Operation("cbrt", "cbrt", 1),
+        Operation("hypot", "hypot", 2),
+        Operation("erf", "exp", 1, reference=references.erf),
+        Operation("erfc", "exp", 1, reference=references.erfc),
+        Operation("sigmoid", "exp", 1, reference=references.sigmoid),
+        Operation("silu", "exp", 1, reference=references.silu),
+        Operation("gelu_tanh", "exp", 1, reference=references.gelu_tanh),
+        Operation("gelu_erf", "exp", 1, reference=references.gelu_erf),
     )
 }
 COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
-TRANSCENDENTAL = frozenset({"exp", "exp2", "log", "log2", "sin", "cos", "tanh", "pow"})
+TRANSCENDENTAL = frozenset(
+    {
+        *("exp", "exp2", "expm1", "log", "log2", "log1p", "pow", "rsqrt", "cbrt", "hypot", "erf", "erfc"),
+        *("sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh"),
+        *("sigmoid", "silu", "gelu_tanh", "gelu_erf"),
+    }
+)
 # Operations that no ufunc stands for; `apply` does not make them:
 #   select(condition, a, b)   both sides of one type; the condition guards what each side reads
 #   checked(x, low, high)     x, which must satisfy low <= x < high at run time
 #   fma(a, b, c)              a * b + c rounded once (two operations where the target has no fma)
+#   exact_fma(a, b, c, x, y)  a * b + c where that and a * x + c are exact, for b = x + y
+#   product_rest(a, b, p)     a * b - p, exactly, for p = a * b
+#   scaled(x, s)              x * 2 ** k rounded once, for an integer k and s = k + 1.5 * 2 ** (bits of the fraction)
 #   reinterpret(x)            the bits of x at another type of the same size
 
 _UINT64 = DTYPES["uint64"]
@@ -119,7 +157,7 @@ def _described(value: Any) -> str:
 
 def apply_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Expr:
     """What NumPy's `ufunc` means on expressions, which NumPy hands over to them."""
-    named = next((row.name for row in OPERATIONS.values() if getattr(np, row.ufunc) is ufunc), None)
+    named = next((row.name for row in OPERATIONS.values() if row.numpy is ufunc), None)
     if named is None or method != "__call__" or options:
         call = f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else "")
         raise DefinitionError(

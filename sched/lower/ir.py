@@ -116,6 +116,29 @@ class Load(Expr):
         return f"{self.buffer.name}[{', '.join(map(text, self.indices))}{where}]"
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Rarely(Expr):
+    """`usual`, but where the condition holds, an elementary function of `argument` that is hardly ever needed.
+
+    function  the name of its expansion (lower/math/expansion.py), which runs only if the condition holds in a lane
+    """
+
+    condition: Expr
+    function: str
+    argument: Expr
+    usual: Expr
+    dtype: DType
+    weak: bool = False
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        return self.condition, self.argument, self.usual
+
+    def with_children(self, operands: tuple[Expr, ...]) -> Expr:
+        condition, argument, usual = operands
+        return replace(self, condition=condition, argument=argument, usual=usual)
+
+
 # Operations that combine the lanes of their one operand into a scalar: the lower half with the upper half, and so on
 # with the result, an odd last lane after the others. `min` and `max` propagate NaN.
 HORIZONTAL = frozenset({"lanes_add", "lanes_mul", "lanes_min", "lanes_max", "lanes_and", "lanes_or"})

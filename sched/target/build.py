@@ -169,8 +169,6 @@ def _vectors_of_vectors(schedule: Schedule) -> list[str]:
 
 def _note(note: Note) -> str:
     match note.kind:
-        case "call":
-            return f"P001: {note.subject} has no vector form and is called once a lane, {note.lanes} lanes at a time"
         case "gather":
             return f"P002: {note.subject} is read with a stride in a vector loop: {note.lanes} elements one by one"
         case "scatter":

@@ -79,6 +79,7 @@ class Target:
     has_vnni: bool
     has_fma: bool
     has_f16c: bool
+    has_scalef: bool
     l1_bytes: int
     l2_bytes: int
     l3_bytes: int
@@ -100,9 +101,9 @@ class Target:
         else:
             cpu = cpu or (_LEVELS[name][1] if name in _LEVELS else _GENERIC.get(arch, ""))
             features = given
-        bits, registers, dots, vnni, fma, f16c = _vectors(triple, cpu, features)
+        bits, registers, dots, vnni, fma, f16c, scalef = _vectors(triple, cpu, features)
         l1, l2, l3 = _caches() if name == "native" else _SMALL_CACHES
-        values = (name, triple, cpu, features, threads, bits, registers, dots, vnni, fma, f16c, l1, l2, l3)
+        values = (name, triple, cpu, features, threads, bits, registers, dots, vnni, fma, f16c, scalef, l1, l2, l3)
         for field, value in zip(self.__slots__, values, strict=True):
             object.__setattr__(self, field, value)
 
@@ -210,9 +211,9 @@ def _having(triple: str, cpu: str, features: str, names: tuple[str, ...]) -> fro
     return processors.implied(triple, cpu, features, names)
 
 
-def _vectors(triple: str, cpu: str, features: str) -> tuple[int, int, int, bool, bool, bool]:
+def _vectors(triple: str, cpu: str, features: str) -> tuple[int, int, int, bool, bool, bool, bool]:
     """Bits of a vector register, how many there are, the bits of one with dot products, and whether there are VNNI,
-    fma, and conversions of float16."""
+    fma, conversions of float16, and products with powers of two of any size."""
     match processors.arch(triple):
         case "x86_64":
             names = ("avx", "avx2", "avx512f", "avx512bw", "avx512vl", "avx512vnni", "avxvnni", "fma", "f16c")
@@ -221,11 +222,11 @@ def _vectors(triple: str, cpu: str, features: str) -> tuple[int, int, int, bool,
             bits = 128 if "avx" not in has else 512 if wide and "+prefer-256-bit" not in features else 256
             dots = min(bits, 512 if "avx512bw" in has else 256 if "avx2" in has else 128)
             vnni = {"avx512vnni", "avx512vl"} <= has or (dots <= 256 and "avxvnni" in has)
-            return bits, 32 if wide else 16, dots, vnni, "fma" in has, "f16c" in has
+            return bits, 32 if wide else 16, dots, vnni, "fma" in has, "f16c" in has, "avx512vl" in has
         case "aarch64":
-            return 128, 32, 0, False, True, True
+            return 128, 32, 0, False, True, True, False
         case _:
-            return 128, 16, 0, False, False, False
+            return 128, 16, 0, False, False, False, False
 
 
 _SMALL_CACHES = (32 << 10, 512 << 10, 8 << 20)

@@ -35,7 +35,7 @@ def value(expr: Expr, values: Values) -> Any:
         case Op("select", (condition, yes, no)):
             return value(yes, values) if value(condition, values) else value(no, values)
         case Op(name, operands):
-            return getattr(np, OPERATIONS[name].ufunc)(*(value(operand, values) for operand in operands))
+            return OPERATIONS[name].numpy(*(value(operand, values) for operand in operands))
     raise AssertionError(type(expr).__name__)
 
 

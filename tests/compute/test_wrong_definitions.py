@@ -141,8 +141,8 @@ NOT_A_DEFINITION: list[tuple[Callable[[], Any], str]] = [
         "an expression cannot hold a whole Tensor; index it to get an element, as in A[i, j]",
     ),
     (
-        lambda: ps.compute((n,), lambda i: np.cbrt(A[i]), name="C"),
-        "np.cbrt is not defined on expressions; the functions of elements are ps.sqrt, ps.exp, ps.select, ...",
+        lambda: ps.compute((n,), lambda i: np.spacing(A[i]), name="C"),
+        "np.spacing is not defined on expressions; the functions of elements are ps.sqrt, ps.exp, ps.select, ...",
     ),
     (
         lambda: ps.compute((n,), lambda i: np.add.reduce(A[i]), name="C"),

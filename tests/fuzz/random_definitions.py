@@ -226,7 +226,8 @@ class Generator:
         if self.smooth:
             return rng.choice(
                 (f"({a} + {b})", f"({a} * {b})", f"({a} / {b})", f"ps.sqrt({a})", f"ps.minimum({a}, {b})",
-                 f"ps.exp(ps.minimum({a}, 2))", f"ps.log({a} + 1)", f"ps.tanh({a})")
+                 f"ps.exp(ps.minimum({a}, 2))", f"ps.log({a} + 1)", f"ps.tanh({a})",
+                 f"ps.sin(ps.minimum({a}, 1))", f"ps.atan2({a}, {b})", f"ps.cosh(ps.minimum({a}, 2))")
             )  # fmt: skip
         if rng.random() < 0.2:
             raw, other = self._exact(dtype, 0), self._exact(dtype, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,14 @@ import pytest
 
 import polysched as ps
 
+CIRCULAR = ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh")
 NAMES = ("exp", "exp2", "log", "log2", "tanh", "sigmoid")
+DTYPES = ("float32", "float64")
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize(
+    ("name", "dtype"), [*product(NAMES, ("float16", *DTYPES)), *product(CIRCULAR, DTYPES), ("sin", "float16")]
+)
 def test_schedules_and_targets(lab: Any, name: str, dtype: str) -> None:
     random = np.random.default_rng(6)
     anything = random.integers(0, 1 << 16, 40_003).astype(np.uint16).view(np.float16).astype(dtype)

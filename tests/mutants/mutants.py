@@ -8,12 +8,13 @@ from .faults.integers import IN_INTEGERS
 from .faults.kept import KEPT
 from .faults.llvm import IN_LLVM
 from .faults.lower import IN_LOWER
+from .faults.math import IN_MATH
 from .faults.places import IN_PLACES
 from .faults.polyhedral import IN_POLYHEDRAL
 from .faults.schedule import IN_SCHEDULE
 from .faults.target import IN_TARGET
 
 MUTANTS = (
-    *(*IN_COMPUTE, *IN_POLYHEDRAL, *IN_SCHEDULE, *IN_PLACES, *IN_LOWER, *IN_LLVM, *IN_INTEGERS, *IN_TARGET),
+    *(*IN_COMPUTE, *IN_POLYHEDRAL, *IN_SCHEDULE, *IN_PLACES, *IN_LOWER, *IN_LLVM, *IN_MATH, *IN_INTEGERS, *IN_TARGET),
     *(*KEPT, *IN_BENCH),
 )

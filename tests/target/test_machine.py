@@ -14,20 +14,20 @@ from polysched.target.machine import Target
 
 
 @pytest.mark.parametrize(
-    ("name", "bits", "registers", "fma", "f16c"),
+    ("name", "bits", "registers", "fma", "f16c", "scalef"),
     [
-        ("x86-64", 128, 16, False, False),
-        ("x86-64-v2", 128, 16, False, False),
-        ("x86-64-v3", 256, 16, True, True),
-        ("x86-64-v4", 512, 32, True, True),
-        ("aarch64", 128, 32, True, True),
-        ("aarch64-apple-darwin", 128, 32, True, True),
+        ("x86-64", 128, 16, False, False, False),
+        ("x86-64-v2", 128, 16, False, False, False),
+        ("x86-64-v3", 256, 16, True, True, False),
+        ("x86-64-v4", 512, 32, True, True, True),
+        ("aarch64", 128, 32, True, True, False),
+        ("aarch64-apple-darwin", 128, 32, True, True, False),
     ],
 )
-def test_levels(name, bits, registers, fma, f16c):
+def test_levels(name, bits, registers, fma, f16c, scalef):
     target = Target(name)
-    facts = (target.vector_bits, target.vector_registers, target.has_fma, target.has_f16c)
-    assert facts == (bits, registers, fma, f16c)
+    facts = (target.vector_bits, target.vector_registers, target.has_fma, target.has_f16c, target.has_scalef)
+    assert facts == (bits, registers, fma, f16c, scalef)
 
 
 def test_native_is_the_default_and_runs():

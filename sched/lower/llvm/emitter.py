@@ -13,7 +13,7 @@ from .module import Function, Module
 from .storage import Storage
 from .values import Value, mangled, vector
 
-NoteKind = Literal["call", "gather", "scatter", "division"]
+NoteKind = Literal["gather", "scatter", "division"]
 
 
 class Machine(Protocol):
@@ -28,6 +28,8 @@ class Machine(Protocol):
     @property
     def has_range(self) -> bool: ...
     @property
+    def has_scalef(self) -> bool: ...
+    @property
     def vector_bits(self) -> int: ...
     @property
     def dot_bits(self) -> int: ...
@@ -39,7 +41,6 @@ class Machine(Protocol):
 class Note:
     """An operation on vectors that is done lane by lane.
 
-    call      `subject` is the library function that is called for each lane
     gather    `subject` is the buffer that is read with a step other than 1 and -1, or at indices from data
     scatter   `subject` is the buffer that is written so
     division  `subject` is the type of integers divided by no constant (some types have no vector form)

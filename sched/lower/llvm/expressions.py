@@ -7,16 +7,17 @@ from itertools import repeat
 from ...compute.dtypes import BOOL, INDEX
 from ...compute.expr import Cast, Const, Expr, Op, Scalar, Size
 from ...compute.integers import INTEGER_OPERATIONS
-from ...compute.operations import COMPARISONS, TRANSCENDENTAL
+from ...compute.operations import COMPARISONS
 from ...compute.simplify import key
 from ..dot_products import DOTS
-from ..ir import HORIZONTAL, Buffer, Load, Ramp, Var
+from ..ir import HORIZONTAL, Buffer, Load, Ramp, Rarely, Var
 from ..math.expansion import EXPANDED, Expansion, expansion
-from . import dots, fixed_point, floats, halves, horizontal, integers, lane_index, memory
+from . import dots, fixed_point, floats, halves, horizontal, integers, lane_index, memory, remainders
 from .casts import cast, reinterpret
 from .comparisons import compare, integer_predicate
 from .emitter import Emitter
 from .lane_index import LaneIndex, Operand
+from .outlined import rarely
 from .values import Value, constant, wrapped
 
 _INDEX_OPERATIONS = frozenset({"add", "sub", "mul", "neg"})
@@ -50,6 +51,8 @@ def value_of(e: Emitter, expr: Expr) -> Value:
             found = cast(e, value_of(e, operand), dtype)
         case Ramp():
             found = _vector(e, index_of(e, expr))
+        case Rarely():
+            found = rarely(e, expr, value_of)
         case _:
             raise AssertionError(f"{type(expr).__name__} is not loop IR")
     e.memo[id(expr)] = found
@@ -176,31 +179,40 @@ def _on_floats(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
             return floats.arithmetic(e, name, operands)
         case "fma":
             return floats.fma(e, *operands)
+        case "exact_fma":
+            return floats.exact_fma(e, operands)
+        case "product_rest":
+            return floats.product_rest(e, *operands)
+        case "scaled":
+            return floats.scaled(e, *operands)
         case "neg":
             return floats.negate(e, first)
         case "abs":
             return e.intrinsic("fabs", first)
         case "sqrt" | "floor" | "ceil" | "trunc":
             return e.intrinsic(name, first)
+        case "round":
+            return e.intrinsic("rint", first)
         case "isnan":
             return e.test("uno", first, first.lit(0.0))
         case "floordiv" | "mod":
-            return floats.divide(e, name, *operands)
+            return remainders.divide(e, name, *operands)
+        case "fmod":
+            return remainders.fmod(e, *operands)
         case _ if name in EXPANDED:
-            return _expanded(e, expansion(name, first.dtype.name), first)
-        case _ if name in TRANSCENDENTAL:
-            return floats.library_call(e, name, operands)
+            return _expanded(e, expansion(name, first.dtype.name), operands)
         case _:
             raise AssertionError(f"{name} is not defined on {first.dtype}")
 
 
-def _expanded(e: Emitter, function: Expansion, argument: Value) -> Value:
-    """An elementary function of a value. What is remembered of its nodes is forgotten: they stand for one argument."""
+def _expanded(e: Emitter, function: Expansion, arguments: tuple[Value, ...]) -> Value:
+    """An elementary function of values. What is remembered of its nodes is forgotten: they stand for these values."""
     outer, e.memo = e.memo, {}
-    e.variables[function.argument] = argument
+    e.variables.update(zip(function.arguments, arguments, strict=True))
     result = value_of(e, function.value)
     e.memo = outer
-    del e.variables[function.argument]
+    for variable in function.arguments:
+        del e.variables[variable]
     return result
 
 
@@ -211,6 +223,8 @@ def _on_integers(e: Emitter, name: str, operands: tuple[Value, ...], known: int 
             return integers.arithmetic(e, name, operands)
         case "floordiv" | "mod":
             return integers.divide(e, name, operands, known)
+        case "fmod":
+            return integers.truncated_remainder(e, operands, known)
         case "shl" | "shr":
             return integers.shift(e, name, operands, known)
         case "fma":

@@ -5,15 +5,17 @@ min and max take -0.0 for less than 0.0, so that they commute; NumPy returns eit
 
 from __future__ import annotations
 
+from ...compute.dtypes import DTYPES, INDEX
+from .casts import reinterpret
 from .emitter import Emitter
 from .integers import Operands
-from .values import Value, constant
+from .values import FLOAT32, Value, constant
+
+INT32 = DTYPES["int32"]
 
 _OPCODES = {"add": "fadd", "sub": "fsub", "mul": "fmul", "truediv": "fdiv"}
 _INTRINSICS = {"min": "minimum", "max": "maximum"}
 _RANGES = {"min": 4, "max": 5}  # with the sign of what is chosen
-_LIBRARY = {"float": "{}f", "double": "{}"}
-_CALL = "nobuiltin nounwind willreturn memory(none)"
 
 
 def arithmetic(e: Emitter, name: str, operands: Operands) -> Value:
@@ -46,42 +48,53 @@ def fma(e: Emitter, a: Value, b: Value, c: Value) -> Value:
     return e.binary("fadd", e.binary("fmul", a, b), c)
 
 
-def divide(e: Emitter, name: str, a: Value, b: Value) -> Value:
-    """floordiv and mod as NumPy's npy_divmod: the remainder has the sign of b, the quotient is an integer."""
-    e.note("call", _LIBRARY[a.element].format("fmod"), a.lanes)
-    zero, one = constant(0.0, a.dtype, a.lanes), constant(1.0, a.dtype, a.lanes)
-    remainder = e.binary("frem", a, b)
-    inexact = e.test("une", remainder, zero.text)
-    apart = e.binary("xor", e.test("olt", b, zero.text), e.test("olt", remainder, zero.text))
-    above = e.binary("and", inexact, apart)
-    if name == "mod":
-        moved = e.choose(above, e.binary("fadd", remainder, b), remainder)
-        return e.choose(inexact, moved, e.intrinsic("copysign", zero, b))
-    ratio, quotient = e.binary("fdiv", a, b), e.binary("fdiv", e.binary("fsub", a, remainder), b)
-    quotient = e.choose(above, e.binary("fsub", quotient, one), quotient)
-    down = e.intrinsic("floor", quotient)
-    far = e.test("ogt", e.binary("fsub", quotient, down), quotient.lit(0.5))
-    snapped = e.choose(far, e.binary("fadd", down, one), down)
-    whole = e.choose(e.test("une", quotient, zero.text), snapped, e.intrinsic("copysign", zero, ratio))
-    return e.choose(e.test("oeq", b, zero.text), ratio, whole)
+def exact_fma(e: Emitter, operands: Operands) -> Value:
+    """a * b + c without rounding, for b = high + low: see math/parts.py."""
+    a, b, c, high, low = operands
+    return fma(e, a, b, c) if e.machine.has_fma else fma(e, a, low, fma(e, a, high, c))
 
 
-def library_call(e: Emitter, name: str, operands: Operands) -> Value:
-    """A function of the C library, called lane by lane and never evaluated by LLVM, so that all lanes of all vectors
-    give the bits of that one function."""
-    first = operands[0]
-    symbol = _LIBRARY[first.element].format(name)
-    parameters = ", ".join(first.element for _ in operands)
-    callee = e.module.declare(first.element, symbol, parameters, " nounwind willreturn memory(none)")
-    attributes = e.module.attribute_group(_CALL)
-    e.note("call", symbol, first.lanes)
-    if first.lanes == 1:
-        arguments = ", ".join(f"{o.type} {o.text}" for o in operands)
-        return Value(e.fn.pure(f"call {first.element} {callee}({arguments}) {attributes}"), first.dtype)
-    collected = "poison"
-    for lane in range(first.lanes):
-        scalars = [e.fn.pure(f"extractelement {o.type} {o.text}, i64 {lane}") for o in operands]
-        arguments = ", ".join(f"{first.element} {s}" for s in scalars)
-        result = e.fn.pure(f"call {first.element} {callee}({arguments}) {attributes}")
-        collected = e.fn.pure(f"insertelement {first.type} {collected}, {first.element} {result}, i64 {lane}")
-    return Value(collected, first.dtype, first.lanes)
+def product_rest(e: Emitter, a: Value, b: Value, product: Value) -> Value:
+    """a * b - product, exactly: without fma by products of halves of the digits (Dekker, 1971)."""
+    if e.machine.has_fma:
+        return e.intrinsic("fma", a, b, negate(e, product))
+    (a_high, a_low), (b_high, b_low) = _halves(e, a), _halves(e, b)
+    rest = e.binary("fsub", e.binary("fmul", a_high, b_high), product)
+    for c, d in ((a_high, b_low), (a_low, b_high), (a_low, b_low)):
+        rest = e.binary("fadd", rest, e.binary("fmul", c, d))
+    return rest
+
+
+def _halves(e: Emitter, a: Value) -> tuple[Value, Value]:
+    """A number as the sum of two with half of its digits: the upper bits, and the rest."""
+    integer, kept = (INT32, -1 << 12) if a.dtype == FLOAT32 else (INDEX, -1 << 27)
+    upper = e.binary("and", reinterpret(e, a, integer), constant(kept, integer, a.lanes))
+    high = reinterpret(e, upper, a.dtype)
+    return high, e.binary("fsub", a, high)
+
+
+def scaled(e: Emitter, x: Value, shifted: Value) -> Value:
+    """x * 2 ** k, rounded once: k is what is left of `shifted` without 1.5 * 2 ** fraction, whose low bits it has.
+
+    2 ** k itself may be no normal number; without an instruction for it there are two factors, and the first product
+    is exact.
+    """
+    integer, fraction, bias = (INT32, 23, 127) if x.dtype == FLOAT32 else (INDEX, 52, 1023)
+    to_integer = 1.5 * 2.0**fraction
+    if e.machine.has_scalef and x.lanes * x.dtype.bits in (128, 256, 512):
+        k = e.binary("fsub", shifted, constant(to_integer, x.dtype, x.lanes))
+        kind = "ps" if x.dtype == FLOAT32 else "pd"
+        mask = f"i{max(8, x.lanes)} -1" + (", i32 4" if x.lanes * x.dtype.bits == 512 else "")
+        name = f"@llvm.x86.avx512.mask.scalef.{kind}.{x.lanes * x.dtype.bits}"
+        text = e.fn.pure(
+            f"call {x.type} {name}({x.type} {x.text}, {k.type} {k.text}, {x.type} zeroinitializer, {mask})"
+        )
+        return Value(text, x.dtype, x.lanes)
+    one, first = constant(1, integer, x.lanes), constant(fraction, integer, x.lanes)
+    offset = reinterpret(e, constant(to_integer, x.dtype), integer)
+    exponent = e.binary("sub", reinterpret(e, shifted, integer), e.broadcast(offset, x.lanes))
+    half = e.binary("ashr", exponent, one)
+    for part in (half, e.binary("sub", exponent, half)):
+        bits = e.binary("shl", e.binary("add", part, constant(bias, integer, x.lanes)), first)
+        x = e.binary("fmul", x, reinterpret(e, bits, x.dtype))
+    return x

@@ -73,6 +73,17 @@ def divide(e: Emitter, name: str, operands: Operands, known: int | None) -> Valu
     return e.choose(by_zero, zero, quotient)
 
 
+def truncated_remainder(e: Emitter, operands: Operands, known: int | None) -> Value:
+    """fmod: the remainder with the sign of a; 0 for b = 0."""
+    a, b = operands
+    remainder = divide(e, "mod", operands, known)
+    if a.dtype.kind == "uint":
+        return remainder
+    apart = e.test("slt", e.binary("xor", a, b), a.lit(0))
+    moved = e.binary("and", e.test("ne", remainder, a.lit(0)), apart)
+    return e.choose(moved, e.binary("sub", remainder, b), remainder)
+
+
 def _unsafe(e: Emitter, a: Value, b: Value, by_zero: Value) -> Value:
     """Where the machine's division would trap; division by 1 gives the result of the least integer by -1."""
     if a.dtype.kind == "uint":

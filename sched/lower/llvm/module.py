@@ -32,7 +32,7 @@ class Module:
         self._attributes: list[str] = [attributes]
         self._declarations: dict[str, str] = {}
         self._globals: dict[str, str] = {}
-        self._functions: list[str] = []
+        self._functions: dict[str, str] = {}
         self._metadata: list[str] = []
         self._named = 0
         self.cells: list[str] = []
@@ -103,13 +103,17 @@ class Module:
 
     def define(self, header: str, function: Function) -> None:
         """Add a finished function: `header` is its linkage, result, name and parameters."""
-        self._functions.append(f"define {header} #0 {{\n{function.body()}\n}}")
+        self._functions[header] = f"define {header} #0 {{\n{function.body()}\n}}"
+
+    def defines(self, header: str) -> bool:
+        """Whether a function with this header has been added."""
+        return header in self._functions
 
     def text(self) -> str:
         parts = [
             f'target triple = "{self._triple}"',
             "\n".join(self._globals.values()),
-            "\n\n".join(self._functions),
+            "\n\n".join(self._functions.values()),
             "\n".join(self._declarations.values()),
             "\n".join(f"attributes #{n} = {{ {a} }}" for n, a in enumerate(self._attributes)),
             "\n".join(f"!{n} = {node}" for n, node in enumerate(self._metadata)),

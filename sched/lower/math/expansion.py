@@ -8,24 +8,62 @@ from functools import lru_cache
 
 from ...compute.dtypes import DTYPES
 from ...compute.expr import Expr
+from ...compute.operations import OPERATIONS
 from ..ir import Var
-from . import exponential, logarithm
+from . import (
+    error_function,
+    exponential,
+    hyperbolic,
+    inverse_trigonometric,
+    logarithm,
+    logistic,
+    power,
+    roots,
+    trigonometric,
+)
 
-_FUNCTIONS: dict[str, Callable[[Expr], Expr]] = {
+_FUNCTIONS: dict[str, Callable[..., Expr]] = {
     "exp": exponential.exp,
     "exp2": exponential.exp2,
+    "expm1": exponential.expm1,
     "tanh": exponential.tanh,
+    "rsqrt": roots.rsqrt,
+    "cbrt": roots.cbrt,
+    "hypot": roots.hypot,
+    "erf": error_function.erf,
+    "erfc": error_function.erfc,
+    "gelu_erf": error_function.gelu_erf,
+    "pow": power.pow,
+    "sigmoid": logistic.sigmoid,
+    "silu": logistic.silu,
+    "gelu_tanh": logistic.gelu_tanh,
     "log": logarithm.log,
     "log2": logarithm.log2,
+    "log1p": logarithm.log1p,
+    "sin": trigonometric.sin,
+    "cos": trigonometric.cos,
+    "tan": trigonometric.tan,
+    "asin": inverse_trigonometric.asin,
+    "acos": inverse_trigonometric.acos,
+    "atan": inverse_trigonometric.atan,
+    "atan2": inverse_trigonometric.atan2,
+    "sinh": hyperbolic.sinh,
+    "cosh": hyperbolic.cosh,
 }
 EXPANDED = frozenset(_FUNCTIONS)
+# What these call for some arguments (ir.Rarely).
+_OUTLINED: dict[str, Callable[..., Expr]] = {
+    "sin_far": trigonometric.sin_far,
+    "cos_far": trigonometric.cos_far,
+    "tan_far": trigonometric.tan_far,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """`value` is the function of `argument`, of exactly rounded operations only."""
+    """`value` is the function of `arguments`, of exactly rounded operations only."""
 
-    argument: Var
+    arguments: tuple[Var, ...]
     value: Expr
 
 
@@ -33,8 +71,9 @@ class Expansion:
 def expansion(name: str, dtype: str) -> Expansion:
     """The expansion of a function for float32 or float64.
 
-    It is made for a variable and once: the operand of the function is emitted before, whatever it is made of, and no
-    contraction of the user's expressions reaches inside.
+    It is made for variables and once: the operands of the function are emitted before, whatever they are made of, and
+    no contraction of the user's expressions reaches inside.
     """
-    argument = Var("x", DTYPES[dtype])
-    return Expansion(argument, _FUNCTIONS[name](argument))
+    function, arity = (_OUTLINED[name], 1) if name in _OUTLINED else (_FUNCTIONS[name], OPERATIONS[name].arity)
+    arguments = tuple(Var(letter, DTYPES[dtype]) for letter in "xy"[:arity])
+    return Expansion(arguments, function(*arguments))

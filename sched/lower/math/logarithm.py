@@ -15,7 +15,7 @@ from ...compute.operations import apply
 from .coefficients import LN2, LOG, LOG2E
 from .parts import FORMATS, Format, fma, polynomial, select
 
-_SQRT_HALF = {"float32": 0x3F3504F3, "float64": 0x3FE6A09E667F3BCD}
+_HUGE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +51,51 @@ def log2(x: Expr) -> Expr:
     return _special(form, x, total + (rest + ((parts.k - total) + product)))
 
 
+def log1p(x: Expr) -> Expr:
+    """As log of u = 1 + x, with f = 2 ** -k x + (2 ** -k - 1), which is x itself where k is zero.
+
+    Far above 1, where k is too large for 2 ** -k, it is log(x), of a part of x.
+    """
+    form = FORMATS[x.dtype.name]
+    high, low = LN2[x.dtype.name]
+    huge = x > form.const(2.0**_HUGE)
+    near = select(huge, x * form.const(2.0**-_HUGE), x)
+    one = select(huge, form.const(0.0), form.const(1.0))
+    exponent = _exponent(form, near + one)
+    inverse = form.power_of_two(form.int(0) - exponent)
+    f = fma(near, inverse, fma(inverse, one, form.const(-1.0)))
+    half, rest = _tail(form, f)
+    k = Cast(exponent, x.dtype) + select(huge, form.const(float(_HUGE)), form.const(0.0))
+    value = fma(k, form.const(high), f - (half - fma(k, form.const(low), rest)))
+    value = select(x < form.const(inf), value, x)
+    value = select(x < form.const(-1.0), form.const(nan), value)
+    value = select(apply("eq", x, form.const(-1.0)), form.const(-inf), value)
+    return select(apply("eq", x, form.const(0.0)), x, value)
+
+
 def _parts(form: Format, x: Expr) -> _Parts:
-    name = x.dtype.name
     tiny = x < form.const(2.0 ** (1 - form.bias))
     normal = select(tiny, x * form.const(2.0 ** (form.fraction + 1)), x)
-    offset = form.bits(normal) - form.int(_SQRT_HALF[name])
+    offset = form.bits(normal) - form.int(form.sqrt_half)
     exponent = offset >> form.int(form.fraction)
-    mantissa = (offset & form.int((1 << form.fraction) - 1)) + form.int(_SQRT_HALF[name])
+    mantissa = (offset & form.int((1 << form.fraction) - 1)) + form.int(form.sqrt_half)
     extra = select(tiny, form.const(-1.0 - form.fraction), form.const(0.0))
     f = form.float(mantissa) - form.const(1.0)
+    half, rest = _tail(form, f)
+    return _Parts(Cast(exponent, x.dtype) + extra, f, half, rest)
+
+
+def _exponent(form: Format, x: Expr) -> Expr:
+    """k of x = 2 ** k m, for a normal number."""
+    return (form.bits(x) - form.int(form.sqrt_half)) >> form.int(form.fraction)
+
+
+def _tail(form: Format, f: Expr) -> tuple[Expr, Expr]:
+    """f ** 2 / 2 and s (f ** 2 / 2 + R): log(1 + f) is f less the first and with the second."""
     s = f / (f + form.const(2.0))
     z = s * s
     half = f * form.const(0.5) * f
-    rest = s * fma(z, polynomial(z, LOG[name]), half)
-    return _Parts(Cast(exponent, x.dtype) + extra, f, half, rest)
+    return half, s * fma(z, polynomial(z, LOG[f.dtype.name]), half)
 
 
 def _special(form: Format, x: Expr, value: Expr) -> Expr:

@@ -23,6 +23,11 @@ class Format:
         low bits of the sum."""
         return 1.5 * 2.0**self.fraction
 
+    @property
+    def sqrt_half(self) -> int:
+        """The bits of sqrt(1/2): from there on, x = 2 ** k m has the k for which m is nearest to 1."""
+        return {23: 0x3F3504F3, 52: 0x3FE6A09E667F3BCD}[self.fraction]
+
     def const(self, value: float) -> Const:
         return Const(value, self.dtype)
 
@@ -41,10 +46,9 @@ class Format:
         """2 ** exponent for an integer that is the exponent of a normal number."""
         return self.float((exponent + self.int(self.bias)) << self.int(self.fraction))
 
-    def scaled(self, value: Expr, exponent: Expr) -> Expr:
-        """value * 2 ** exponent, rounded once: in two steps, because 2 ** exponent itself may be no normal number."""
-        half = exponent >> self.int(1)
-        return value * self.power_of_two(half) * self.power_of_two(exponent - half)
+    def scaled(self, value: Expr, shifted: Expr) -> Expr:
+        """value * 2 ** k, rounded once, for an integer k to which `to_integer` was added."""
+        return Op("scaled", (value, shifted), self.dtype)
 
     def magnitude(self, x: Expr) -> Expr:
         """x without its sign bit."""
@@ -62,9 +66,29 @@ FORMATS = {
 }
 
 
+def power_of_shifted(f: Format, shifted: Expr, more: int = 0) -> Expr:
+    """2 ** (k + more) for an integer k to which `to_integer` was added."""
+    in_place = f.bits(shifted) << f.int(f.fraction)
+    return f.float(in_place + f.int((f.bias + more) << f.fraction))
+
+
 def fma(a: Expr, b: Expr, c: Expr) -> Expr:
     """a * b + c, rounded once where the target can."""
     return Op("fma", (a, b, c), a.dtype)
+
+
+def exact_fma(a: Expr, parts: tuple[float, float], c: Expr) -> Expr:
+    """a (the sum of the parts) + c, which is a number of the type, as are the sum and the product of a and each part.
+
+    So it is one operation where there is fma, and the same from two products where there is none.
+    """
+    high, low = (Const(part, a.dtype) for part in parts)
+    return Op("exact_fma", (a, Const(sum(parts), a.dtype), c, high, low), a.dtype)
+
+
+def product_rest(a: Expr, b: Expr, product: Expr) -> Expr:
+    """a * b - product, which is a * b rounded: exactly, also where the target has no fma."""
+    return Op("product_rest", (a, b, product), a.dtype)
 
 
 def select(condition: Expr, yes: Expr, no: Expr) -> Expr:

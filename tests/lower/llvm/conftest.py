@@ -44,6 +44,7 @@ class Machine:
     features: str
     has_fma: bool
     has_f16c: bool
+    has_scalef: bool
     vector_bits: int
     dot_bits: int = 0
     has_vnni: bool = False
@@ -59,6 +60,7 @@ def native() -> Machine:
         features.flatten(),
         features.get("fma", False) or features.get("neon", False),
         features.get("f16c", False),
+        features.get("avx512vl", False),
         bits,
         features.get("avx512dq", False),
     )
@@ -66,11 +68,11 @@ def native() -> Machine:
 
 NATIVE = native()
 _X86 = NATIVE.triple.startswith("x86_64")
-BASELINE = Machine(NATIVE.triple, "x86-64", "", False, False, 128) if _X86 else NATIVE
+BASELINE = Machine(NATIVE.triple, "x86-64", "", False, False, False, 128) if _X86 else NATIVE
 _HAS_AVX2 = llvm.get_host_cpu_features().get("avx2", False)
-AVX2 = Machine(NATIVE.triple, "x86-64-v3", "", True, True, 256) if _HAS_AVX2 else BASELINE
-AVX512 = Machine("x86_64-unknown-linux-gnu", "znver4", "", True, True, 512)
-AARCH64 = Machine("aarch64-unknown-linux-gnu", "neoverse-n1", "", True, False, 128)
+AVX2 = Machine(NATIVE.triple, "x86-64-v3", "", True, True, False, 256) if _HAS_AVX2 else BASELINE
+AVX512 = Machine("x86_64-unknown-linux-gnu", "znver4", "", True, True, True, 512)
+AARCH64 = Machine("aarch64-unknown-linux-gnu", "neoverse-n1", "", True, False, False, 128)
 
 
 def target_machine(machine: Machine) -> Any:

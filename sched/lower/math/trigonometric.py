@@ -1,0 +1,108 @@
+"""sin, cos and tan: x = k pi / 2 + r with an integer k, and polynomials in r ** 2.
+
+The reductions of moderate x and of large x give the same kind of r, in two parts; what follows them is the same. The
+second one is slow and seldom needed: it is a function of its own, called where a lane needs it.
+"""
+
+from __future__ import annotations
+
+from ...compute.expr import Expr
+from ...compute.operations import apply
+from ..ir import Rarely
+from . import payne_hanek, reduction
+from .circular_coefficients import COS, SIN, TAN
+from .parts import FORMATS, Format, fma, polynomial, select
+from .reduction import NEAR, Reduced
+
+
+def sin(x: Expr) -> Expr:
+    f = FORMATS[x.dtype.name]
+    return _rarely_far(f, "sin_far", x, _sin(f, x, reduction.reduced(f, f.magnitude(x))))
+
+
+def cos(x: Expr) -> Expr:
+    f = FORMATS[x.dtype.name]
+    return _rarely_far(f, "cos_far", x, _cos(f, reduction.reduced(f, f.magnitude(x))))
+
+
+def tan(x: Expr) -> Expr:
+    f = FORMATS[x.dtype.name]
+    return _rarely_far(f, "tan_far", x, _tan(f, x, reduction.reduced(f, f.magnitude(x))))
+
+
+def sin_far(x: Expr) -> Expr:
+    f = FORMATS[x.dtype.name]
+    return _nan_for_infinity(x, _sin(f, x, payne_hanek.reduced(f, f.magnitude(x))))
+
+
+def cos_far(x: Expr) -> Expr:
+    f = FORMATS[x.dtype.name]
+    return _nan_for_infinity(x, _cos(f, payne_hanek.reduced(f, f.magnitude(x))))
+
+
+def tan_far(x: Expr) -> Expr:
+    f = FORMATS[x.dtype.name]
+    return _nan_for_infinity(x, _tan(f, x, payne_hanek.reduced(f, f.magnitude(x))))
+
+
+def _rarely_far(f: Format, far: str, x: Expr, usual: Expr) -> Expr:
+    return Rarely(f.magnitude(x) > f.const(NEAR[x.dtype.name]), far, x, usual, x.dtype)
+
+
+def _nan_for_infinity(x: Expr, value: Expr) -> Expr:
+    """value; it is never zero."""
+    return value + (x - x)
+
+
+def _sin(f: Format, x: Expr, reduced: Reduced) -> Expr:
+    """The sine, of |x| reduced: by turns that of r and its cosine, with the signs of the half turn and of x."""
+    value = _sine_or_cosine(f, reduced, reduced.quadrant)
+    return _with_sign(f, value, f.bits(x) ^ _half_turn(f, reduced.quadrant))
+
+
+def _cos(f: Format, reduced: Reduced) -> Expr:
+    """The sine a quarter turn further."""
+    quadrant = reduced.quadrant + f.int(1)
+    return _with_sign(f, _sine_or_cosine(f, reduced, quadrant), _half_turn(f, quadrant))
+
+
+def _tan(f: Format, x: Expr, reduced: Reduced) -> Expr:
+    """By turns r + r ** 3 T(r ** 2), and -1 divided by that."""
+    r, rest = reduced.r, reduced.rest
+    z = r * r
+    tangent = r + fma(r * z, polynomial(z, TAN[x.dtype.name]), fma(z, rest, rest))
+    value = select(_is_odd(f, reduced.quadrant), f.const(-1.0) / tangent, tangent)
+    return _with_sign(f, value, f.bits(x))
+
+
+def _sine_or_cosine(f: Format, reduced: Reduced, quadrant: Expr) -> Expr:
+    """sin(r) = r + r ** 3 S(r ** 2), or cos(r) = 1 - r ** 2 / 2 + r ** 4 C(r ** 2) where `quadrant` is odd.
+
+    The first terms are exact but for what is added to the last ones. Coefficients are chosen lane by lane, which is
+    cheaper than a second polynomial: the units for multiplication are what the time is spent on.
+    """
+    name, r, rest, one = reduced.r.dtype.name, reduced.r, reduced.rest, f.const(1.0)
+    odd = _is_odd(f, quadrant)
+    z = r * r
+    half = z * f.const(0.5)
+    first = one - half
+    lost = fma(r, -rest, (one - first) - half)
+    value: Expr
+    value, *lower = (select(odd, f.const(c), f.const(s)) for c, s in zip(COS[name][::-1], SIN[name][::-1], strict=True))
+    for coefficient in lower:
+        value = fma(value, z, coefficient)
+    return select(odd, first, r) + fma(select(odd, z, r) * z, value, select(odd, lost, rest))
+
+
+def _is_odd(f: Format, quadrant: Expr) -> Expr:
+    return apply("ne", quadrant & f.int(1), f.int(0))
+
+
+def _half_turn(f: Format, quadrant: Expr) -> Expr:
+    """An integer with the second bit of `quadrant` in the place of the sign."""
+    return quadrant << f.int(f.integer.bits - 2)
+
+
+def _with_sign(f: Format, value: Expr, sign: Expr) -> Expr:
+    """value, of the other sign where the sign bit of an integer is set."""
+    return f.float(f.bits(value) ^ (sign & f.int(-1 << (f.integer.bits - 1))))

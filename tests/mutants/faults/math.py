@@ -1,0 +1,66 @@
+"""Faults in sched/lower/math: the elementary functions."""
+
+from __future__ import annotations
+
+from ..mutant import Mutant
+
+_CIRCULAR = ("tests/math/test_circular.py",)
+
+IN_MATH: tuple[Mutant, ...] = (
+    Mutant(
+        "reduction-forgets-the-last-part",
+        "lower/math/reduction.py",
+        "fma(k, f.const(-last), (x - r) - product)",
+        "(x - r) - product",
+        _CIRCULAR,
+        "pi / 2 has three parts only",
+    ),
+    Mutant(
+        "reduction-forgets-its-rounding",
+        "lower/math/reduction.py",
+        "fma(k, f.const(-last), (x - r) - product)",
+        "k * f.const(-last)",
+        ("tests/math/test_accuracy.py",),
+        "r is as good as one number of its type",
+    ),
+    Mutant(
+        "window-is-short",
+        "lower/math/payne_hanek.py",
+        "a << offset) | ((b >> Const(1, word)) >> upward)",
+        "a << offset) | ((b >> Const(2, word)) >> upward)",
+        _CIRCULAR,
+        "a word of 1 / (2 pi) gets the wrong bits of the next one",
+    ),
+    Mutant(
+        "product-loses-a-carry",
+        "lower/math/payne_hanek.py",
+        "        carry = (first >> _u64(32)) + (second >> _u64(32))",
+        "        carry = first >> _u64(32)",
+        _CIRCULAR,
+        "long multiplication forgets a carry",
+    ),
+    Mutant(
+        "rarely-replaces-all-lanes",
+        "lower/llvm/outlined.py",
+        "chosen = e.choose(condition, Value(text, usual.dtype, usual.lanes), usual)",
+        "chosen = Value(text, usual.dtype, usual.lanes)",
+        _CIRCULAR,
+        "one large argument changes the bits of the other lanes",
+    ),
+    Mutant(
+        "atan2-of-minus-zero",
+        "lower/math/inverse_trigonometric.py",
+        "f.bits(x) < f.int(0)",
+        "x < f.const(0.0)",
+        _CIRCULAR,
+        "-0.0 counts as 0.0 on the axis",
+    ),
+    Mutant(
+        "sinh-of-the-smallest-numbers",
+        "lower/math/hyperbolic.py",
+        "select(magnitude < f.const(_SMALL[x.dtype.name]), magnitude, value + value)",
+        "value + value",
+        ("tests/math/test_accuracy.py",),
+        "half of an odd subnormal number loses its last bit",
+    ),
+)
