@@ -3,7 +3,8 @@
 No isl here, and nothing of the checker: instances are enumerated, what they read is evaluated, and two instances are
 compared loop by loop down the tree. What is read must have been written, by everything that writes the cell; what is
 accumulated is initialised before, updated in order (one after the other in any order where it is re-associable), and
-finished after. Iterations of parallel loops are unordered; lanes of a vector loop run each statement together.
+finished after. Iterations of parallel loops are unordered; lanes of a vector loop run each statement together. Parallel
+loops over what is reduced alone have partial results, so that they do not race.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from polysched.compute.expr import Axis, Cast, Const, Expr, Op, Read, Size
+from polysched.compute.expr import Axis, Cast, Const, Expr, Op, Read, Size, walk
 from polysched.compute.recurrence import Recurrence
 from polysched.polyhedral.statement import Statement
 from polysched.polyhedral.tree import Leaf, LoopNode, Node
@@ -104,13 +105,21 @@ def _of_statement(statement: Statement, path: tuple[Any, ...], known: Sizes) -> 
         if not all(known.value(condition, at) for condition in _conditions(statement)):
             continue
         steps = tuple(
-            ("sequence", step) if isinstance(step, int) else (step.kind, known.value(step.values[statement.number], at))
+            ("sequence", step)
+            if isinstance(step, int)
+            else (_kind(step, statement), int(known.value(step.values[statement.number], at)))
             for step in path
         )
         cell = tuple(known.value(index, at) for index in statement.indices)
         found = [r for r in known.reads(statement.value, at) if r.tensor.equations and not statement.accumulates(r)]
         reads = frozenset((r.tensor.uid, tuple(known.value(index, at) for index in r.indices)) for r in found)
         yield Instance(statement, at, cell, reads, steps)
+
+
+def _kind(loop: LoopNode, statement: Statement) -> str:
+    """The kind of a loop; "partial" of a parallel one over what is reduced alone: it has partial results."""
+    axes = [node for node in walk(loop.values[statement.number]) if isinstance(node, Axis)]
+    return "partial" if loop.kind == "parallel" and all(axis.reduction for axis in axes) else loop.kind
 
 
 def _conditions(statement: Statement) -> tuple[Expr, ...]:
@@ -132,7 +141,7 @@ def _grid(axes: tuple[Axis, ...], known: Sizes) -> Iterator[dict[Axis, int]]:
             yield {**at, axis: value}
 
 
-BEFORE, AFTER, BESIDE, TOGETHER = "before", "after", "beside", "together"
+BEFORE, AFTER, BESIDE, PARTIAL, TOGETHER = "before", "after", "beside", "partial", "together"
 
 
 def order(a: Instance, b: Instance) -> str:
@@ -142,7 +151,7 @@ def order(a: Instance, b: Instance) -> str:
         if kind == "vectorize":
             lanes = lanes or x != y
         elif x != y:
-            return BESIDE if kind == "parallel" else BEFORE if x < y else AFTER
+            return {"parallel": BESIDE, "partial": PARTIAL}.get(kind, BEFORE if x < y else AFTER)
     return TOGETHER if lanes else "same"
 
 
@@ -170,5 +179,5 @@ def _within(group: list[Instance]) -> Iterator[tuple[Instance, Instance]]:
             how = order(first, second)
             both = first.statement.kind == second.statement.kind == "update"
             free = both and first.statement.reduce is not None and first.statement.reduce.reassociate
-            if how in ((BESIDE,) if free else (AFTER, BESIDE, TOGETHER)):
+            if how in ((BESIDE,) if free else (AFTER, BESIDE, PARTIAL, TOGETHER)):
                 yield first, second
