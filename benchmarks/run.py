@@ -16,6 +16,7 @@ from pathlib import Path
 
 import elementwise
 import functions
+import gemm
 import matmul
 import numpy as np
 import overhead
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "matmul": matmul.run,
     "elementwise": elementwise.run,
     "functions": functions.run,
+    "gemm": gemm.run,
     "overhead": overhead.run,
     "rowwise": rowwise.run,
 }
