@@ -183,7 +183,7 @@ def _check_shared(stage: Tensor, place: Place, nests: Nests, places: Places) -> 
         most, written = mine.most, theirs.kind in ("vectorize", "unroll")
         if written and (theirs.most is None or most is None or most > theirs.most or _apart(mine, theirs)):
             raise ScheduleError(
-                f"{theirs.name} of {host.stage.name}, which is a loop to {theirs.kind}, cannot be shared with {mine.name} "
+                f"{theirs.name} of {host.stage.name}, a loop to {theirs.kind}, cannot be shared with {mine.name} "
                 f"of {nest.stage.name}, which may run further: split both by the same factor, or share fewer loops"
             )
     marked = [loop.name for loop in nest.loops[:count] if loop.kind != "serial"]
