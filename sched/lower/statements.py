@@ -12,6 +12,7 @@ from ..compute.reductions import REDUCTIONS
 from ..compute.simplify import simplify
 from ..compute.tensor import Tensor
 from ..polyhedral.bounds import outside
+from ..polyhedral.placement import Placement
 from ..polyhedral.program import Program, Statement
 from .combining import take_better
 from .ir import Accumulator, Block, Buffer, Check, Load, RuntimeCheck, Stmt, Store, Var
@@ -244,7 +245,14 @@ def intermediate_shapes(program: Program) -> tuple[tuple[str, tuple[Expr, ...]],
     """The names and shapes of what the kernel allocates."""
     arguments = argument_tensors(program)
     stages = (stage for stage in program.live_stages() if not any(stage is tensor for tensor in arguments))
-    return tuple((stage.name, program.placements[stage.uid].stored.shape) for stage in stages)
+    return tuple((stage.name, _at_least_none(program.placements[stage.uid])) for stage in stages)
+
+
+def _at_least_none(placement: Placement) -> tuple[Expr, ...]:
+    """The extents of what is stored: at sizes at which nothing is needed, those of a footprint may be negative."""
+    if not placement.around.loops:
+        return placement.stored.shape
+    return tuple(simplify(Op("max", (extent, Const(0, INDEX)), INDEX)) for extent in placement.stored.shape)
 
 
 def _argument(tensor: Tensor, *, streaming: bool) -> Buffer:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..compute.expr import Axis, walk
-from ..compute.simplify import lower_bound, upper_bound
+from ..compute.simplify import difference, lower_bound, upper_bound
 from ..compute.tensor import Tensor
 from ..errors import ScheduleError
 from ..polyhedral.placement import Around
@@ -179,12 +179,24 @@ def _check_shared(stage: Tensor, place: Place, nests: Nests, places: Places) -> 
             )
         if any(node in shared.fused for loop in shared.loops[:count] for node in walk(loop.value)):
             raise ScheduleError(f"the loops of {shared.stage.name} that would be shared are made of fused loops")
+    for theirs, mine in zip(host.loops[:count], nest.loops, strict=False):
+        most, written = mine.most, theirs.kind in ("vectorize", "unroll")
+        if written and (theirs.most is None or most is None or most > theirs.most or _apart(mine, theirs)):
+            raise ScheduleError(
+                f"{theirs.name} of {host.stage.name}, a loop to {theirs.kind}, cannot be shared with {mine.name} "
+                f"of {nest.stage.name}, which may run further: split both by the same factor, or share fewer loops"
+            )
     marked = [loop.name for loop in nest.loops[:count] if loop.kind != "serial"]
     if marked:
         raise ScheduleError(
             f"{', '.join(marked)} of {stage.name} is marked, and the loops that it shares are those of "
             f"{host.stage.name}: mark them there"
         )
+
+
+def _apart(a: Loop, b: Loop) -> bool:
+    """Whether two loops may begin at different counters."""
+    return difference(a.begin, b.begin) != 0
 
 
 def _kept(stage: Tensor, place: Place, path: Path, nests: Nests) -> int:

@@ -176,3 +176,14 @@ def test_partial_sums_of_an_axis_whose_bound_is_another_one(loop: str) -> None:
         s["S"].split("q", 3)
     s["S"].rfactor(loop)
     same_as_default(s, np.arange(64, dtype=np.int32).reshape(8, 8))
+
+
+def test_a_footprint_that_is_empty_at_small_sizes() -> None:
+    """Its extent, n - 2, was refused as negative where nothing is needed."""
+    A = ps.placeholder((n, n), "float32", name="A")
+    B = ps.compute((n, n), lambda i, j: A[i, j] + 1, name="B")
+    C = ps.compute((n, n), lambda i, j: ps.select(j >= 2, B[i, j - 2], 0.0), name="C")
+    s = ps.Schedule(C)
+    s["B"].compute_at("C", "i")
+    for size in (0, 1, 2, 3, 9):
+        same_as_default(s, np.arange(size * size, dtype=np.float32).reshape(size, size))

@@ -114,3 +114,19 @@ def test_splitting_a_shared_loop_is_proven() -> None:
     with pytest.raises(ps.LegalityError, match=r"C\.split"):
         s[C].split("i", 3)
     assert s.commands == ('C.compute_with("B", "i")',)
+
+
+def test_lanes_of_a_shared_loop_are_as_many_as_those_of_both_stages() -> None:
+    """The loop was cut where the stage ends whose mark it has."""
+    n = ps.size_var("n")
+    A = ps.placeholder((8,), "float32", name="A")
+    B = ps.compute((8,), lambda i: A[i] * 2, name="B")
+    C = ps.compute((n,), lambda i: ps.cast("float32", i), name="C")
+    for marked_first in (True, False):
+        s = ps.Schedule([B, C])
+        if marked_first:
+            s[B].vectorize("i")
+        else:
+            s[C].compute_with(B, "i")
+        with pytest.raises(ps.ScheduleError, match="which may run further: split both by the same factor"):
+            s[C].compute_with(B, "i") if marked_first else s[B].vectorize("i")

@@ -43,14 +43,6 @@ IN_PLACES: tuple[Mutant, ...] = (
         "the last element of a footprint has no place",
     ),
     Mutant(
-        "box-of-what-is-left",
-        "polyhedral/placement.py",
-        "stored = _box(_of_kept(needed, around), world",
-        "stored = _box(_of_kept(needed.subtract(needed), around), world",
-        (PLACES,),
-        "the buffer has room for no element",
-    ),
-    Mutant(
         "window-computed-again",
         "polyhedral/placement.py",
         "needed = needed.subtract(before.apply_range(needed)).coalesce()",
