@@ -129,10 +129,9 @@ class _Chain:
         """A loop's counter for a statement below: of a stage that shares the loop, by its own loop; of one that is
         computed inside, the axis that stands for it."""
         if statement.stage is self.nest.stage:
-            begins = (
-                statement.kind == "init" and loop in self.nest.names and self.nest.is_reduction(self.nest.loop(loop))
-            )
-            return self.nest.loop(loop).begin if begins else value
+            own = next((other for other in self.nest.loops if other.name == loop and other.value is value), None)
+            begins = statement.kind == "init" and own is not None and self.nest.is_reduction(own)
+            return own.begin if begins and own is not None else value
         place = self.forest.places[statement.stage.uid]
         if place.shared and place.host is self.nest.stage:
             return self.forest.nests[statement.stage.uid].loops[self.nest.names.index(loop)].value

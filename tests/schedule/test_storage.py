@@ -323,3 +323,15 @@ def test_streaming_stores() -> None:
             assert np.array_equal(out, a + 1)
             assert not memory[:offset].any()
             assert not memory[offset + a.size :].any()
+
+
+def test_a_skewed_loop_of_a_reduction_has_its_init_over_the_axis_itself() -> None:
+    """The init counted by the loop's begin, which is made of the reduction's axis."""
+    A = ps.placeholder((4, 5, 6), "float32", name="A")
+    r = ps.reduce_axis((0, 6), name="r")
+    T = ps.compute((4, 5), lambda i, j: ps.argmin(A[i, j, r], axis=r), name="T")
+    s = ps.Schedule(T)
+    s[T].reorder("r", "j", "i")
+    s[T].skew("i", 2, by="r")
+    a = np.random.default_rng(9).random((4, 5, 6), np.float32)
+    assert np.array_equal(ps.build(s, check=True)(a), a.argmin(-1))
