@@ -335,3 +335,15 @@ def test_a_skewed_loop_of_a_reduction_has_its_init_over_the_axis_itself() -> Non
     s[T].skew("i", 2, by="r")
     a = np.random.default_rng(9).random((4, 5, 6), np.float32)
     assert np.array_equal(ps.build(s, check=True)(a), a.argmin(-1))
+
+
+def test_a_copy_that_would_have_no_reader_left() -> None:
+    A = ps.placeholder((9,), "float32", name="A")
+    B = ps.compute((9,), lambda i: A[i] + 1, name="B")
+    C = ps.compute((9,), lambda i: B[i] * 2, name="C")
+    s = ps.Schedule(C)
+    s[B].inline()
+    s[C].cache_read(A, at="i")
+    with pytest.raises(ps.ScheduleError, match="C reads A, and its copy A_cache, only through stages that are inlined"):
+        s[B].compute_root()
+    assert s.commands[-1].startswith("C.cache_read")

@@ -48,6 +48,7 @@ class State:
         for rewrite in rewrites:
             _refuse_recurrence(rewrite, self)
         program = self.program.rewritten(rewrites)
+        _check_copies(program)
         live = {stage.uid for stage in program.live_stages()}
         places = {uid: place for uid, place in self.places.items() if uid in live}
         return replace(self, program=program, places=places).settled()
@@ -112,6 +113,16 @@ def _refuse_recurrence(rewrite: Rewrite, state: State) -> None:
             raise ScheduleError(
                 f"{consumer.name} reads {tensor.name} while it is computed, so there is nothing to copy before; "
                 "cache_read is for what is there before"
+            )
+
+
+def _check_copies(program: Program) -> None:
+    """Refuse copies that nobody reads any more."""
+    for rewrite in program.rewrites:
+        if isinstance(rewrite, ReadThrough) and not program.definitions.consumers(rewrite.copy):
+            raise ScheduleError(
+                f"{rewrite.consumer.name} reads {rewrite.tensor.name}, and its copy {rewrite.copy.name}, only through "
+                f"stages that are inlined; without them the copy has no reader: take it back first, with undo"
             )
 
 
