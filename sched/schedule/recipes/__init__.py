@@ -1,5 +1,6 @@
 """Ready schedules, as plain functions of a stage and a target, to be called or copied."""
 
 from .gemm import gemm
+from .time_tile import time_tile
 
-__all__ = ["gemm"]
+__all__ = ["gemm", "time_tile"]
