@@ -6,14 +6,14 @@ from ...errors import LegalityError, ScheduleError
 from ...target.machine import Target
 from ..stage import Stage
 
-_VECTORS = 8  # of the innermost extent of a tile
+_VECTORS = 16  # of the innermost extent of a tile
 
 
 def time_tile(
     stage: Stage,
     target: Target | None = None,
     *,
-    time: int = 16,
+    time: int = 32,
     space: tuple[int, ...] | None = None,
 ) -> None:
     """Run a stencil that is iterated in time, or several that need each other, in tiles of `time` steps.
@@ -21,7 +21,8 @@ def time_tile(
     stage    a recurrence, one of those of a system; its outermost loop is the time
     target   the machine, whose vectors fill the innermost loop; this machine by default
     time     steps in a tile: how often a value that is in the caches is used
-    space    extents of a tile along the other loops; 32, and 8 vectors for the innermost, by default
+    space    extents of a tile along the other loops; by default 16 vectors for the innermost, and for the others what
+             leaves a plane of a tile a sixteenth of the second-level cache
 
     The smallest skews and shifts with which tiles are legal are found first (`Schedule.suggest`). Two planes are kept
     where the others are not asked for. Each command is proven as always. Raises `ScheduleError` where no skew makes
@@ -43,8 +44,7 @@ def time_tile(
     """
     target = Target("native") if target is None else target
     loops, name = stage.loops, stage.tensor.name
-    lanes = max(1, target.vector_bits // (8 * stage.tensor.dtype.bytes))
-    extents = space or (*(32 for _ in loops[2:]), _VECTORS * lanes)
+    extents = space or _extents(len(loops) - 1, stage.tensor.dtype.bytes, target)
     if len(loops) < 2 or len(extents) != len(loops) - 1:
         raise ScheduleError(
             f"time_tile takes extents of tiles for the loops {', '.join(loops[1:])} of {name} in space="
@@ -60,6 +60,13 @@ def time_tile(
         stage.schedule.extend(trial.commands[len(stage.schedule.commands) :])
         return
     raise ScheduleError(f"time_tile: no skews were found with which {name} can be tiled over {', '.join(loops)}")
+
+
+def _extents(rank: int, size: int, target: Target) -> tuple[int, ...]:
+    """Of a tile over `rank` loops, in elements of `size` bytes."""
+    innermost = _VECTORS * max(1, target.vector_bits // (8 * size))
+    rows = max(1, target.l2_bytes // (16 * size * innermost))
+    return (*(max(4, int(rows ** (1 / (rank - 1)))) for _ in range(rank - 1)), innermost)
 
 
 def _tile(stage: Stage, loops: tuple[str, ...], extents: tuple[int, ...]) -> None:
