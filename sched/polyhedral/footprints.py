@@ -8,11 +8,12 @@ counters to elements, and the smallest box known around the elements of one poin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce as fold
+from typing import Literal
 
 from ..compute.dtypes import INDEX
-from ..compute.expr import Axis, Const, Expr, Size, transform
+from ..compute.expr import Axis, Const, Expr, Size, transform, walk
 from ..compute.simplify import constant_value, difference, simplify, upper_bound
 from ..compute.tensor import Tensor
 from ..errors import BudgetError
@@ -31,7 +32,8 @@ from .tree import Leaf, LoopNode, Node, Sequence, Tree, statements_below
 class Footprint:
     """What one iteration touches of a tensor: a box of these extents, or fewer elements if it is not `exact`.
 
-    reads, writes  whether it is read, and written
+    reads    whether it reads elements that it has not defined itself
+    writes   whether it writes elements
     depth    how many of the loops around, outermost first, decide which elements these are
     private  whether the tensor's memory is that of one iteration: nothing of it leaves
     """
@@ -122,7 +124,7 @@ class _Walker:
         inner = (self.row(n.body, n, (*around, n), (*outer, self._count((*around, n)))) for n in _loops(body))
         with self.program.world.budgeted(f"the footprints of {loop.name if loop else 'a nest'}"):
             footprints = tuple(self._footprints(statements, usable, around, frame))
-            instances = tuple(self._instances(statement, usable, frame) for statement in statements)
+            instances = tuple(self._instances(statement, usable, around, frame) for statement in statements)
         return Iteration(loop, around, footprints, instances, outer, tuple(inner))
 
     def _counter(self, node: LoopNode, statement: Statement) -> Expr | None:
@@ -168,24 +170,34 @@ class _Walker:
     def _footprints(
         self, statements: tuple[Statement, ...], loops: list[LoopNode], around: tuple[LoopNode, ...], frame: Frame
     ) -> Iterator[Footprint]:
-        found: dict[int, list[tuple[Tensor, Map, bool]]] = {}
+        found: dict[int, list[_Access]] = {}
+        decided = self._decided(statements, loops, around)
         for statement in statements:
             prefix = self._prefix(statement, loops).reverse()
-            for tensor, elements, is_write in _accesses(statement):
-                found.setdefault(tensor.uid, []).append((tensor, prefix.apply_range(elements), is_write))
+            for access in _accesses(statement):
+                moved = replace(access, elements=prefix.apply_range(access.elements))
+                found.setdefault(access.tensor.uid, []).append(moved)
         for accesses in found.values():
-            tensor = accesses[0][0]
-            relation = fold(Map.union, (relation for _, relation, _ in accesses))
+            tensor = accesses[0].tensor
+            relation = fold(Map.union, (access.elements for access in accesses))
             relation = self._known(relation).coalesce().detect_equalities()
             shape, exact = self._box(relation, frame, tensor.shape)
             smaller, private = self._stored(tensor, shape, around)
             yield Footprint(
-                tensor, smaller, exact and smaller is shape,
-                reads=any(not is_write for _, _, is_write in accesses),
-                writes=any(is_write for _, _, is_write in accesses),
+                tensor, smaller, exact and decided and smaller is shape,
+                reads=_fetches(accesses),
+                writes=any(access.kind != "read" for access in accesses),
                 depth=self._depth(relation, loops, around),
                 private=private,
             )  # fmt: skip
+
+    def _decided(self, statements: tuple[Statement, ...], loops: list[LoopNode], around: tuple[LoopNode, ...]) -> bool:
+        """Whether the counters of `loops` decide those of all loops around: positions that are not affine follow from
+        their components, once these have loops."""
+        components = {node.of for node in loops if node.kind == "component"}
+        left = [node for node in around if node not in loops]
+        axes = {a for node in left for s in statements for a in walk(node.values[s.number]) if a in self.tree.fused}
+        return axes <= components
 
     def _known(self, relation: Map) -> Map:
         fixed = {name: value for name, value in self.sizes.items() if name in self.program.world.sizes}
@@ -235,22 +247,43 @@ class _Walker:
         deciding = (k for k in reversed(range(len(loops))) if involves_input(relation, k))
         return next((around.index(loops[k]) + 1 for k in deciding), 0)
 
-    def _instances(self, statement: Statement, loops: list[LoopNode], frame: Frame) -> Instances:
+    def _instances(
+        self, statement: Statement, loops: list[LoopNode], around: tuple[LoopNode, ...], frame: Frame
+    ) -> Instances:
         offsets = [affine(axis - axis.lower, statement.frame) for axis in statement.axes]
         own = statement.frame.map_to([value for value in offsets if value is not None])
         relation = self._known(self._prefix(statement, loops).reverse().apply_range(own)).coalesce().detect_equalities()
         extents = tuple(upper_bound(axis.upper - axis.lower) for axis in statement.axes)
         shape, exact = self._box(relation, frame, extents)
-        return Instances(statement, shape, exact)
+        return Instances(statement, shape, exact and self._decided((statement,), loops, around))
 
 
-def _accesses(statement: Statement) -> Iterator[tuple[Tensor, Map, bool]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Access:
+    """From iterations to the elements of a tensor that are read there, written, or given their first value."""
+
+    tensor: Tensor
+    elements: Map
+    kind: Literal["read", "update", "define"]
+
+
+def _fetches(accesses: list[_Access]) -> bool:
+    """Whether an iteration reads elements that it does not define; what it defines, it defines before it reads it."""
+    reads = [access.elements for access in accesses if access.kind == "read"]
+    defined = [access.elements for access in accesses if access.kind == "define"]
+    if not reads or not defined:
+        return bool(reads)
+    return not fold(Map.union, reads).is_subset(fold(Map.union, defined))
+
+
+def _accesses(statement: Statement) -> Iterator[_Access]:
     """The elements that each instance reads or writes, by their indices in the tensor."""
     indices = [affine(index, statement.frame) for index in statement.indices]
     written = statement.frame.map_to([value for value in indices if value is not None])
-    yield statement.stage, written.intersect_domain(statement.domain), True
+    kind: Literal["update", "define"] = "define" if statement.kind in ("define", "init") else "update"
+    yield _Access(statement.stage, written.intersect_domain(statement.domain), kind)
     for read, instances in guarded_reads(statement.value, statement.frame, statement.domain):
-        yield read.tensor, access_relation(read, statement.frame, instances), False
+        yield _Access(read.tensor, access_relation(read, statement.frame, instances), "read")
 
 
 def _loops(node: Node) -> Iterator[LoopNode]:

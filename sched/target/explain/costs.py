@@ -15,7 +15,6 @@ from ...compute.dtypes import INDEX
 from ...compute.expr import Const, Expr, Op, Read
 from ...compute.reductions import REDUCTIONS
 from ...compute.simplify import constant_value, simplify
-from ...compute.tensor import Tensor
 from ...errors import BudgetError
 from ...polyhedral.affine import is_affine_condition
 from ...polyhedral.footprints import Footprint, Iteration
@@ -96,21 +95,21 @@ def capacities(target: Target) -> dict[str, int]:
     return dict(zip(CACHES, (target.l1_bytes, target.l2_bytes, target.l3_bytes), strict=True))
 
 
-def level_of(iteration: Iteration, program: Program) -> Level:
+def level_of(iteration: Iteration) -> Level:
     """The costs of an iteration and of all further in."""
     sizes = [constant_value(footprint.bytes) for footprint in iteration.footprints]
     known = [size for size in sizes if size is not None]
     total: Expr = Const(0, INDEX)
     for instances in iteration.instances:
         total = total + instances.count * operations_in(instances.statement)
-    counts = [_traffic(footprint, iteration, program) for footprint in iteration.footprints]
+    counts = [_traffic(footprint, iteration) for footprint in iteration.footprints]
     moved = [count for count in counts if count is not None]
     return Level(
         iteration,
         sum(known) if len(known) == len(sizes) else None,
         simplify(total),
         sum(moved) if len(moved) == len(counts) else None,
-        tuple(level_of(child, program) for child in iteration.children),
+        tuple(level_of(child) for child in iteration.children),
     )
 
 
@@ -138,7 +137,7 @@ def _counted(statement: Statement) -> list[Op]:
     return found
 
 
-def _traffic(footprint: Footprint, iteration: Iteration, program: Program) -> int | None:
+def _traffic(footprint: Footprint, iteration: Iteration) -> int | None:
     """Bytes of a tensor that move in a call if a cache holds one iteration."""
     if footprint.private:
         return 0
@@ -146,18 +145,7 @@ def _traffic(footprint: Footprint, iteration: Iteration, program: Program) -> in
     times = iteration.outer[footprint.depth - 1] if footprint.depth else 1
     if size is None or times is None:
         return None
-    reads = footprint.reads and not _made_here(footprint.tensor, iteration, program)
-    return size * times * (reads + footprint.writes)
-
-
-def _made_here(tensor: Tensor, iteration: Iteration, program: Program) -> bool:
-    """Whether all that an iteration reads of a tensor has been computed in the same iteration."""
-    placement = program.placements.get(tensor.uid)
-    if placement is None or placement.around.kept < len(placement.prefix):
-        return False
-    own = [i.statement for i in iteration.instances if i.statement.stage is tensor]
-    itself = any(read.tensor is tensor for statement in own for read in statement.reads)
-    return not itself and any(statement.kind in ("define", "init") for statement in own)
+    return size * times * (footprint.reads + footprint.writes)
 
 
 def traffic_into(level: Level, capacity: int) -> int | None:

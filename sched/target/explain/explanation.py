@@ -92,7 +92,7 @@ def explain(schedule: Schedule, target: Any = None, **sizes: int) -> Explanation
     program, tree = schedule.program, schedule.tree()
     _check(program, sizes)
     known = len(sizes) == len(program.sizes)
-    levels = tuple(level_of(row, program) for row in iterations_of(program, tree, sizes))
+    levels = tuple(level_of(row) for row in iterations_of(program, tree, sizes))
     lowered = lowered_for(schedule, machine, verified=False)
     tiles = tuple(tiles_of(lowered.stages["promote_accumulators"], machine))
     lanes = {s.number: lanes_of(tree.root, s, machine) for s in statements_below(tree.root)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...compute.expr import Expr
 from ...compute.printing import text
 from ...compute.simplify import constant_value
-from .costs import Level, Roofline, capacities
+from .costs import Level, Roofline, capacities, operations_in
 
 if TYPE_CHECKING:
     from .explanation import Explanation, StageCosts
@@ -63,7 +63,7 @@ def _row(level: Level, explanation: Explanation, depth: int) -> tuple[str, ...]:
     name = "all loops" if loop is None else f"{level.stage}.{loop.name}{kind}"
     touched = ", ".join(f"{f.tensor.name} {'' if f.exact else '<='}{_amount(f.bytes)}" for f in iteration.footprints)
     bound = "" if all(f.exact for f in iteration.footprints) else "<="
-    fewer = "" if all(i.exact for i in iteration.instances) else "<="
+    fewer = "" if all(i.exact or not operations_in(i.statement) for i in iteration.instances) else "<="
     return (
         "  " * depth + name,
         "" if iteration.iterations is None else _number(iteration.iterations),
