@@ -37,8 +37,8 @@ from ..errors import BudgetError
 __all__ = [
     "AstExpr", "AstNode", "Constraint", "Frame", "ISL_VERSION", "IslSchedule", "Map", "MultiPwAff", "Point", "PwAff",
     "Set", "TreeBuilder", "World", "bounds", "dim_type", "earlier_inputs", "generate_ast", "has_divisions",
-    "identifier_of", "inert", "integer_of", "mark_of", "most", "node_kind", "operands_of",
-    "operation_of", "reach", "without",
+    "identifier_of", "independent_dimensions", "inert", "integer_of", "involves_input", "mark_of", "most",
+    "node_kind", "operands_of", "operation_of", "reach", "without",
 ]  # fmt: skip
 
 DEFAULT_BUDGET = 4_000_000
@@ -285,6 +285,18 @@ def _linear_rest(constraint: Constraint, frame: Frame, sign: int) -> Expr:
     return total
 
 
+def independent_dimensions(points: Set) -> list[set[int]]:
+    """The dimensions of a set in groups, such that no constraint of its hull is about two of them."""
+    rank = points.dim(dim_type.set)
+    groups = [{k} for k in range(rank)]
+    for constraint in points.simple_hull().get_constraints():
+        involved = {k for k in range(rank) if constraint.involves_dims(dim_type.set, k, 1)}
+        joined = [group for group in groups if group & involved]
+        if len(joined) > 1:
+            groups = [group for group in groups if not group & involved] + [set().union(*joined)]
+    return groups
+
+
 def reach(relation: Map, origin: PwAff) -> int | None:
     """The largest difference between the output of a relation and `origin` of its input; None without a bound."""
     most = relation.sum(Map.from_pw_aff(origin.neg())).range().dim_max_val(0)
@@ -300,6 +312,12 @@ def most(value: PwAff, domain: Set) -> int | None:
 def without(relation: Map, kind: Literal["in", "out"], first: int, count: int) -> Map:
     """The relation with `count` inputs or outputs from `first` on projected out."""
     return relation.project_out(dim_type.in_ if kind == "in" else dim_type.out, first, count)
+
+
+def involves_input(relation: Map, k: int) -> bool:
+    """Whether what an input is related to differs with its dimension k, where it is related to anything."""
+    free = relation.project_out(dim_type.in_, k, 1).insert_dims(dim_type.in_, k, 1)
+    return not relation.is_equal(free.intersect_domain(relation.domain()))
 
 
 def earlier_inputs(relation: Map, kept: int) -> Map:

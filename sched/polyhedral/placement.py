@@ -105,11 +105,11 @@ def inside(
     everything = needed = _needed(_read(stage, around, wider), equation, loops)
     if wider is not consumers:
         needed = everything.intersect_domain(loops.relation(_read(stage, around, consumers)).domain())
-    stored = _box(_of_kept(needed, around), world.frame(around.axes[: around.kept], "K"), stage.shape)
+    stored = box_around(_of_kept(needed, around), world.frame(around.axes[: around.kept], "K"), stage.shape)
     if around.kept < len(around.axes):
         before = earlier_inputs(needed, around.kept)
         needed = needed.subtract(before.apply_range(needed)).coalesce().detect_equalities()
-    computed = _box(everything, loops, stage.shape)
+    computed = box_around(everything, loops, stage.shape)
     at, own = {}, []
     for axis, origin, extent in zip(equation.axes, computed.origin, computed.shape, strict=True):
         own.append(replace(axis, lower=Const(0, INDEX), upper=extent))
@@ -157,7 +157,7 @@ def _of_kept(needed: Map, around: Around) -> Map:
     return without(needed, "in", around.kept, len(around.axes) - around.kept)
 
 
-def _box(needed: Map, frame: Frame, shape: tuple[Expr, ...]) -> Box:
+def box_around(needed: Map, frame: Frame, shape: tuple[Expr, ...]) -> Box:
     """The smallest box that is known around what is needed at a point, dimension by dimension: of a literal extent, of
     one that depends on the sizes alone, or the whole dimension."""
     sides = [_side(needed, frame, dimension, extent, len(shape)) for dimension, extent in enumerate(shape)]

@@ -22,6 +22,7 @@ from .suggestion import listed, meant, shown
 from .text import HEADER, parse_schedule, schedule_text
 
 if TYPE_CHECKING:
+    from ..target.explain import Explanation
     from ..target.kernel import Kernel
 
 Command = tuple[str, Primitive]
@@ -251,6 +252,35 @@ class Schedule:
         from ..target.build import build  # noqa: PLC0415 - the target room stands above this one
 
         return build(self, target, **options)
+
+    def explain(self, target: Any = None, /, **sizes: int) -> Explanation:
+        """What the schedule costs, loop by loop, before it is run: `str()` of the result is a table, notebooks show it.
+
+        target  as `build` takes it; by default this machine
+        sizes   the values of sizes; where one is left out, footprints are expressions of it
+
+        For one iteration of each loop, the largest: the bytes that it touches of each tensor and the cache that holds
+        them, its operations (a fused multiply-add is two) and those for each byte, and the bytes that move in a call
+        if a cache holds one iteration. Then for each nest what bounds it (the roofline model of Williams, Waterman and
+        Patterson, CACM 52:4, 2009, on one core with assumed bandwidths), for each stage how often it is computed,
+        the lanes that it uses and the registers that its accumulators need, and numbered notes (docs/explain.md).
+
+        Raises `ArgumentError` for sizes that the schedule has not, or that break their promises.
+
+        >>> import polysched as ps
+        >>> n = ps.size_var("n")
+        >>> A = ps.placeholder((n, n), "float32", name="A")
+        >>> B = ps.compute((n, n), lambda i, j: 2 * A[i, j], name="B")
+        >>> s = ps.Schedule(B)
+        >>> str(s.explain("x86-64-v3").level("i").iteration.footprints[0].bytes)
+        '4 * n'
+        >>> row = s.explain("x86-64-v3", n=1000).level("i")
+        >>> row.bytes, row.moved, row.intensity
+        (8000, 8000000, 0.125)
+        """
+        from ..target.explain import explain  # noqa: PLC0415 - as above
+
+        return explain(self, target, **sizes)
 
 
 def _is(a: object, b: object) -> bool:

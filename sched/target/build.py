@@ -52,10 +52,8 @@ def build(
         key = kernel_cache.key_of(schedule, machine)
         if key is not None and (kernel := _kept(key, name, schedule, machine)) is not None:
             return kernel
-    lowered = _lowered(schedule, machine, verified)
-    description = Description(
-        lowered.signature, (*_warnings(lowered), *_vectors_of_vectors(schedule)), rounding(schedule.program)
-    )
+    lowered = lowered_for(schedule, machine, verified)
+    description = Description(lowered.signature, warnings_of(lowered, schedule), rounding(schedule.program))
 
     def keep(image: Image) -> None:
         if key is not None:
@@ -88,7 +86,7 @@ def _kept(key: str, name: str, schedule: Schedule, target: Target) -> Kernel | N
             description.signature,
             image,
             target,
-            sources=lambda: _sources(_lowered(asked, target, verified=False), asked, target),
+            sources=lambda: _sources(lowered_for(asked, target, verified=False), asked, target),
             timings={"cache": (time.perf_counter() - start) * 1e3},
             warnings=description.warnings,
             rounding=description.rounding,
@@ -98,7 +96,8 @@ def _kept(key: str, name: str, schedule: Schedule, target: Target) -> Kernel | N
         return None
 
 
-def _lowered(schedule: Schedule, target: Target, verified: bool) -> Lowered:
+def lowered_for(schedule: Schedule, target: Target, verified: bool) -> Lowered:
+    """The schedule as loop IR and LLVM IR; `verified` checks every rule on the way."""
     from ..lower.pipeline import lower  # noqa: PLC0415 - a kernel from the cache needs nothing of that room's code
 
     tree = schedule.tree()
@@ -147,15 +146,16 @@ def rounding(program: Program) -> str:
     return "exact order: the same bits under every schedule"
 
 
-def _warnings(lowered: Lowered) -> list[str]:
+def warnings_of(lowered: Lowered, schedule: Schedule) -> tuple[str, ...]:
     """What a user would otherwise find out by measuring, numbered by kind."""
     from ..lower.remarks import loops_in_order, loops_without_partial_results  # noqa: PLC0415 - as above
 
-    return [
+    return (
         *(_note(note) for note in lowered.emitted.notes),
         *loops_without_partial_results(lowered.stages["vector_reductions"]),
         *loops_in_order(lowered.stages["loops"]),
-    ]
+        *_vectors_of_vectors(schedule),
+    )
 
 
 def _vectors_of_vectors(schedule: Schedule) -> list[str]:

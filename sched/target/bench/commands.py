@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def bench(options: argparse.Namespace, terminal: Terminal) -> int:
 def show(options: argparse.Namespace, terminal: Terminal) -> int:
     """`polysched show`."""
     workload, name, sizes, given = _asked(options)
-    text = _stage(workload.make(name, sizes, **given), options)
+    text = _stage(workload.make(name, sizes, **given), {**workload.sizes, **sizes}, options)
     if options.diff is None:
         language = _LANGUAGES.get(options.stage, "python")
         terminal.source(text, language)
@@ -87,7 +88,7 @@ def show(options: argparse.Namespace, terminal: Terminal) -> int:
     parameters = {k: v for k, v in given.items() if k in workload.recipe(name).parameters}
     other = workload.make(name, sizes, **parameters)
     titles = options.schedule, options.diff
-    terminal.print(side_by_side(text, _stage(other, options), titles))
+    terminal.print(side_by_side(text, _stage(other, {**workload.sizes, **sizes}, options), titles))
     return 0
 
 
@@ -225,14 +226,15 @@ def _asked(options: argparse.Namespace) -> tuple[Workload, str, dict[str, int], 
     return load_workload(file), schedule, _sizes(options), _point(options)
 
 
-def _stage(schedule: Schedule, options: argparse.Namespace) -> str:
+def _stage(schedule: Schedule, sizes: Mapping[str, int], options: argparse.Namespace) -> str:
     if options.stage == "nest":
         return str(schedule)
     if options.stage == "explain":
-        explain = getattr(schedule, "explain", None)
-        if explain is None:
-            raise PolyschedError("this version of polysched has no explain tables for schedules")
-        return str(explain())
+        return str(
+            schedule.explain(
+                options.target, **{s.name: sizes[s.name] for s in schedule.program.sizes if s.name in sizes}
+            )
+        )
     return build(schedule, Target(options.target)).source(options.stage)
 
 

@@ -23,7 +23,7 @@ from ...polyhedral.cardinality import cardinality
 from ...polyhedral.isl import Set
 from ...polyhedral.program import Program, Statement
 
-_FREE = COMPARISONS | {"select", "checked", "not"}
+FREE = COMPARISONS | {"select", "checked", "not"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def count_work(program: Program, sizes: Mapping[str, int]) -> Work:
     """
     flops = operations = 0
     for statement in program.statements:
-        for weight, is_float, count in _operations(program, statement, sizes):
+        for weight, is_float, count in operations_of(program, statement, sizes):
             operations += weight * count
             flops += weight * count * is_float
     moved = dict(_elements(program))
@@ -77,7 +77,7 @@ def count_work(program: Program, sizes: Mapping[str, int]) -> Work:
     return Work(flops, operations, read, written)
 
 
-def _operations(program: Program, statement: Statement, sizes: Mapping[str, int]) -> Iterator[tuple[int, bool, int]]:
+def operations_of(program: Program, statement: Statement, sizes: Mapping[str, int]) -> Iterator[tuple[int, bool, int]]:
     """For every operation of a statement: its weight, whether it is one on floats, and how often it is needed."""
     needed: dict[int, tuple[Op, Set]] = {}
     pending: list[tuple[Expr, Set]] = [(statement.value, statement.domain)]
@@ -103,7 +103,7 @@ def _operations(program: Program, statement: Statement, sizes: Mapping[str, int]
         yield 1, reduce.operand.dtype.is_float, cardinality(statement.domain, program.world, sizes)
     everywhere: int | None = None
     for node, domain in needed.values():
-        if node.name in _FREE or node.dtype.kind == "bool":
+        if node.name in FREE or node.dtype.kind == "bool":
             continue
         if domain is statement.domain:
             everywhere = cardinality(domain, program.world, sizes) if everywhere is None else everywhere

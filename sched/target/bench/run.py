@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ...errors import ArgumentError, PolyschedError, ScheduleError
+from ...errors import ArgumentError, BudgetError, PolyschedError, ScheduleError
+from ...schedule.schedule import Schedule
 from ...schedule.suggestion import listed
 from ..build import build
 from ..kernel import Kernel
@@ -236,11 +237,22 @@ def _kernel(run: _Run, choice: Choice, threads: int, sizes: Mapping[str, int]) -
             run.parallel.add(choice.label)
         kernel.timings["total"] = (time.perf_counter() - start) * 1e3
         run.built[key] = run.kernels[choice.label] = kernel
-        explain = getattr(schedule, "explain", None)
+        known = {size.name: sizes[size.name] for size in schedule.program.sizes if size.name in sizes}
         run.schedules[choice.label] = Described(
-            schedule.to_text(), str(schedule), kernel.rounding, kernel.timings, str(explain()) if explain else ""
+            schedule.to_text(),
+            str(schedule),
+            kernel.rounding,
+            kernel.timings,
+            _explained(schedule, kernel.target, known),
         )
     return run.built[key]
+
+
+def _explained(schedule: Schedule, target: Target, sizes: dict[str, int]) -> str:
+    try:
+        return str(schedule.explain(target, **sizes))
+    except BudgetError as error:
+        return str(error)
 
 
 def _add_kernel(group: _Group, choice: Choice, threads: int) -> None:
