@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...compute.expr import Axis, Read, walk
+from ...compute.expr import Axis, Expr, Read, walk
+from ...compute.simplify import constant_value
 from ...compute.tensor import Tensor
 from ...errors import ScheduleError
 from ...target.machine import Target
@@ -43,20 +44,22 @@ def gemm(
     >>> s = ps.Schedule(C)
     >>> ps.recipes.gemm(s[C], ps.Target("x86-64-v4", threads=1))
     >>> s[C].loops
-    ('j_c', 'r_c', 'i_c', 'j_o', 'i_o', 'r', 'i_i', 'j_i')
+    ('r_c', 'i_c', 'j_c', 'j_o', 'i_o', 'r', 'i_i', 'j_i')
     """
     target = Target("native") if target is None else target
     product = _product_of(stage)
     sizes = _blocks(product, target, (mr, nr, kc, mc, nc))
     right = _blocked(stage, product, sizes) if product.stage is stage.tensor else _fused(stage, product, sizes)
     if target.thread_count() > 1:
-        stage.parallel("i_c")
-        right.parallel("j_o")
+        stage.parallel("j_c" if sizes.few else "i_c")
+        if not sizes.few:
+            right.parallel("j_o")
 
 
 @dataclass(frozen=True, slots=True)
 class _Product:
-    """The stage that sums up, its last two axes and its reduction's, and the operands with the first and the second."""
+    """The stage that sums up, its last two axes and its reduction's, the operands with the first and the second, and
+    the extents of the first and of the reduction."""
 
     stage: Tensor
     batch: tuple[str, ...]
@@ -65,15 +68,19 @@ class _Product:
     r: str
     left: Tensor
     right: Tensor
+    extents: tuple[Expr, Expr]
 
 
 @dataclass(frozen=True, slots=True)
 class _Blocks:
+    """Sizes of tiles; `few` says that all rows are one block, which is then packed once, outside of the columns."""
+
     mr: int
     nr: int
     kc: int
     mc: int
     nc: int
+    few: bool
 
 
 def _product_of(stage: Stage) -> _Product:
@@ -106,7 +113,8 @@ def _operands(tensor: Tensor, stage: Stage) -> _Product:
         right = [read for read in reads if _indexed(read, r, j) and not _indexed(read, i)]
         if len(left) == len(right) == 1:
             batch = tuple(axis.name for axis in equation.axes[:-2])
-            return _Product(tensor, batch, i.name, j.name, r.name, left[0].tensor, right[0].tensor)
+            extents = i.upper, r.upper
+            return _Product(tensor, batch, i.name, j.name, r.name, left[0].tensor, right[0].tensor, extents)
     raise ScheduleError(
         f"gemm schedules sums of products A[i, r] * B[r, j] over one axis r, with i and j the last axes, and "
         f"{tensor.name} is another reduction"
@@ -122,12 +130,29 @@ def _blocks(product: _Product, target: Target, given: tuple[int | None, ...]) ->
     size = product.stage.dtype.bytes
     lanes = max(1, target.vector_bits // (8 * size))
     mr, nr, kc, mc, nc = given
+    rows, terms = (constant_value(extent) for extent in product.extents)
     nr = nr or 2 * lanes
-    mr = mr or max(1, (target.vector_registers - 1 - nr // lanes) // max(1, nr // lanes))
-    kc = kc or max(64, target.l2_bytes // (8 * nr * size))
+    most = max(1, (target.vector_registers - 1 - nr // lanes) // max(1, nr // lanes))
+    mr = mr or _rows(rows, most)
+    kc = kc or _even(terms, max(64, target.l2_bytes // (8 * nr * size)))
     mc = mc or max(1, target.l2_bytes // (2 * kc * size) // mr) * mr
-    nc = nc or max(1, min(target.l3_bytes // (4 * kc * size), 4096) // nr) * nr
-    return _Blocks(mr, nr, kc, mc, nc)
+    few = rows is not None and rows <= mc
+    block = target.l2_bytes // (4 * kc * size) if few else min(target.l3_bytes // (4 * kc * size), 4096)
+    nc = nc or max(1, block // nr) * nr
+    return _Blocks(mr, nr, kc, mc, nc, few)
+
+
+def _rows(rows: int | None, most: int) -> int:
+    """Rows of the register tile: the most that there are registers for, or up to a quarter fewer where the last tile is
+    fuller for it."""
+    if rows is None:
+        return most
+    return min(range(most, max(1, most * 3 // 4), -1), key=lambda mr: -(-rows // mr) * mr, default=most)
+
+
+def _even(terms: int | None, most: int) -> int:
+    """The length of a block of the sum: blocks of nearly one length, where it is known."""
+    return most if not terms else -(-terms // -(-terms // most))
 
 
 def _blocked(c: Stage, product: _Product, blocks: _Blocks) -> Stage:
@@ -139,10 +164,11 @@ def _blocked(c: Stage, product: _Product, blocks: _Blocks) -> Stage:
     c.split(i, blocks.mc, outer="i_c", inner=i)
     c.split(j, blocks.nr, outer="j_o", inner="j_i")
     c.split(i, blocks.mr, outer="i_o", inner="i_i")
-    c.reorder(*product.batch, "j_c", "r_c", "i_c", "j_o", "i_o", r, "i_i", "j_i")
+    outer = ("r_c", "i_c", "j_c") if blocks.few else ("j_c", "r_c", "i_c")
+    c.reorder(*product.batch, *outer, "j_o", "i_o", r, "i_i", "j_i")
     c.unroll("i_i")
     c.vectorize("j_i")
-    right = _pack_right(c, product, blocks, "r_c")
+    right = _pack_right(c, product, blocks, "j_c" if blocks.few else "r_c")
     _pack_left(c, product, blocks, "i_c")
     return right
 
@@ -154,7 +180,8 @@ def _fused(d: Stage, product: _Product, blocks: _Blocks) -> Stage:
     d.split(i, blocks.mc, outer="i_c", inner=i)
     d.split(j, blocks.nr, outer="j_o", inner="j_i")
     d.split(i, blocks.mr, outer="i_o", inner="i_i")
-    d.reorder(*(axis.name for axis in d.tensor.equations[0].axes[:-2]), "j_c", "i_c", "j_o", "i_o", "i_i", "j_i")
+    outer = ("i_c", "j_c") if blocks.few else ("j_c", "i_c")
+    d.reorder(*(axis.name for axis in d.tensor.equations[0].axes[:-2]), *outer, "j_o", "i_o", "i_i", "j_i")
     d.unroll("i_i")
     d.vectorize("j_i")
     c = d.schedule[product.stage]
