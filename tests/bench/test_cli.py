@@ -84,7 +84,14 @@ def test_options_are_checked(workload_file: Path, option: str, capsys: pytest.Ca
 
 @pytest.mark.parametrize(
     ("stage", "words"),
-    [("nest", "unrolled for i_i"), ("isl", "schedule"), ("loops", "fma("), ("llvm", "define"), ("asm", ".text")],
+    [
+        ("nest", "unrolled for i_i"),
+        ("isl", "schedule"),
+        ("loops", "fma("),
+        ("llvm", "define"),
+        ("asm", ".text"),
+        ("explain", "bound by"),
+    ],
 )
 def test_show(workload_file: Path, stage: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert words in run(capsys, "show", f"{workload_file}:tiled", "--stage", stage)

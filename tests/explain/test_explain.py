@@ -1,4 +1,4 @@
-"""`Schedule.explain`: the numbers against counts by hand, bounds marked as such, and a note for each thing that is slow."""
+"""`Schedule.explain`: the numbers against counts by hand, bounds marked as such, a note for each thing that is slow."""
 
 from __future__ import annotations
 

@@ -229,7 +229,8 @@ def _kernel(run: _Run, choice: Choice, threads: int, sizes: Mapping[str, int]) -
         start = time.perf_counter()
         try:
             schedule = run.workload.make(choice.schedule, sizes, **choice.parameters)
-            kernel = build(schedule, Target("native", threads=threads), cache=False)
+            target = Target("native", threads=threads)
+            kernel = build(schedule, target, cache=False)
         except PolyschedError as error:
             run.built[key] = f"{type(error).__name__}: {error}"
             return run.built[key]
@@ -243,7 +244,7 @@ def _kernel(run: _Run, choice: Choice, threads: int, sizes: Mapping[str, int]) -
             str(schedule),
             kernel.rounding,
             kernel.timings,
-            _explained(schedule, kernel.target, known),
+            _explained(schedule, target, known),
         )
     return run.built[key]
 
