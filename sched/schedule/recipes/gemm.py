@@ -134,7 +134,7 @@ def _blocks(product: _Product, target: Target, given: tuple[int | None, ...]) ->
     nr = nr or 2 * lanes
     most = max(1, (target.vector_registers - 1 - nr // lanes) // max(1, nr // lanes))
     mr = mr or _rows(rows, most)
-    kc = kc or _even(terms, max(64, target.l2_bytes // (8 * nr * size)))
+    kc = kc or _even(terms, max(64, target.l2_bytes // (4 * nr * size)))
     mc = mc or max(1, target.l2_bytes // (2 * kc * size) // mr) * mr
     few = rows is not None and rows <= mc
     block = target.l2_bytes // (4 * kc * size) if few else min(target.l3_bytes // (4 * kc * size), 4096)
