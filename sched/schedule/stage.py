@@ -168,7 +168,7 @@ class Stage:
         """Read a tensor through a copy made in a loop of this stage; returns the copy. See `CacheRead`."""
         read = _stage_name(tensor)
         made = _new(name, f"{read}_cache", "name")
-        self._apply(CacheRead(read, "" if at is None else _name(at), made, _terms(layout)))
+        self._apply(CacheRead(read, "" if at is None else _name(at), name=made, layout=_terms(layout)))
         return self.schedule[made]
 
     def pack(
@@ -180,7 +180,7 @@ class Stage:
     def cache_write(self, at: str | None = None, *, name: str | None = None) -> Stage:
         """Compute this stage in a buffer of its own and copy it from there; returns that stage. See `CacheWrite`."""
         made = _new(name, f"{self.tensor.name}_cache", "name")
-        self._apply(CacheWrite("" if at is None else _name(at), made))
+        self._apply(CacheWrite("" if at is None else _name(at), name=made))
         return self.schedule[made]
 
     def rfactor(self, loop: str, *, name: str | None = None) -> Stage:

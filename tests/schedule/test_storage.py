@@ -99,6 +99,17 @@ def test_a_copy_of_everything_and_of_an_intermediate() -> None:
     assert np.array_equal(ps.build(s, check=True)(a), default(a))
 
 
+@pytest.mark.parametrize("write", [False, True])
+def test_the_text_of_a_copy_of_everything(write: bool) -> None:
+    output = matmul()
+    s = ps.Schedule(output)
+    if write:
+        s[output].cache_write()
+    else:
+        s[output].cache_read("B", layout=("j/16", "r", "j%16"))
+    assert ps.Schedule.from_text(output, s.to_text()) == s
+
+
 def test_reordered_storage() -> None:
     n, m = ps.size_var("n"), ps.size_var("m")
     A = ps.placeholder((n, m), "int16", name="A")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from ...compute.dtypes import INDEX
@@ -51,8 +51,8 @@ class CacheRead(Primitive):
     """
 
     tensor: str
-    at: str
-    name: str
+    at: str = ""
+    name: str = field(kw_only=True)
     layout: tuple[str, ...] = ()
     word: ClassVar[str] = "cache_read"
     named: ClassVar[frozenset[str]] = frozenset({"layout"})

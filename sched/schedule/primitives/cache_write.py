@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from ...compute.tensor import Tensor, new_uid
@@ -42,8 +42,8 @@ class CacheWrite(Primitive):
     Also called: cache_write (TVM), a wrapper Func (Halide), accumulation buffers.
     """
 
-    at: str
-    name: str
+    at: str = ""
+    name: str = field(kw_only=True)
     word: ClassVar[str] = "cache_write"
 
     def apply(self, state: State, stage: Tensor) -> State:

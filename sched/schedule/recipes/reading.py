@@ -1,0 +1,52 @@
+"""What recipes ask about a stage: its axes, what it reads, and the stages that it is made of."""
+
+from __future__ import annotations
+
+from ...compute.expr import Axis, Const, Read, walk
+from ...compute.simplify import simplify
+from ...compute.tensor import Tensor
+from ...errors import ScheduleError
+from ..schedule import Schedule
+from ..stage import Stage
+
+
+def axes_of(schedule: Schedule, tensor: Tensor) -> tuple[Axis, ...]:
+    """The axes of a stage that are not its reduction's."""
+    return schedule.program.definitions.equations[tensor.uid].axes
+
+
+def reads_of(schedule: Schedule, tensor: Tensor) -> tuple[Read, ...]:
+    """All that a stage reads, but for what it accumulates itself."""
+    nodes = walk(schedule.program.definitions.values[tensor.uid])
+    return tuple(node for node in nodes if isinstance(node, Read) and node.tensor.uid != tensor.uid)
+
+
+def is_reduction(schedule: Schedule, tensor: Tensor) -> bool:
+    return schedule.program.definitions.equations[tensor.uid].reduce is not None
+
+
+def upstream(stage: Stage, recipe: str) -> tuple[Tensor, ...]:
+    """The stages that a stage is made of, directly or not, last ones first. Other stages may read none of them."""
+    schedule = stage.schedule
+    live = {tensor.uid: tensor for tensor in schedule.program.live_stages()}
+    found, pending = {stage.tensor.uid}, [stage.tensor]
+    while pending:
+        for read in reads_of(schedule, pending.pop()):
+            if read.tensor.uid in live and read.tensor.uid not in found:
+                found.add(read.tensor.uid)
+                pending.append(read.tensor)
+    for tensor in live.values():
+        shared = [read.tensor for read in reads_of(schedule, tensor) if read.tensor.uid in found - {stage.tensor.uid}]
+        if tensor.uid not in found and shared:
+            raise ScheduleError(
+                f"{recipe} schedules {stage.tensor.name} and all stages that it is made of, but {shared[0].name} is "
+                f"read by {tensor.name}, too; give each a stage of its own, or compute {shared[0].name} at the root"
+            )
+    made = [tensor for tensor in live.values() if tensor.uid in found and tensor is not stage.tensor]
+    return tuple(reversed(made))
+
+
+def extent(axis: Axis) -> int | None:
+    """How many iterations an axis has, where that is known."""
+    difference = simplify(axis.upper - axis.lower)
+    return int(difference.value) if isinstance(difference, Const) else None

@@ -1,0 +1,141 @@
+"""Softmax, normalisations and reductions: everything that a row needs in the loop over rows."""
+
+from __future__ import annotations
+
+from ...compute.expr import Axis, Read
+from ...compute.tensor import Tensor
+from ...errors import LegalityError, ScheduleError
+from ...target.machine import Target
+from ..schedule import Schedule
+from ..stage import Stage
+from .reading import axes_of, extent, is_reduction, reads_of, upstream
+
+
+def rowwise(stage: Stage, target: Target | None = None, *, vectors: int = 4, streaming: bool | None = None) -> None:
+    """Schedule a stage whose rows depend on reductions of rows: softmax, layernorm, rmsnorm, sums, maxima.
+
+    stage      the last stage: y[i, j] made of what is reduced for row i, or a reduction y[i] over the row itself; there
+               may be any number of axes in front, as in y[b, i, j]. All stages that it reads are scheduled with it
+    target     the machine: the length of its vectors; this machine by default. With more than one thread, rows are
+               parallel
+    vectors    registers of partial results, which hide the latency of an addition
+    streaming  whether the output is written past the caches, which then keep the rows that are read; by default, where
+               it is larger than the second-level cache, or has symbolic sizes
+
+    Every stage is computed in the loop over rows of the output, so that a row stays in the first-level cache from its
+    reduction to its use (as `compute_at` does in Halide, and the fused kernels of Triton's tutorials). Sums are
+    vectorized where their order is free: integers, min and max, and floats declared with reassociate=True; float sums
+    that keep their order stay as they are. Works for any size, fixed or symbolic, and every dtype.
+
+    Raises `ScheduleError` where a stage is reduced over rows instead of along them, or other stages share its parts.
+
+    >>> import polysched as ps
+    >>> n, m = ps.size_var("n"), ps.size_var("m")
+    >>> x, r = ps.placeholder((n, m), "float32", name="x"), ps.reduce_axis((0, m), name="r")
+    >>> total = ps.compute((n,), lambda i: ps.sum(x[i, r] * x[i, r], axis=r, reassociate=True), name="total")
+    >>> y = ps.compute((n, m), lambda i, j: x[i, j] * ps.rsqrt(total[i]), name="y")
+    >>> s = ps.Schedule(y)
+    >>> ps.recipes.rowwise(s[y], ps.Target("x86-64-v4", threads=1))
+    >>> print("\\n".join(s.commands))
+    y.store_streaming()
+    total.compute_at("y", "i")
+    total.split("r", 64, outer="r_o", inner="r_i")
+    total.vectorize("r_i")
+    y.split("j", 64, outer="j_o", inner="j_i")
+    y.vectorize("j_i")
+    """
+    target = Target("native") if target is None else target
+    schedule = stage.schedule
+    parts = upstream(stage, "rowwise")
+    rows = _rows(stage, parts)
+    if _is_streamed(stage, target) if streaming is None else streaming:
+        stage.store_streaming()
+    inside = _of_a_row(schedule, stage.tensor, parts, rows)
+    for part in inside:
+        schedule[part].compute_at(stage, axes_of(schedule, stage.tensor)[rows - 1].name)
+    for part in (*reversed(parts), stage.tensor):
+        kept = rows if part is stage.tensor or part in inside else 0
+        _vectorize_row(schedule[part], kept, vectors, target)
+    if target.thread_count() > 1:
+        outer = axes_of(schedule, stage.tensor)[:rows]
+        stage.parallel(next((axis for axis in outer if extent(axis) != 1), outer[0]).name)
+
+
+def _rows(stage: Stage, parts: tuple[Tensor, ...]) -> int:
+    """How many axes of the output count rows: those by which everything reads what was reduced for its own row."""
+    schedule = stage.schedule
+    reduced = _reduced(schedule, parts)
+    output = stage.tensor
+    rank = len(axes_of(schedule, output))
+    rows = rank if is_reduction(schedule, output) else rank - (0 if reduced else 1)
+    for reader in (output, *(part for part in parts if part.uid in reduced)):
+        for read in reads_of(schedule, reader):
+            if read.tensor.uid in reduced:
+                rows = min(rows, _shared(axes_of(schedule, reader), read))
+    if rows < 1:
+        raise ScheduleError(
+            f"rowwise schedules stages whose rows are reduced along the row, and {output.name} has no axis in front by "
+            f"which it and all its parts count rows; reduce over the last axes of what is read, and index what is "
+            f"reduced with the same first axes as {output.name}, or use split, rfactor and vectorize"
+        )
+    return rows
+
+
+def _reduced(schedule: Schedule, parts: tuple[Tensor, ...]) -> set[int]:
+    """The reductions and what is made of them."""
+    found = set[int]()
+    for part in reversed(parts):
+        if is_reduction(schedule, part) or any(read.tensor.uid in found for read in reads_of(schedule, part)):
+            found.add(part.uid)
+    return found
+
+
+def _shared(axes: tuple[Axis, ...], read: Read) -> int:
+    """How many first axes of the reader are the first indices of what it reads."""
+    count = 0
+    for axis, index in zip(axes, read.indices, strict=False):
+        if index is not axis:
+            break
+        count += 1
+    return count
+
+
+def _of_a_row(schedule: Schedule, output: Tensor, parts: tuple[Tensor, ...], rows: int) -> tuple[Tensor, ...]:
+    """The stages of which each row needs a row of its own, readers first. Others are computed before."""
+    inside = [output]
+    for part in parts:
+        reads = [(reader, read) for reader in (output, *parts) for read in reads_of(schedule, reader)]
+        mine = [(reader, read) for reader, read in reads if read.tensor is part]
+        if all(reader in inside and _shared(axes_of(schedule, reader), read) >= rows for reader, read in mine):
+            inside.append(part)
+    return tuple(inside[1:])
+
+
+def _is_streamed(stage: Stage, target: Target) -> bool:
+    size = stage.tensor.dtype.bytes
+    for axis in axes_of(stage.schedule, stage.tensor):
+        length = extent(axis)
+        if length is None:
+            return True
+        size *= length
+    return size > target.l2_bytes
+
+
+def _vectorize_row(stage: Stage, rows: int, vectors: int, target: Target) -> None:
+    """Vectors along the innermost loop, if there is one within a row and its order is free."""
+    inner = stage.loops[rows:]
+    if not inner:
+        return
+    lanes = vectors * max(1, target.vector_bits // (8 * stage.tensor.dtype.bytes))
+    equation = stage.schedule.program.definitions.equations[stage.tensor.uid]
+    axes = (*equation.axes, *(() if equation.reduce is None else equation.reduce.axes))
+    length = next((extent(axis) for axis in axes if axis.name == inner[-1]), None)
+    if length is not None:
+        lanes = min(lanes, 1 << max(0, length - 1).bit_length())
+    before = len(stage.schedule.log)
+    try:
+        _, lane = stage.split(inner[-1], lanes)
+        stage.vectorize(lane)
+    except LegalityError:  # a float sum that keeps its order
+        while len(stage.schedule.log) > before:
+            stage.schedule.undo()

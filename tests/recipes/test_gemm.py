@@ -1,0 +1,108 @@
+"""gemm: products of any size and type, transposed or not, alone or with what is done to each element after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import polysched as ps
+
+from .agreement import agrees, some
+
+SIZES = [(1, 1, 1), (5, 0, 3), (6, 33, 65), (13, 31, 17), (29, 70, 9)]
+# Blocks so small that every loop runs more than once and has a tail.
+SMALL: dict[str, int] = {"mr": 3, "nr": 16, "kc": 8, "mc": 6, "nc": 32}
+
+
+def product(n: Any, m: Any, k: Any, dtype: str = "float32", into: str | None = None, order: str = "nn") -> ps.Tensor:
+    """C[i, j] of operands stored as they are (n) or transposed (t)."""
+    A = ps.placeholder((n, k) if order[0] == "n" else (k, n), dtype, name="A")
+    B = ps.placeholder((k, m) if order[1] == "n" else (m, k), dtype, name="B")
+    r = ps.reduce_axis((0, k), name="r")
+
+    def term(i: Any, j: Any) -> Any:
+        a, b = A[i, r] if order[0] == "n" else A[r, i], B[r, j] if order[1] == "n" else B[j, r]
+        return a * b if into is None else ps.cast(into, a) * ps.cast(into, b)
+
+    return ps.compute((n, m), lambda i, j: ps.sum(term(i, j), axis=r), name="C")
+
+
+def small(s: ps.Schedule, target: ps.Target) -> None:
+    ps.recipes.gemm(s[s.stages[-1]], target, **SMALL)
+
+
+def by_target(s: ps.Schedule, target: ps.Target) -> None:
+    ps.recipes.gemm(s[s.stages[-1]], target)
+
+
+def operands(n: int, m: int, k: int, dtype: str = "float32", order: str = "nn") -> tuple[Any, Any]:
+    shapes = (n, k) if order[0] == "n" else (k, n), (k, m) if order[1] == "n" else (m, k)
+    return some(1, shapes[0], dtype), some(2, shapes[1], dtype)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("recipe", [small, by_target])
+def test_symbolic_sizes(recipe: Any, threads: int) -> None:
+    C = product(ps.size_var("n"), ps.size_var("m"), ps.size_var("k"))
+    agrees(C, recipe, [operands(*shape) for shape in SIZES], threads=threads)
+
+
+@pytest.mark.parametrize("order", ["nt", "tn", "tt"])
+def test_transposed_operands(order: str) -> None:
+    C = product(ps.size_var("n"), ps.size_var("m"), ps.size_var("k"), order=order)
+    agrees(C, small, [operands(*shape, order=order) for shape in SIZES[2:]])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "into"), [("float64", None), ("int8", "int32"), ("float16", None), ("float16", "float32")]
+)
+def test_types(dtype: str, into: str | None) -> None:
+    agrees(product(13, 37, 21, dtype, into), small, [operands(13, 37, 21, dtype)])
+
+
+@pytest.mark.parametrize("shape", SIZES[2:])
+def test_fixed_sizes(shape: tuple[int, int, int]) -> None:
+    agrees(product(*shape), by_target, [operands(*shape)])
+
+
+def test_the_product_is_the_product() -> None:
+    s = ps.Schedule(product(29, 70, 33))
+    ps.recipes.gemm(s["C"], **SMALL)
+    a, b = operands(29, 70, 33)
+    np.testing.assert_allclose(ps.build(s)(a, b), a.astype("float64") @ b, rtol=1e-4, atol=1e-5)
+
+
+def test_axes_in_front() -> None:
+    n, k = ps.size_var("n"), ps.size_var("k")
+    A, B = ps.placeholder((3, n, k), "float32", name="A"), ps.placeholder((3, k, 20), "float32", name="B")
+    r = ps.reduce_axis((0, k), name="r")
+    C = ps.compute((3, n, 20), lambda b, i, j: ps.sum(A[b, i, r] * B[b, r, j], axis=r), name="C")
+    agrees(C, small, [(some(3, (3, x, y), "float32"), some(4, (3, y, 20), "float32")) for x, y in [(1, 1), (11, 19)]])
+
+
+def biased(n: Any, m: Any, k: Any) -> ps.Tensor:
+    bias = ps.placeholder((m,), "float32", name="bias")
+    C = product(n, m, k)
+    added = ps.compute((n, m), lambda i, j: C[i, j] + bias[j], name="added")
+    return ps.compute((n, m), lambda i, j: ps.gelu(added[i, j], "tanh"), name="D")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_bias_and_gelu(threads: int) -> None:
+    D = biased(ps.size_var("n"), ps.size_var("m"), ps.size_var("k"))
+    calls = [(some(5, m, "float32"), *operands(n, m, k)) for n, m, k in SIZES]
+    s = agrees(D, small, calls, threads=threads)
+    assert [stage.name for stage in s.program.live_stages() if stage.name == "added"] == []
+
+
+def test_what_is_no_product_is_refused() -> None:
+    A, r = ps.placeholder((8, 9), "float32", name="A"), ps.reduce_axis((0, 9), name="r")
+    sums = ps.Schedule(ps.compute((8,), lambda i: ps.sum(A[i, r], axis=r), name="S"))
+    with pytest.raises(ps.ScheduleError, match=r"sums of products A\[i, r\] \* B\[r, j\] over one axis r"):
+        ps.recipes.gemm(sums["S"])
+    copy = ps.Schedule(ps.compute((8, 9), lambda i, j: A[i, j] + 1, name="T"))
+    with pytest.raises(ps.ScheduleError, match="T is none"):
+        ps.recipes.gemm(copy["T"])
+    assert sums.commands == copy.commands == ()

@@ -1,0 +1,137 @@
+"""rowwise: softmax, normalisations and reductions of rows, of any size and type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import polysched as ps
+
+from .agreement import agrees, some
+
+SIZES = [(0, 3), (1, 1), (3, 5), (2, 64), (5, 67), (3, 131)]
+
+
+def softmax(n: Any, m: Any, dtype: str = "float32") -> ps.Tensor:
+    x = ps.placeholder((n, m), dtype, name="x")
+    r, q = ps.reduce_axis((0, m), name="r"), ps.reduce_axis((0, m), name="q")
+    top = ps.compute((n,), lambda i: ps.max(x[i, r], axis=r), name="top")
+    e = ps.compute((n, m), lambda i, j: ps.exp(x[i, j] - top[i]), name="e")
+    total = ps.compute((n,), lambda i: ps.sum(e[i, q], axis=q, reassociate=True), name="total")
+    return ps.compute((n, m), lambda i, j: e[i, j] / total[i], name="y")
+
+
+def layernorm(n: Any, m: Any) -> ps.Tensor:
+    """With the mean as a column of one element, as NumPy's keepdims, and a weight made before."""
+    x, w = ps.placeholder((n, m), "float32", name="x"), ps.placeholder((m,), "float32", name="w")
+    r, q = ps.reduce_axis((0, m), name="r"), ps.reduce_axis((0, m), name="q")
+    count = ps.cast("float32", m)
+    mean = ps.compute((n, 1), lambda i, k: ps.sum(x[i, r], axis=r, reassociate=True), name="sums")
+    centred = ps.compute((n, m), lambda i, j: x[i, j] - mean[i, 0] / count, name="centred")
+    squares = ps.compute(
+        (n,), lambda i: ps.sum(centred[i, q] * centred[i, q], axis=q, reassociate=True), name="squares"
+    )
+    gain = ps.compute((m,), lambda j: w[j] + 1, name="gain")
+    return ps.compute((n, m), lambda i, j: centred[i, j] * ps.rsqrt(squares[i] / count + 1e-5) * gain[j], name="y")
+
+
+def recipe(s: ps.Schedule, target: ps.Target) -> None:
+    ps.recipes.rowwise(s[s.stages[-1]], target)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_softmax(threads: int) -> None:
+    y = softmax(ps.size_var("n"), ps.size_var("m", min=1))
+    s = agrees(y, recipe, [(some(1, shape, "float32"),) for shape in SIZES], threads=threads, tolerance=1e-6)
+    assert ps.build(s, ps.Target("native", threads=1)).warnings == ()
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-14), ("float16", 2e-2)])
+def test_softmax_of_fixed_sizes(dtype: str, tolerance: float) -> None:
+    agrees(softmax(5, 75, dtype), recipe, [(some(2, (5, 75), dtype),)], tolerance=tolerance)
+
+
+def test_layernorm() -> None:
+    y = layernorm(ps.size_var("n"), ps.size_var("m", min=1))
+    calls = [(some(3, shape, "float32"), some(4, shape[1], "float32")) for shape in SIZES]
+    s = agrees(y, recipe, calls, tolerance=1e-5)
+    placed = [command for command in s.commands if "compute_at" in command]
+    assert len(placed) == 3
+    assert not any(command.startswith("gain") for command in placed)  # of no row: once, before all rows
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "into"),
+    [("sum", "uint8", "int32"), ("sum", "int64", None), ("max", "float32", None), ("min", "float64", None)]
+    + [("prod", "int16", None), ("sum", "float32", None)],
+)
+def test_reductions_to_the_bit(name: str, dtype: str, into: str | None) -> None:
+    """Integer sums and extrema in any order; a float sum that says nothing keeps its own."""
+    n, m, k = ps.size_var("n"), ps.size_var("m"), ps.size_var("k")
+    x, r = ps.placeholder((n, m, k), dtype, name="x"), ps.reduce_axis((0, k), name="r")
+    options = {} if into is None else {"dtype": into}
+    y = ps.compute((n, m), lambda i, j: getattr(ps, name)(x[i, j, r], axis=r, **options), name="y")
+    calls = [(some(5, (2, *shape), dtype),) for shape in SIZES]
+    s = agrees(y, recipe, calls, threads=2)
+    assert any("vectorize" in command for command in s.commands) == (name != "sum" or dtype != "float32")
+
+
+def test_the_best_of_each_row_and_two_axes_at_once() -> None:
+    x = ps.placeholder((7, 9, 21), "int32", name="x")
+    r, q = ps.reduce_axis((0, 9), name="r"), ps.reduce_axis((0, 21), name="q")
+    sums = ps.compute((7,), lambda i: ps.sum(x[i, r, q], axis=(r, q)), name="sums")
+    y = ps.compute((7, 9, 21), lambda i, j, k: x[i, j, k] * 9 - sums[i], name="y")
+    agrees(y, recipe, [(some(6, (7, 9, 21), "int32"),)])
+    p = ps.reduce_axis((0, 21), name="p")
+    best = ps.compute((7, 9), lambda i, j: ps.argmax(x[i, j, p], axis=p), name="best")
+    agrees(best, recipe, [(some(7, (7, 9, 21), "int32"),)])
+
+
+def test_streaming_is_for_large_outputs() -> None:
+    def streams(n: Any, m: Any, **options: Any) -> bool:
+        s = ps.Schedule(softmax(n, m))
+        ps.recipes.rowwise(s["y"], ps.Target("x86-64-v3", threads=1), **options)
+        return "y.store_streaming()" in s.commands
+
+    assert not streams(16, 16)
+    assert streams(4096, 4096)
+    assert streams(ps.size_var("n"), 16)
+    assert not streams(ps.size_var("n"), 16, streaming=False)
+
+
+def test_columns_are_refused() -> None:
+    x, r = ps.placeholder((8, 9), "float32", name="x"), ps.reduce_axis((0, 8), name="r")
+    top = ps.compute((9,), lambda j: ps.max(x[r, j], axis=r), name="top")
+    y = ps.compute((8, 9), lambda i, j: x[i, j] - top[j], name="y")
+    s = ps.Schedule(y)
+    with pytest.raises(ps.ScheduleError, match="reduce over the last axes of what is read"):
+        ps.recipes.rowwise(s[y])
+    assert s.commands == ()
+
+
+def test_parts_that_others_read_are_refused() -> None:
+    x, r = ps.placeholder((8, 9), "float32", name="x"), ps.reduce_axis((0, 9), name="r")
+    top = ps.compute((8,), lambda i: ps.max(x[i, r], axis=r), name="top")
+    y = ps.compute((8, 9), lambda i, j: x[i, j] - top[i], name="y")
+    z = ps.compute((8,), lambda i: top[i] * 2, name="z")
+    s = ps.Schedule([y, z])
+    with pytest.raises(ps.ScheduleError, match="top is read by z, too"):
+        ps.recipes.rowwise(s[y])
+    assert s.commands == ()
+
+
+def test_a_single_number_is_refused() -> None:
+    x, r = ps.placeholder((8,), "float32", name="x"), ps.reduce_axis((0, 8), name="r")
+    s = ps.Schedule(ps.compute((), lambda: ps.max(x[r], axis=r), name="y"))
+    with pytest.raises(ps.ScheduleError, match="rfactor and vectorize"):
+        ps.recipes.rowwise(s["y"])
+
+
+def test_softmax_is_softmax() -> None:
+    x = some(8, (6, 50), "float32")
+    s = ps.Schedule(softmax(6, 50))
+    ps.recipes.rowwise(s["y"])
+    e = np.exp(x.astype("float64") - x.max(1, keepdims=True))
+    np.testing.assert_allclose(ps.build(s)(x), e / e.sum(1, keepdims=True), rtol=1e-6)
