@@ -64,8 +64,14 @@ def test_layernorm() -> None:
 
 @pytest.mark.parametrize(
     ("name", "dtype", "into"),
-    [("sum", "uint8", "int32"), ("sum", "int64", None), ("max", "float32", None), ("min", "float64", None)]
-    + [("prod", "int16", None), ("sum", "float32", None)],
+    [
+        ("sum", "uint8", "int32"),
+        ("sum", "int64", None),
+        ("max", "float32", None),
+        ("min", "float64", None),
+        ("prod", "int16", None),
+        ("sum", "float32", None),
+    ],
 )
 def test_reductions_to_the_bit(name: str, dtype: str, into: str | None) -> None:
     """Integer sums and extrema in any order; a float sum that says nothing keeps its own."""

@@ -2,6 +2,7 @@
 
 from .gemm import gemm
 from .rowwise import rowwise
+from .stencil2d import stencil2d
 from .time_tile import time_tile
 
-__all__ = ["gemm", "rowwise", "time_tile"]
+__all__ = ["gemm", "rowwise", "stencil2d", "time_tile"]

@@ -6,6 +6,7 @@ from ...compute.expr import Axis, Const, Read, walk
 from ...compute.simplify import simplify
 from ...compute.tensor import Tensor
 from ...errors import ScheduleError
+from ...target.machine import Target
 from ..schedule import Schedule
 from ..stage import Stage
 
@@ -50,3 +51,19 @@ def extent(axis: Axis) -> int | None:
     """How many iterations an axis has, where that is known."""
     difference = simplify(axis.upper - axis.lower)
     return int(difference.value) if isinstance(difference, Const) else None
+
+
+def is_streamed(stage: Stage, target: Target) -> bool:
+    """Whether a stage is larger than the second-level cache, or may be."""
+    size = stage.tensor.dtype.bytes
+    for axis in axes_of(stage.schedule, stage.tensor):
+        length = extent(axis)
+        if length is None:
+            return True
+        size *= length
+    return size > target.l2_bytes
+
+
+def lanes_of(size: int, target: Target) -> int:
+    """How many elements of so many bytes a vector has."""
+    return max(1, target.vector_bits // (8 * size))

@@ -8,7 +8,7 @@ from ...errors import LegalityError, ScheduleError
 from ...target.machine import Target
 from ..schedule import Schedule
 from ..stage import Stage
-from .reading import axes_of, extent, is_reduction, reads_of, upstream
+from .reading import axes_of, extent, is_reduction, is_streamed, lanes_of, reads_of, upstream
 
 
 def rowwise(stage: Stage, target: Target | None = None, *, vectors: int = 4, streaming: bool | None = None) -> None:
@@ -48,7 +48,7 @@ def rowwise(stage: Stage, target: Target | None = None, *, vectors: int = 4, str
     schedule = stage.schedule
     parts = upstream(stage, "rowwise")
     rows = _rows(stage, parts)
-    if _is_streamed(stage, target) if streaming is None else streaming:
+    if is_streamed(stage, target) if streaming is None else streaming:
         stage.store_streaming()
     inside = _of_a_row(schedule, stage.tensor, parts, rows)
     for part in inside:
@@ -111,22 +111,12 @@ def _of_a_row(schedule: Schedule, output: Tensor, parts: tuple[Tensor, ...], row
     return tuple(inside[1:])
 
 
-def _is_streamed(stage: Stage, target: Target) -> bool:
-    size = stage.tensor.dtype.bytes
-    for axis in axes_of(stage.schedule, stage.tensor):
-        length = extent(axis)
-        if length is None:
-            return True
-        size *= length
-    return size > target.l2_bytes
-
-
 def _vectorize_row(stage: Stage, rows: int, vectors: int, target: Target) -> None:
     """Vectors along the innermost loop, if there is one within a row and its order is free."""
     inner = stage.loops[rows:]
     if not inner:
         return
-    lanes = vectors * max(1, target.vector_bits // (8 * stage.tensor.dtype.bytes))
+    lanes = vectors * lanes_of(stage.tensor.dtype.bytes, target)
     equation = stage.schedule.program.definitions.equations[stage.tensor.uid]
     axes = (*equation.axes, *(() if equation.reduce is None else equation.reduce.axes))
     length = next((extent(axis) for axis in axes if axis.name == inner[-1]), None)
