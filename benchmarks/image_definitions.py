@@ -63,3 +63,23 @@ def harris(n: Any, m: Any) -> ps.Tensor:
     det = ps.compute((n, m), lambda i, j: Sxx[i, j] * Syy[i, j] - Sxy[i, j] * Sxy[i, j], name="det")
     trace = ps.compute((n, m), lambda i, j: Sxx[i, j] + Syy[i, j], name="trace")
     return ps.compute((n, m), lambda i, j: det[i, j] - 0.04 * trace[i, j] * trace[i, j], name="corners")
+
+
+def conv2d_nhwc(n: Any, h: Any, w: Any, c: Any, k: Any) -> ps.Tensor:
+    """3 x 3 of a padded image, channels last."""
+    I, W = ps.placeholder((n, h + 2, w + 2, c), name="I"), ps.placeholder((3, 3, c, k), name="W")
+    r, q, z = (ps.reduce_axis((0, size), name=name) for size, name in ((3, "r"), (3, "q"), (c, "z")))
+    return ps.compute((n, h, w, k), lambda b, y, x, o: ps.sum(I[b, y + r, x + q, z] * W[r, q, z, o], axis=(r, q, z)), name="C")
+
+
+def conv2d_nchw(n: Any, h: Any, w: Any, c: Any, k: Any) -> ps.Tensor:
+    I, W = ps.placeholder((n, c, h + 2, w + 2), name="I"), ps.placeholder((k, c, 3, 3), name="W")
+    r, q, z = (ps.reduce_axis((0, size), name=name) for size, name in ((3, "r"), (3, "q"), (c, "z")))
+    return ps.compute((n, k, h, w), lambda b, o, y, x: ps.sum(I[b, z, y + r, x + q] * W[o, z, r, q], axis=(z, r, q)), name="C")
+
+
+def depthwise_nchw(n: Any, h: Any, w: Any, c: Any) -> ps.Tensor:
+    """3 x 3 of a padded image, a filter for each channel."""
+    I, W = ps.placeholder((n, c, h + 2, w + 2), name="I"), ps.placeholder((c, 3, 3), name="W")
+    r, q = ps.reduce_axis((0, 3), name="r"), ps.reduce_axis((0, 3), name="q")
+    return ps.compute((n, c, h, w), lambda b, z, y, x: ps.sum(I[b, z, y + r, x + q] * W[z, r, q], axis=(r, q)), name="C")

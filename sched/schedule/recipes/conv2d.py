@@ -1,0 +1,233 @@
+"""Convolutions in register tiles: output columns times channels, or rows times columns where channels are apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...compute.expr import Axis, Read, walk
+from ...compute.tensor import Tensor
+from ...errors import ScheduleError
+from ...target.machine import Target
+from ..schedule import Schedule
+from ..stage import Stage
+from .reading import axes_of, extent, is_reduction, lanes_of, reads_of, upstream
+
+_WINDOW = 32  # the most iterations of loops over a window that are written out
+
+
+def conv2d(
+    stage: Stage,
+    target: Target | None = None,
+    *,
+    unrolled: int | None = None,
+    vectors: int = 2,
+    pack: bool | None = None,
+) -> None:
+    """Schedule a convolution of images with filters, in any layout, with strides and dilation, or depthwise.
+
+    stage     the convolution, or a stage that reads it element by element (a bias, an activation), which is then
+              computed on each register tile. What it reads may be guarded by ps.select, or be a stage that pads
+    target    the machine: its vectors and registers; this machine by default. With more than one thread, the outermost
+              axes of the output are parallel
+    unrolled, vectors  the register tile: vectors along the last axis of the output, or one more or a single one where
+              its extent asks for that, and so many elements of another axis, which is the columns where channels are
+              last (NHWC), the channels where columns are (NCHW), and the rows or columns where every channel has its
+              own filter; by default as many as there are registers for
+    pack      whether filters are copied, before all else, to the order in which they are used; by default, where they
+              are in neither order that vectors or single factors can be read in
+
+    The accumulators of a tile stay in registers while all of a window and all input channels are summed up, in the
+    order of the definition (direct convolution: Zhang, Franchetti and Low, High Performance Zero-Memory Overhead Direct
+    Convolutions, ICML 2018; Georganas et al., Anatomy of High-Performance Deep Learning Convolutions on SIMD
+    Architectures, SC 2018). Works for any size, fixed or symbolic, and every dtype.
+
+    Raises `ScheduleError` for stages that are no such sum.
+
+    >>> import polysched as ps
+    >>> I, W = ps.placeholder((1, 58, 58, 64), name="I"), ps.placeholder((3, 3, 64, 64), name="W")
+    >>> r, q, c = (ps.reduce_axis((0, size), name=name) for size, name in ((3, "r"), (3, "q"), (64, "c")))
+    >>> def convolved(n, y, x, k):
+    ...     return ps.sum(I[n, y + r, x + q, c] * W[r, q, c, k], axis=(r, q, c))
+    >>> C = ps.compute((1, 56, 56, 64), convolved, name="C")
+    >>> s = ps.Schedule(C)
+    >>> ps.recipes.conv2d(s[C], ps.Target("x86-64-v4", threads=1))
+    >>> s[C].loops
+    ('n', 'k_o', 'y', 'x_o', 'r', 'q', 'c', 'x_i', 'k_i')
+    """
+    target = Target("native") if target is None else target
+    parts = upstream(stage, "conv2d")
+    sums = _sums(stage, parts)
+    schedule = stage.schedule
+    tile = _register_tile(schedule, sums, target, unrolled, vectors)
+    front = _tiled(stage, sums, tile)
+    if sums.stage is not stage.tensor:
+        _fuse(stage, sums, parts)
+    _write_out_window(schedule[sums.stage], sums)
+    for part in _padding(schedule, sums):
+        _, lane = schedule[part].split(schedule[part].loops[-1], vectors * lanes_of(part.dtype.bytes, target))
+        schedule[part].vectorize(lane)
+    if sums.channel is not None and (not _is_packed(sums) if pack is None else pack):
+        _pack_filters(schedule[sums.stage], sums, tile)
+    if target.thread_count() > 1:
+        stage.parallel(*(front if sums.stage is stage.tensor else _longest(stage, front)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """The stage that sums up, its axes by name, and what it reads."""
+
+    stage: Tensor
+    axes: tuple[str, ...]
+    channel: str | None  # the axis that counts filters and no elements of the image
+    unrolled: str  # the axis of a register tile that is not the last one
+    window: tuple[Axis, ...]
+    image: Read
+    filters: Read
+
+    @property
+    def lane(self) -> str:
+        return self.axes[-1]
+
+
+def _sums(stage: Stage, parts: tuple[Tensor, ...]) -> _Sums:
+    """What is summed up in a stage, or in the one sum that it reads element by element."""
+    schedule, pending, found = stage.schedule, [stage.tensor], list[Tensor]()
+    while pending:
+        tensor = pending.pop()
+        if is_reduction(schedule, tensor):
+            found.append(tensor)
+        else:
+            pending += [read.tensor for read in reads_of(schedule, tensor) if read.tensor in parts]
+    if len(set(found)) != 1:
+        raise ScheduleError(
+            f"conv2d schedules a stage that is, or reads element by element, one convolution; {stage.tensor.name} is "
+            f"or reads {len(set(found))}; compute each at the root and schedule it by itself"
+        )
+    equation = schedule.program.definitions.equations[found[0].uid]
+    reduce = equation.reduce
+    assert reduce is not None
+    reads = {node.tensor.uid: node for node in walk(reduce.operand) if isinstance(node, Read)}
+    used = {uid: [axis.name for axis in equation.axes if _indexes(axis, read)] for uid, read in reads.items()}
+    order = sorted(reads, key=lambda uid: len(used[uid]))
+    if len(axes_of(schedule, stage.tensor)) != len(equation.axes):
+        raise ScheduleError(f"conv2d: {stage.tensor.name} does not have the axes of {found[0].name}, which it reads")
+    if len(order) != 2 or len(equation.axes) < 2 or len(used[order[0]]) == len(used[order[1]]):
+        raise ScheduleError(
+            f"conv2d schedules sums of products I[n, y + r, x + q, c] * W[r, q, c, k] of an image and filters, in any "
+            f"layout, and {found[0].name} is another reduction; see recipes.gemm for matrix products and "
+            "recipes.stencil2d for windows"
+        )
+    image, filters = reads[order[1]], reads[order[0]]
+    places = [name for name in used[order[1]] if name not in used[order[0]]]
+    channel = next((name for name in used[order[0]] if name not in used[order[1]]), None)
+    names = tuple(axis.name for axis in equation.axes)
+    choices = [name for name in (channel, *places[:-3:-1]) if name is not None and name != names[-1]]
+    if not places or not choices:
+        raise ScheduleError(f"conv2d: {found[0].name} has no axis of rows or columns, by which the image is indexed")
+    return _Sums(found[0], names, channel, choices[0], reduce.axes, image, filters)
+
+
+def _indexes(axis: Axis, read: Read) -> bool:
+    return any(node is axis for index in read.indices for node in walk(index))
+
+
+def _register_tile(
+    schedule: Schedule, sums: _Sums, target: Target, unrolled: int | None, vectors: int
+) -> tuple[int, int]:
+    """How many elements of the unrolled axis and of the last one; the accumulators, one vector of each register column
+    and a factor for all fit the registers. Tiles are as even as the extents allow."""
+    extents = {axis.name: extent(axis) for axis in axes_of(schedule, sums.stage)}
+    lanes = lanes_of(sums.stage.dtype.bytes, target)
+    length = extents[sums.lane]
+    if length is not None:  # as little as possible beyond the end
+        beyond = {count: -length % (count * lanes) for count in (vectors, vectors + 1, 1)}
+        vectors = min(beyond, key=lambda count: beyond[count])
+    most = unrolled or max(1, (target.vector_registers - 1 - vectors) // vectors)
+    if unrolled is None and sums.channel is None:
+        most = min(most, 4)  # each has a window of its own to read
+    length = extents[sums.unrolled]
+    if length is not None and length > 0 and unrolled is None:
+        most = -(-length // -(-length // most))
+    return most, vectors * lanes
+
+
+def _tiled(stage: Stage, sums: _Sums, tile: tuple[int, int]) -> tuple[str, ...]:
+    """Tiles of the last stage, that of the filters outermost. Returns the loops around all that is done for a row."""
+    names = dict(zip(sums.axes, (axis.name for axis in axes_of(stage.schedule, stage.tensor)), strict=True))
+    second, lane = names[sums.unrolled], names[sums.lane]
+    window = [loop for loop in stage.loops if loop not in names.values()]
+    u_o, u_i = stage.split(second, tile[0], outer=f"{second}_o", inner=f"{second}_i")
+    v_o, v_i = stage.split(lane, tile[1], outer=f"{lane}_o", inner=f"{lane}_i")
+    outer = {name: {second: u_o, lane: v_o}.get(name, name) for name in names.values()}
+    used = {axis.name for axis in axes_of(stage.schedule, sums.stage) if _indexes(axis, sums.image)}
+    order = [outer[names[name]] for name in sums.axes]
+    if sums.channel is not None:
+        batch = [outer[names[name]] for name in sums.axes if name in used][:1]
+        channel = outer[names[sums.channel]]
+        order = [*batch, channel, *(loop for loop in order if loop not in (*batch, channel))]
+    stage.reorder(*order, *window, u_i, v_i)
+    stage.unroll(u_i)
+    stage.vectorize(v_i)
+    return tuple(order[:-1])
+
+
+def _fuse(stage: Stage, sums: _Sums, parts: tuple[Tensor, ...]) -> None:
+    """The sums of a register tile, in the loop around it."""
+    schedule = stage.schedule
+    convolution = schedule[sums.stage]
+    for part in parts[: parts.index(sums.stage)]:
+        schedule[part].inline()
+    convolution.compute_at(stage, stage.loops[-3])
+    window = [axis.name for axis in sums.window]
+    others = [name for name in sums.axes if name not in (sums.unrolled, sums.lane)]
+    convolution.reorder(*others, *window, sums.unrolled, sums.lane)
+    convolution.unroll(sums.unrolled)
+    convolution.vectorize(sums.lane)
+
+
+def _longest(stage: Stage, loops: tuple[str, ...]) -> tuple[str, ...]:
+    """The first loop over a whole axis that may be long: stages cannot be computed inside fused loops."""
+    extents = {axis.name: extent(axis) for axis in axes_of(stage.schedule, stage.tensor)}
+    return next(((loop,) for loop in loops if extents.get(loop, 1) != 1), loops[:1])
+
+
+def _write_out_window(stage: Stage, sums: _Sums) -> None:
+    """Where every channel has its own filter, all of the window, so that rows share what they read."""
+    lengths = [extent(axis) for axis in sums.window]
+    total = 1
+    for length in lengths:
+        total *= _WINDOW + 1 if length is None else length
+    if sums.channel is None and total <= _WINDOW:
+        for axis in sums.window:
+            stage.unroll(axis.name)
+
+
+def _pack_filters(stage: Stage, sums: _Sums, tile: tuple[int, int]) -> None:
+    """Panels of the channels of a register tile, in which the sum runs through memory."""
+    channel = sums.channel
+    assert channel is not None
+    width = tile[1] if channel == sums.lane else tile[0]
+    names = [index.name for index in sums.filters.indices if isinstance(index, Axis)]
+    others = [axis.name for axis in sums.window if axis.name in names]
+    others = [name for name in names if name != channel and name not in others] + others
+    copy = stage.pack(sums.filters.tensor, layout=(f"{channel}/{width}", *others, f"{channel}%{width}"))
+    contiguous = copy.loops[-1] == channel
+    outer, inner = copy.split(channel, width)
+    copy.reorder(outer, *others, inner)
+    if contiguous:
+        copy.vectorize(inner)
+    else:
+        copy.unroll(inner)
+
+
+def _is_packed(sums: _Sums) -> bool:
+    """Whether a vector of filters, or the next factor of one, is where the last one ends."""
+    last = sums.filters.indices[-1]
+    return isinstance(last, Axis) and last.name == (sums.lane if sums.channel == sums.lane else sums.window[-1].name)
+
+
+def _padding(schedule: Schedule, sums: _Sums) -> tuple[Tensor, ...]:
+    """The stages that the convolution reads, which are computed before it."""
+    live = {tensor.uid for tensor in schedule.program.live_stages()}
+    made = (sums.image.tensor, sums.filters.tensor)
+    return tuple(tensor for tensor in made if tensor.uid in live and not is_reduction(schedule, tensor))
