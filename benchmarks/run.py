@@ -14,9 +14,11 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
+import convolution
 import elementwise
 import functions
 import gemm
+import images
 import matmul
 import numpy as np
 import overhead
@@ -32,6 +34,8 @@ BENCHMARKS = {
     "gemm": gemm.run,
     "overhead": overhead.run,
     "rowwise": rowwise.run,
+    "images": images.run,
+    "convolution": convolution.run,
 }
 
 
