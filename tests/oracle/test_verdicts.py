@@ -13,7 +13,7 @@ import time
 
 from .cases import WORDS, Tally, run_case
 
-CASES = int(os.environ.get("POLYSCHED_FUZZ_CASES", "1000"))
+CASES = int(os.environ.get("POLYSCHED_FUZZ_CASES", "2000"))
 FIRST = int(os.environ.get("POLYSCHED_FUZZ_SEED", "0"))
 
 
