@@ -38,7 +38,7 @@ def no_compiler(monkeypatch: pytest.MonkeyPatch):
         raise AssertionError("a kernel was built that should have come from the cache")
 
     def forbid() -> None:
-        monkeypatch.setattr(building, "_lowered", never)
+        monkeypatch.setattr(building, "lowered_for", never)
         monkeypatch.setattr(building.Kernel, "_compiled", never)
 
     return forbid

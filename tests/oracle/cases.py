@@ -11,7 +11,7 @@ from typing import Any
 import polysched as ps
 from polysched.compute.expr import Read, walk
 from polysched.compute.simplify import constant_value
-from polysched.schedule.primitives import REGISTRY, Primitive
+from polysched.schedule.primitives import REGISTRY, CacheRead, CacheWrite, Primitive
 from polysched.schedule.text import schedule_text
 
 from .definitions import Definition, random_definition
@@ -192,9 +192,9 @@ def _storage(schedule: ps.Schedule, stage: ps.Tensor, word: str, rng: random.Ran
             ]
             if not reads:
                 return None
-            arguments = rng.choice(reads), at, new
+            return stage.name, CacheRead(rng.choice(reads), at, name=new)
         case "cache_write":
-            arguments = at, new
+            return stage.name, CacheWrite(at, name=new)
         case "rfactor" if loops:
             arguments = rng.choice(loops), new
         case "compute_with" if others:

@@ -35,8 +35,8 @@ IN_BENCH: tuple[Mutant, ...] = (
     Mutant(
         "coupled-as-box",
         "polyhedral/cardinality.py",
-        "if free.intersect(line).is_subset(flat):",
-        "if True:",
+        "if len(group) == rank or not free.intersect(lines).is_subset(flat):",
+        "if len(group) == rank:",
         (COUNTING,),
         "triangles are counted as squares",
     ),
