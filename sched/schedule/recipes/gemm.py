@@ -53,7 +53,7 @@ def gemm(
     if target.thread_count() > 1:
         stage.parallel("j_c" if sizes.few else "i_c")
         if not sizes.few:
-            right.parallel("j_o")
+            right.parallel(f"{product.j}_o")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,30 +205,25 @@ def _is_between(stage: Tensor, c: Stage, d: Stage) -> bool:
 
 
 def _pack_right(c: Stage, product: _Product, blocks: _Blocks, at: str | None) -> Stage:
-    """Panels of nr columns, in which the sum runs through memory."""
-    j, r, nr = product.j, product.r, blocks.nr
-    copy = c.pack(product.right, at, layout=(*_batch(c, product.right, j, r), f"{j}/{nr}", r, f"{j}%{nr}"))
-    contiguous = copy.loops[-1] == j
-    copy.split(j, nr, outer="j_o", inner="j_i")
-    copy.reorder("j_o", r, "j_i")
-    if contiguous:
-        copy.vectorize("j_i")
-    else:
-        copy.unroll("j_i")
-    return copy
+    """Panels of nr columns."""
+    return _packed(c, product.right, product.j, product.r, blocks.nr, at)
 
 
 def _pack_left(c: Stage, product: _Product, blocks: _Blocks, at: str | None) -> Stage:
-    """Panels of mr rows, in which the sum runs through memory."""
-    i, r, mr = product.i, product.r, blocks.mr
-    copy = c.pack(product.left, at, layout=(*_batch(c, product.left, i, r), f"{i}/{mr}", r, f"{i}%{mr}"))
-    contiguous = copy.loops[-1] == i
-    copy.split(i, mr, outer="i_o", inner="i_i")
-    copy.reorder("i_o", r, "i_i")
+    """Panels of mr rows."""
+    return _packed(c, product.left, product.i, product.r, blocks.mr, at)
+
+
+def _packed(c: Stage, tensor: Tensor, axis: str, r: str, width: int, at: str | None) -> Stage:
+    """A copy in panels of so many positions of an axis, in which the sum runs through memory."""
+    copy = c.pack(tensor, at, layout=(*_batch(c, tensor, axis, r), f"{axis}/{width}", r, f"{axis}%{width}"))
+    contiguous = copy.loops[-1] == axis
+    outer, inner = copy.split(axis, width)
+    copy.reorder(outer, r, inner)
     if contiguous:
-        copy.vectorize("i_i")
+        copy.vectorize(inner)
     else:
-        copy.unroll("i_i")
+        copy.unroll(inner)
     return copy
 
 
