@@ -72,15 +72,7 @@ class Definitions:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rewrite:
-    """One change to the definitions."""
-
-    def __call__(self, definitions: Definitions) -> Definitions:
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Inlined(Rewrite):
+class Inlined:
     """Every read of `stage`, which is no reduction, is its value."""
 
     stage: Tensor
@@ -103,7 +95,7 @@ def _inlined(definitions: Definitions, stage: Tensor, value: Expr) -> Expr:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ReadThrough(Rewrite):
+class ReadThrough:
     """`consumer` reads `tensor` through the stage `copy`."""
 
     consumer: Tensor
@@ -124,7 +116,7 @@ class ReadThrough(Rewrite):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ComputedIn(Rewrite):
+class ComputedIn:
     """What `stage` computes is computed in the stage `copy`, whose elements it then takes over."""
 
     stage: Tensor
@@ -143,7 +135,7 @@ class ComputedIn(Rewrite):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Factored(Rewrite):
+class Factored:
     """The reduction `stage` sums up partial results of the stage `partial`, both of which are given."""
 
     stage: Tensor
@@ -157,6 +149,10 @@ class Factored(Rewrite):
             value = _inlined(definitions, stage, value) if stage.uid in definitions.inlined else value
         definitions = definitions.with_stage(self.partial, self.stage, own, value)
         return definitions.with_value(self.stage, self.equation, value_of(self.stage, self.equation))
+
+
+# One change to the definitions.
+Rewrite = Inlined | ReadThrough | ComputedIn | Factored
 
 
 def defined(stages: tuple[Tensor, ...], rewrites: Iterable[Rewrite]) -> Definitions:

@@ -113,7 +113,8 @@ class Schedule:
             changed = {stage, *state.companions(stage)}
             pairs = tuple(p for p in state.pairs if changed & {p.source.stage, p.sink.stage})
         else:
-            pairs = (*state.pairs, *overwrites(state.program, tree, state.pairs))
+            with state.program.world.budgeted(step):
+                pairs = (*state.pairs, *overwrites(state.program, tree, state.pairs))
         violation = first_violation(tree, pairs, state.program.world, step)
         if violation is not None:
             raise refusal(step, violation, self._skews(stage, command))

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-import polysched as ps
 from polysched.target.bench.cli import main
 from polysched.target.bench.json_format import read_json
 from polysched.target.bench.options import assignments, combinations, values
@@ -158,7 +157,6 @@ def test_compare(workload_file: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "no JSON" in run(capsys, "compare", workload_file, tmp_path / "c.json", status=2)
 
 
-@pytest.mark.skipif(not hasattr(ps.Kernel, "export"), reason="kernels cannot be exported")
 def test_export(workload_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name, out = f"{workload_file}:tiled", tmp_path / "out"
     printed = run(capsys, "export", name, "-o", out, "--name", "product", "--param", "mr=2")

@@ -62,7 +62,7 @@ def columns(results: Results) -> list[Column]:
         ("build", "right", lambda _, row: "-" if row.build_ms is None else f"{row.build_ms:.0f} ms"),
     ]
     for event in dict.fromkeys(event for row in results.rows for event in row.events):
-        found.append((event, "right", lambda _, row, e=event: _number(row.events.get(e))))  # type: ignore[misc]
+        found.append((event, "right", lambda _, row, e=event: _number(row.events.get(e))))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
     return [*found, ("result", "left", _checked)]
 
 

@@ -237,7 +237,7 @@ class Workload:
                 raise DefinitionError(
                     f"the peer {peer} of {self.name} returns the function to be timed, not its result"
                 )
-            return prepared  # type: ignore[no-any-return]
+            return prepared  # type: ignore[no-any-return]  # what a user's function gave; `callable` says no more
         reference = self.reference_function
         if peer != "numpy" or reference is None:
             names = [*self.peers, *(["numpy"] if reference is not None else [])]

@@ -48,7 +48,7 @@ def load(directory: str | os.PathLike[str], name: str | None = None, *, threads:
     def sources() -> dict[str, Source]:
         files = {kind: f"{record.name}{suffix}" for kind, suffix in _SOURCES.items()}
         return {
-            kind: lambda file=file: _checked(place, file, record).decode()  # type: ignore[misc]
+            kind: lambda file=file: _checked(place, file, record).decode()  # type: ignore[misc]  # mypy cannot infer a lambda with a default
             for kind, file in files.items()
             if file in record.files
         }
