@@ -358,3 +358,14 @@ def test_a_copy_that_would_have_no_reader_left() -> None:
     with pytest.raises(ps.ScheduleError, match="C reads A, and its copy A_cache, only through stages that are inlined"):
         s[B].compute_root()
     assert s.commands[-1].startswith("C.cache_read")
+
+
+def test_the_proof_of_a_fold_is_budgeted() -> None:
+    """What follows from the tree is derived within the budget too, not only what is proven of it."""
+    s = ps.Schedule(blur())
+    s["B"].compute_at("C", "i")
+    s["B"].store_root()
+    s.program.world.budget = 300
+    with pytest.raises(ps.BudgetError, match=r"B.fold_storage\(\"i\", 3\): undecided within 300 isl operations"):
+        s["B"].fold_storage("i", 3)
+    assert s.commands[-1] == "B.store_at()"
