@@ -13,8 +13,8 @@ BIN := $(VENV)/bin
 help:
 	@echo "make demo       a matrix product and a photograph's blur under several schedules, timed and compared"
 	@echo "make test       all tests; ARGS='-k name' for some of them"
-	@echo "make fuzz       verdicts against the oracle, mutated texts, random kernels: POLYSCHED_FUZZ_CASES=5000 of each,"
-	@echo "                from POLYSCHED_FUZZ_SEED=0 on"
+	@echo "make fuzz       verdicts against the oracle (100,000 cases), of recurrences, mutated texts (100,000), random"
+	@echo "                kernels; an interrupted run goes on; ARGS='kernels --cases 20000 --first 7000' for one attack"
 	@echo "make exhaustive  the errors of the elementary functions over all float32 numbers, into docs/math.md"
 	@echo "make mutants    faults put into the code by hand, each of which the tests must notice; ARGS='mask' for some"
 	@echo "make bench      against NumPy, Numba and others"
@@ -29,9 +29,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/pytest -n $(JOBS) --dist=loadfile $(ARGS)
 
 fuzz: $(VENV)/.installed-test
-	POLYSCHED_FUZZ_CASES=$${POLYSCHED_FUZZ_CASES:-5000} $(BIN)/pytest -s tests/oracle/test_verdicts.py $(ARGS)
-	POLYSCHED_FUZZ_CASES=$${POLYSCHED_FUZZ_CASES:-5000} $(BIN)/pytest -s tests/schedule/test_mutated_text.py $(ARGS)
-	POLYSCHED_FUZZ_CASES=$${POLYSCHED_FUZZ_CASES:-5000} $(BIN)/pytest -s tests/fuzz $(ARGS)
+	$(BIN)/python -m tests.campaign.run --jobs $(JOBS) $(ARGS)
 
 exhaustive: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/exhaustive.py $(ARGS)

@@ -1,6 +1,6 @@
 """Mutated schedule texts give a schedule or one of our own errors; nothing crashes, hangs or is executed.
 
-POLYSCHED_FUZZ_CASES says how many; a failure prints the text, which reproduces it.
+POLYSCHED_FUZZ_CASES says how many, POLYSCHED_FUZZ_SEED which; a failure prints the text, which reproduces it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import polysched as ps
 from polysched.schedule.text import HEADER
 
 CASES = int(os.environ.get("POLYSCHED_FUZZ_CASES", "2000"))
+FIRST = int(os.environ.get("POLYSCHED_FUZZ_SEED", "0"))
 SHARDS = 20
 TOO_LONG = 5.0  # seconds; ordinary texts take some milliseconds
 PIECES = [
@@ -65,7 +66,7 @@ def mutated(text: str, rng: random.Random) -> str:
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_mutated_texts(samples, randomly, shard):
     global _watching  # noqa: PLW0603 - an audit hook cannot be taken away, only told to stop looking
-    rng = random.Random(shard)
+    rng = random.Random(FIRST + shard)
     texts = []
     for make in samples.all():
         s = ps.Schedule(make())
@@ -91,4 +92,4 @@ def test_mutated_texts(samples, randomly, shard):
             _watching = None
         assert not executed, f"{executed} while reading {text!r}"
         assert time.monotonic() - start < TOO_LONG, text
-    assert accepted, "mutations that leave nothing intact test the parser's first line alone"
+    assert accepted or CASES < 1000, "mutations that leave nothing intact test the parser's first line alone"
