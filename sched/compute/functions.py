@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..errors import DefinitionError
-from .dtypes import BOOL, INDEX, dtype, resolve
+from .dtypes import BOOL, INDEX, DType, dtype, resolve
 from .expr import Cast, Const, Expr, Op
 from .operations import apply, as_expr, convert, promotion_keys
 
@@ -33,7 +35,7 @@ def select(condition: Any, if_true: Any, if_false: Any) -> Expr:
 
 
 def cast(to: Any, value: Any) -> Expr:
-    """`value` converted to the type `to`.
+    """`value` converted to the type `to`, as in Halide; `cast(value, to)`, as in NumPy's `astype`, is the same.
 
     Integers wrap; a float becomes the nearest integer towards zero, saturated (NaN gives 0); bool is `!= 0`.
 
@@ -41,6 +43,8 @@ def cast(to: Any, value: Any) -> Expr:
     >>> ps.cast("int8", ps.scalar("x", "float32")).dtype.name
     'int8'
     """
+    if isinstance(value, (str, type, np.dtype, DType)):  # none of which is a value
+        to, value = value, to
     expr, target = as_expr(value), dtype(to)
     return Cast(expr, target) if expr.dtype != target or expr.weak else expr
 

@@ -44,7 +44,7 @@ def build(
     """
     if not isinstance(schedule, Schedule):
         raise TargetError(f"build takes a Schedule, not a {type(schedule).__name__}; make one with ps.Schedule(output)")
-    machine = target if isinstance(target, Target) else Target(target)
+    machine = Target.of(target)
     name = name or "_".join(output.name for output in schedule.outputs)
     verified = check or os.environ.get("POLYSCHED_CHECK") == "1"
     key = None

@@ -107,6 +107,11 @@ class Target:
         for field, value in zip(self.__slots__, values, strict=True):
             object.__setattr__(self, field, value)
 
+    @classmethod
+    def of(cls, target: Target | str | None) -> Target:
+        """The target that is meant where a `Target`, its name or nothing (this machine) may be given."""
+        return target if isinstance(target, Target) else cls("native" if target is None else target)
+
     def __repr__(self) -> str:
         threads = "" if self.threads is None else f", threads={self.threads}"
         return f"Target({self.name!r}, cpu={self.cpu!r}{threads})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import polysched as ps
@@ -147,3 +148,10 @@ def test_same_compares_structure() -> None:
 def test_equality_builds_a_node_and_hashing_is_by_identity() -> None:
     assert isinstance(i == j, Op) and isinstance(i != 3, Op)
     assert len({i, j, i}) == 2
+
+
+@pytest.mark.parametrize("to", ["int32", np.int32, np.dtype("int32"), ps.scalar("like", "int32").dtype])
+def test_cast_takes_type_and_value_in_either_order(to):
+    x = ps.scalar("x", "float32")
+    assert same(ps.cast(to, x), ps.cast(x, to))
+    assert ps.cast(3.7, to).dtype.name == "int32"

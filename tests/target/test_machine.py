@@ -105,3 +105,10 @@ def test_targets_are_values():
     assert repr(target) == "Target('x86-64-v3', cpu='x86-64-v3', threads=2)"
     assert "x86-64-v3" in str(target)
     assert "256-bit" in str(target)
+
+
+def test_a_target_may_be_given_by_its_name() -> None:
+    wide = Target("x86-64-v4", threads=2)
+    assert Target.of(wide) is wide
+    assert Target.of("x86-64-v3") == Target("x86-64-v3")
+    assert Target.of(None) == Target("native")

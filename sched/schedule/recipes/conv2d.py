@@ -17,7 +17,7 @@ _WINDOW = 32  # the most iterations of loops over a window that are written out
 
 def conv2d(
     stage: Stage,
-    target: Target | None = None,
+    target: Target | str | None = None,
     *,
     unrolled: int | None = None,
     vectors: int = 2,
@@ -54,7 +54,7 @@ def conv2d(
     >>> s[C].loops
     ('n', 'k_o', 'y', 'x_o', 'r', 'q', 'c', 'x_i', 'k_i')
     """
-    target = Target("native") if target is None else target
+    target = Target.of(target)
     parts = upstream(stage, "conv2d")
     sums = _sums(stage, parts)
     schedule = stage.schedule

@@ -14,7 +14,7 @@ from ..stage import Stage
 
 def gemm(
     stage: Stage,
-    target: Target | None = None,
+    target: Target | str | None = None,
     *,
     mr: int | None = None,
     nr: int | None = None,
@@ -46,7 +46,7 @@ def gemm(
     >>> s[C].loops
     ('r_c', 'i_c', 'j_c', 'j_o', 'i_o', 'r', 'i_i', 'j_i')
     """
-    target = Target("native") if target is None else target
+    target = Target.of(target)
     product = _product_of(stage)
     sizes = _blocks(product, target, (mr, nr, kc, mc, nc))
     right = _blocked(stage, product, sizes) if product.stage is stage.tensor else _fused(stage, product, sizes)

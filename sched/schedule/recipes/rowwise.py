@@ -11,7 +11,9 @@ from ..stage import Stage
 from .reading import axes_of, extent, is_reduction, is_streamed, lanes_of, reads_of, upstream
 
 
-def rowwise(stage: Stage, target: Target | None = None, *, vectors: int = 4, streaming: bool | None = None) -> None:
+def rowwise(
+    stage: Stage, target: Target | str | None = None, *, vectors: int = 4, streaming: bool | None = None
+) -> None:
     """Schedule a stage whose rows depend on reductions of rows: softmax, layernorm, rmsnorm, sums, maxima.
 
     stage      the last stage: y[i, j] made of what is reduced for row i, or a reduction y[i] over the row itself; there
@@ -44,7 +46,7 @@ def rowwise(stage: Stage, target: Target | None = None, *, vectors: int = 4, str
     y.split("j", 64, outer="j_o", inner="j_i")
     y.vectorize("j_i")
     """
-    target = Target("native") if target is None else target
+    target = Target.of(target)
     schedule = stage.schedule
     parts = upstream(stage, "rowwise")
     rows = _rows(stage, parts)

@@ -18,7 +18,7 @@ _WINDOW = 32  # the longest side of a window: what is read further away is compu
 
 def stencil2d(
     stage: Stage,
-    target: Target | None = None,
+    target: Target | str | None = None,
     *,
     rows: int = 8,
     vectors: int = 2,
@@ -56,7 +56,7 @@ def stencil2d(
     >>> s[C].loops, s[B].loops
     (('i_o', 'j_o', 'i_i', 'j_i'), ('i', 'j'))
     """
-    target = Target("native") if target is None else target
+    target = Target.of(target)
     parts = upstream(stage, "stencil2d")
     _check(stage)
     if is_streamed(stage, target) if streaming is None else streaming:

@@ -11,7 +11,7 @@ _VECTORS = 16  # of the innermost extent of a tile
 
 def time_tile(
     stage: Stage,
-    target: Target | None = None,
+    target: Target | str | None = None,
     *,
     time: int = 32,
     space: tuple[int, ...] | None = None,
@@ -42,7 +42,7 @@ def time_tile(
     >>> s[u].loops
     ('t_o', 'i_o', 't_i', 'i_i')
     """
-    target = Target("native") if target is None else target
+    target = Target.of(target)
     loops, name = stage.loops, stage.tensor.name
     extents = space or _extents(len(loops) - 1, stage.tensor.dtype.bytes, target)
     if len(loops) < 2 or len(extents) != len(loops) - 1:

@@ -88,7 +88,7 @@ class Explanation:
 
 def explain(schedule: Schedule, target: Any = None, **sizes: int) -> Explanation:
     """The costs of a schedule; see `Schedule.explain`."""
-    machine = target if isinstance(target, Target) else Target("native" if target is None else target)
+    machine = Target.of(target)
     program, tree = schedule.program, schedule.tree()
     _check(program, sizes)
     known = len(sizes) == len(program.sizes)
