@@ -84,14 +84,18 @@ class Inlined:
 
 def _inlined(definitions: Definitions, stage: Tensor, value: Expr) -> Expr:
     """A value with what `stage` computes in the place of its elements."""
-    equation, own = definitions.equations[stage.uid], definitions.values[stage.uid]
+    return _with_elements(value, stage, definitions.equations[stage.uid].axes, definitions.values[stage.uid])
+
+
+def _with_elements(expr: Expr, stage: Tensor, axes: tuple[Axis, ...], element: Expr) -> Expr:
+    """An expression with `element`, an expression of `axes`, in the place of what it reads of `stage`."""
 
     def computed(read: Read) -> Expr:
         indices = (index if index.dtype == INDEX else Cast(index, INDEX) for index in read.indices)
-        at: dict[Axis, Expr] = dict(zip(equation.axes, indices, strict=True))
-        return substitute(own, at)
+        at: dict[Axis, Expr] = dict(zip(axes, indices, strict=True))
+        return substitute(element, at)
 
-    return with_reads(value, stage, computed)
+    return with_reads(expr, stage, computed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,9 +114,18 @@ class ReadThrough:
             return Read(copy, read.indices, read.location)
 
         equation, value = definitions.equations[consumer.uid], definitions.values[consumer.uid]
-        equation = replace(equation, body=with_reads(equation.body, self.tensor, copied))
-        definitions = definitions.with_value(consumer, equation, with_reads(value, self.tensor, copied))
+        body = with_reads(_seen_through(definitions, equation.body, self.tensor), self.tensor, copied)
+        definitions = definitions.with_value(consumer, replace(equation, body=body), with_reads(value, self.tensor, copied))
         return definitions.with_stage(copy, consumer, own, own.value)
+
+
+def _seen_through(definitions: Definitions, body: Expr, tensor: Tensor) -> Expr:
+    """A body in the user's words that reads `tensor` itself, and not through stages that are inlined in it."""
+    for stage in reversed(definitions.stages):
+        if stage.uid in definitions.inlined and reads_of(definitions.values[stage.uid], tensor):
+            equation = definitions.equations[stage.uid]
+            body = _with_elements(body, stage, equation.axes, equation.body)
+    return body
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -115,3 +115,16 @@ def test_a_reversed_fused_loop_with_an_affine_count_is_exact() -> None:
     t["S"].split("f", 4)
     t["S"].vectorize("f_i")
     assert next(Oracle(t.state, {"n": 5}).violations(), None) is None
+
+
+def test_a_copy_of_what_an_inlined_stage_reads_is_read() -> None:
+    """The kernel read the copy; what was printed, and what the oracle goes by, read the original."""
+    A = ps.placeholder((n,), "float32", name="A")
+    first = ps.compute((n,), lambda i: A[i] + 1, name="first")
+    second = ps.compute((n,), lambda i: first[i] * 2, name="second")
+    s = ps.Schedule(ps.compute((n,), lambda i: second[n - 1 - i] - A[i], name="third"))
+    s["first"].inline()
+    s["second"].inline()
+    s["third"].cache_read("A", name="copy")
+    assert "third[i] = (copy[n - 1 - i] + 1.0) * 2.0 - copy[i]" in str(s)
+    assert next(Oracle(s.state, {"n": 4}).violations(), None) is None
