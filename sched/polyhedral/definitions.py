@@ -115,7 +115,9 @@ class ReadThrough:
 
         equation, value = definitions.equations[consumer.uid], definitions.values[consumer.uid]
         body = with_reads(_seen_through(definitions, equation.body, self.tensor), self.tensor, copied)
-        definitions = definitions.with_value(consumer, replace(equation, body=body), with_reads(value, self.tensor, copied))
+        definitions = definitions.with_value(
+            consumer, replace(equation, body=body), with_reads(value, self.tensor, copied)
+        )
         return definitions.with_stage(copy, consumer, own, own.value)
 
 
