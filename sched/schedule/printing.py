@@ -15,13 +15,14 @@ A comment behind an axis is what a tail leaves out. How the order of a reduction
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
-from ..compute.expr import substitute
+from ..compute.expr import Axis, substitute
 from ..compute.printing import text
 from ..compute.simplify import constant_value, difference, simplify
-from ..compute.tensor import Tensor
-from ..polyhedral.placement import Placement
+from ..compute.tensor import Equation, Tensor
+from ..polyhedral.placement import Box
 from ..polyhedral.statement import Statement
 from ..polyhedral.systems import is_system, systems
 from .binding import Bindings
@@ -120,18 +121,19 @@ def _title(state: State, stage: Tensor, statement: Statement) -> str:
     extents = ", ".join(map(text, state.program.placements[stage.uid].stored.shape))
     here = place.is_at(place.store_host, place.store_loop) if place.store_host is not None else False
     where = " here" if here else " at the root" if place.store_host is None else f" at {place.store_loop}"
-    again = _again(state.program.placements[stage.uid])
-    return f"{stage.name}: {stage.dtype}[{extents}] stored{where}{layout}{summed}{comment([again])}"
+    placement = state.program.placements[stage.uid]
+    again = _shared(placement.stored, placement.kept, placement.equation, "again", "in")
+    sliding = placement.prefix[len(placement.kept) :]
+    kept = _shared(placement.computed, sliding, placement.equation, "kept", "for")
+    return f"{stage.name}: {stage.dtype}[{extents}] stored{where}{layout}{summed}{comment([again, kept])}"
 
 
-def _again(placement: Placement) -> str:
-    """What of the elements that an iteration has stored the next one computes again, for each loop around."""
+def _shared(box: Box, loops: Sequence[Axis], equation: Equation, word: str, where: str) -> str:
+    """What of the elements of an iteration is in the box of the next one, too, for each of these loops around."""
     found = []
-    for axis in placement.kept:
+    for axis in loops:
         parts, common = [], True
-        for own, origin, extent in zip(
-            placement.equation.axes, placement.stored.origin, placement.stored.shape, strict=True
-        ):
+        for own, origin, extent in zip(equation.axes, box.origin, box.shape, strict=True):
             step = difference(substitute(origin, {axis: axis + 1}), origin)
             left = None if step is None else simplify(extent - abs(step))
             size = None if left is None else constant_value(left)
@@ -139,5 +141,5 @@ def _again(placement: Placement) -> str:
             if step and left is not None:
                 parts.append(f"{text(left)} of {text(extent)} {own.name}")
         if common:
-            found.append(f"{' and '.join(parts) or 'all'} in the next {axis.name.rpartition('.')[2]}")
-    return f"again: {', '.join(found)}" if found else ""
+            found.append(f"{' and '.join(parts) or 'all'} {where} the next {axis.name.rpartition('.')[2]}")
+    return f"{word}: {', '.join(found)}" if found else ""

@@ -110,7 +110,7 @@ def test_what_is_computed_again_is_printed() -> None:
     s["B"].compute_at("C", "j_o")
     assert "stored here  # again: 2 of 10 i in the next i_o, 1 of 17 j in the next j_o" in str(s)
     s["B"].store_at("C", "i_o")
-    assert "stored at i_o  # again: 2 of 10 i in the next i_o\n" in str(s)
+    assert "stored at i_o  # again: 2 of 10 i in the next i_o, kept: 1 of 17 j for the next j_o\n" in str(s)
     s["B"].store_root()
     assert "again" not in str(s)
 

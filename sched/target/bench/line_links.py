@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 Line = tuple[str, int | None]
-_LOOP = re.compile(r"^(\s*)(?:(?:parallel|vectorized|unrolled) )?for (\w+) in ")
+_LOOP = re.compile(r"^(\s*)(?:(?:parallel|vectorized|unrolled) )?for (\w+)(?:\.\d+)? in ")
 _STAGE = re.compile(r"^\s*(\w+): \w+(?:\[|$|,| )")
 _STORE = re.compile(r"^\s*(\w+?)(?:_tile\d+)?(?:\[.*?\])? = ")
 _LOC = re.compile(r"^\s*\.loc\s+\d+\s+(\d+)\b")
