@@ -135,8 +135,9 @@ class Target:
 
     @property
     def has_range(self) -> bool:
-        """Whether there is an instruction for the least and greatest of whole vectors that tells -0.0 from 0.0."""
-        return self.vector_bits == 512 and "avx512dq" in _having(self.triple, self.cpu, self.features, ("avx512dq",))
+        """Whether there is an instruction for the least and greatest of vectors that tells -0.0 from 0.0."""
+        names = ("avx512dq", "avx512vl")
+        return len(_having(self.triple, self.cpu, self.features, names)) == len(names)
 
     def can_run(self) -> bool:
         """Whether code for the target runs in this process."""

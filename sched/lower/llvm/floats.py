@@ -26,14 +26,16 @@ def arithmetic(e: Emitter, name: str, operands: Operands) -> Value:
 
 
 def _extremum(e: Emitter, name: str, a: Value, b: Value) -> Value:
-    """min and max. Whole vectors of AVX-512 have an instruction that orders zeros, too; it prefers numbers to NaN."""
-    if a.lanes * a.dtype.bits != 512 or not e.machine.has_range:
+    """min and max. Vectors of AVX-512 have an instruction that orders zeros, too; it prefers numbers to NaN."""
+    width = a.lanes * a.dtype.bits
+    if width not in (128, 256, 512) or width > e.machine.vector_bits or not e.machine.has_range:
         return e.intrinsic(_INTRINSICS[name], a, b)
-    kind, mask = ("ps", "i16") if a.dtype.bits == 32 else ("pd", "i8")
-    parameters = f"{a.type}, {a.type}, i32, {a.type}, {mask}, i32"
-    callee = e.module.declare(a.type, f"llvm.x86.avx512.mask.range.{kind}.512", parameters)
-    arguments = f"{a.type} {a.text}, {a.type} {b.text}, i32 {_RANGES[name]}, {a.type} zeroinitializer, {mask} -1, i32 4"
-    number = Value(e.fn.pure(f"call {a.type} {callee}({arguments})"), a.dtype, a.lanes)
+    kind, mask = "ps" if a.dtype.bits == 32 else "pd", f"i{max(8, a.lanes)}"
+    types, rounding = f"{a.type}, {a.type}, i32, {a.type}, {mask}", width == 512
+    callee = e.module.declare(a.type, f"llvm.x86.avx512.mask.range.{kind}.{width}", types + ", i32" * rounding)
+    arguments = f"{a.type} {a.text}, {a.type} {b.text}, i32 {_RANGES[name]}, {a.type} zeroinitializer, {mask} -1"
+    text = e.fn.pure(f"call {a.type} {callee}({arguments}{', i32 4' * rounding})")
+    number = Value(text, a.dtype, a.lanes)
     return e.choose(e.test("uno", a, b.text), e.binary("fadd", a, b), number)
 
 

@@ -18,7 +18,7 @@ def combine(e: Emitter, name: str, a: Value) -> Value:
         return halves.narrow(e, combine(e, name, halves.widen(e, a)), a.dtype)
     if a.dtype.is_float:
         # min and max propagate NaN, and take -0.0 for less than 0.0, so that their order is free.
-        return _reduce(e, f"f{operation}imum", a) if operation in ("min", "max") else _by_halves(e, operation, a)
+        return _extremum(e, operation, a) if operation in ("min", "max") else _by_halves(e, operation, a)
     if a.dtype.kind == "bool":
         operation = _BOOLEAN.get(name, operation)
     elif operation in ("min", "max"):
@@ -34,6 +34,20 @@ def any_lane(e: Emitter, condition: Value) -> str:
 def _reduce(e: Emitter, operation: str, a: Value) -> Value:
     call = f"@llvm.vector.reduce.{operation}.{mangled(a.element, a.lanes)}({a.type} {a.text})"
     return Value(e.fn.pure(f"call {a.element} {call}"), a.dtype)
+
+
+def _extremum(e: Emitter, operation: str, a: Value) -> Value:
+    """The upper half is put over the lower one, in registers of 128 bits at least: vectors have an instruction for what
+    takes many on a single lane."""
+    register = 128 // a.dtype.bits
+    if a.lanes < register or a.lanes & (a.lanes - 1):
+        return _reduce(e, f"f{operation}imum", a)
+    first, half = a, a.lanes // 2
+    while half:
+        low = _lanes(e, first, 0, half) if half >= register else first
+        high = _lanes(e, first, half, half if half >= register else register)
+        first, half = floats.arithmetic(e, operation, (low, high)), half // 2
+    return _lanes(e, first, 0, 1)
 
 
 def _by_halves(e: Emitter, operation: str, a: Value) -> Value:
