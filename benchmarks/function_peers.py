@@ -104,7 +104,7 @@ def opencv(name: str, arrays: tuple[Array, ...], out: Array) -> Runner | None:
 
 
 def halide(name: str, arrays: tuple[Array, ...], out: Array) -> Runner | None:
-    """Four vectors at once, which is faster than one; gelu as a quotient of exp, which is faster than tanh and as exact."""
+    """Four vectors at once, which is faster than one; gelu by exp, which is faster than tanh and as exact."""
     try:
         import halide as hl
     except ImportError:
