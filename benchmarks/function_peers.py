@@ -104,7 +104,7 @@ def opencv(name: str, arrays: tuple[Array, ...], out: Array) -> Runner | None:
 
 
 def halide(name: str, arrays: tuple[Array, ...], out: Array) -> Runner | None:
-    """Rows in vectors of the machine's length; the tanh of gelu as a quotient of exp, which is faster and as exact."""
+    """Four vectors at once, which is faster than one; gelu by exp, which is faster than tanh and as exact."""
     try:
         import halide as hl
     except ImportError:
@@ -122,7 +122,7 @@ def halide(name: str, arrays: tuple[Array, ...], out: Array) -> Runner | None:
     else:
         func[x, y] = hl.sqrt(a * a + values[1] * values[1]) / (one + hl.exp(-values[2]))
     target = hl.get_host_target()
-    func.vectorize(x, target.natural_vector_size(hl.Float(32)))
+    func.vectorize(x, 4 * target.natural_vector_size(hl.Float(32)))
     func.compile_jit(target)
     result = hl.Buffer(out)
     return lambda: func.realize(result)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from harness import Claim, Report, interleaved, table
+from harness import Claim, Report, aligned, interleaved, table
 
 import polysched as ps
 
@@ -170,15 +170,6 @@ def halide_peers(arrays: dict[str, Any]) -> dict[str, Callable[[], object]]:
 
 
 PEERS = {"torch": torch_peers, "onnxruntime": onnxruntime_peers, "halide": halide_peers}
-
-
-def aligned(array: Any) -> Any:
-    """A copy that begins at a cache line, as the arrays do that kernels and the peers allocate."""
-    memory = np.empty(array.size + 16, np.float32)
-    begin = -memory.ctypes.data % 64 // 4
-    copy = memory[begin : begin + array.size].reshape(array.shape)
-    copy[...] = array
-    return copy
 
 
 def expected(name: str, arrays: dict[str, Any]) -> Any:

@@ -185,6 +185,8 @@ def _on_floats(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
             return floats.product_rest(e, *operands)
         case "scaled":
             return floats.scaled(e, *operands)
+        case "scaled_down":
+            return floats.scaled_down(e, *operands)
         case "neg":
             return floats.negate(e, first)
         case "abs":

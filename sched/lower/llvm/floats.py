@@ -9,12 +9,14 @@ from ...compute.dtypes import DTYPES, INDEX
 from .casts import reinterpret
 from .emitter import Emitter
 from .integers import Operands
-from .values import FLOAT32, Value, constant
+from .values import DOUBLE, FLOAT32, Value, constant
 
 INT32 = DTYPES["int32"]
 
 _OPCODES = {"add": "fadd", "sub": "fsub", "mul": "fmul", "truediv": "fdiv"}
 _INTRINSICS = {"min": "minimum", "max": "maximum"}
+_LAYOUTS = {FLOAT32: (INT32, 23, 127), DOUBLE: (INDEX, 52, 1023)}  # the integer, the bits of the fraction, the bias
+_RAISED = {FLOAT32: 40, DOUBLE: 69}  # how far down `scaled_down` goes below normal numbers
 _RANGES = {"min": 4, "max": 5}  # with the sign of what is chosen
 
 
@@ -81,17 +83,10 @@ def scaled(e: Emitter, x: Value, shifted: Value) -> Value:
     2 ** k itself may be no normal number; without an instruction for it there are two factors, and the first product
     is exact.
     """
-    integer, fraction, bias = (INT32, 23, 127) if x.dtype == FLOAT32 else (INDEX, 52, 1023)
+    if _has_scalef(e, x):
+        return _scalef(e, x, shifted)
+    integer, fraction, bias = _LAYOUTS[x.dtype]
     to_integer = 1.5 * 2.0**fraction
-    if e.machine.has_scalef and x.lanes * x.dtype.bits in (128, 256, 512):
-        k = e.binary("fsub", shifted, constant(to_integer, x.dtype, x.lanes))
-        kind = "ps" if x.dtype == FLOAT32 else "pd"
-        mask = f"i{max(8, x.lanes)} -1" + (", i32 4" if x.lanes * x.dtype.bits == 512 else "")
-        name = f"@llvm.x86.avx512.mask.scalef.{kind}.{x.lanes * x.dtype.bits}"
-        text = e.fn.pure(
-            f"call {x.type} {name}({x.type} {x.text}, {k.type} {k.text}, {x.type} zeroinitializer, {mask})"
-        )
-        return Value(text, x.dtype, x.lanes)
     one, first = constant(1, integer, x.lanes), constant(fraction, integer, x.lanes)
     offset = reinterpret(e, constant(to_integer, x.dtype), integer)
     exponent = e.binary("sub", reinterpret(e, shifted, integer), e.broadcast(offset, x.lanes))
@@ -100,3 +95,27 @@ def scaled(e: Emitter, x: Value, shifted: Value) -> Value:
         bits = e.binary("shl", e.binary("add", part, constant(bias, integer, x.lanes)), first)
         x = e.binary("fmul", x, reinterpret(e, bits, x.dtype))
     return x
+
+
+def scaled_down(e: Emitter, x: Value, shifted: Value) -> Value:
+    """The same for k from -165 (float32) or -1090 to 0: the first factor is a power of two that is a normal number."""
+    if _has_scalef(e, x):
+        return _scalef(e, x, shifted)
+    integer, fraction, bias = _LAYOUTS[x.dtype]
+    in_place = e.binary("shl", reinterpret(e, shifted, integer), constant(fraction, integer, x.lanes))
+    raised = bias + _RAISED[x.dtype] << fraction
+    factor = reinterpret(e, e.binary("add", in_place, constant(raised, integer, x.lanes)), x.dtype)
+    return e.binary("fmul", e.binary("fmul", x, factor), constant(2.0 ** -_RAISED[x.dtype], x.dtype, x.lanes))
+
+
+def _has_scalef(e: Emitter, x: Value) -> bool:
+    return e.machine.has_scalef and x.lanes * x.dtype.bits in (128, 256, 512)
+
+
+def _scalef(e: Emitter, x: Value, shifted: Value) -> Value:
+    k = e.binary("fsub", shifted, constant(1.5 * 2.0 ** _LAYOUTS[x.dtype][1], x.dtype, x.lanes))
+    kind = "ps" if x.dtype == FLOAT32 else "pd"
+    mask = f"i{max(8, x.lanes)} -1" + (", i32 4" if x.lanes * x.dtype.bits == 512 else "")
+    name = f"@llvm.x86.avx512.mask.scalef.{kind}.{x.lanes * x.dtype.bits}"
+    text = e.fn.pure(f"call {x.type} {name}({x.type} {x.text}, {k.type} {k.text}, {x.type} zeroinitializer, {mask})")
+    return Value(text, x.dtype, x.lanes)

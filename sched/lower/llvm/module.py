@@ -6,7 +6,7 @@ No name of the user's enters the text, so no name can change its meaning.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 
@@ -178,6 +178,15 @@ class Function:
     def do(self, instruction: str) -> None:
         """An instruction without a result, which stores nothing that `load` reads in the same block."""
         self._lines.append(f"  {instruction}{self.mark}")
+
+    @property
+    def length(self) -> int:
+        """How many lines there are."""
+        return len(self._lines)
+
+    def rearrange(self, start: int, order: Callable[[list[str]], list[str]]) -> None:
+        """Put the lines from `start` on, which are in one block, in another order."""
+        self._lines[start:] = order(self._lines[start:])
 
     def label(self) -> str:
         """A name for a block, to be started by `start`."""

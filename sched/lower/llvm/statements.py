@@ -7,7 +7,7 @@ from typing import assert_never
 from ...compute.dtypes import INDEX
 from ..abi import CHECK_FAILED
 from ..ir import Allocate, Block, Check, Comment, For, If, Let, Stmt, Store
-from . import horizontal, interleaved, lane_index, memory
+from . import horizontal, in_step, interleaved, lane_index, memory
 from .allocation import allocate
 from .casts import cast
 from .comparisons import compare
@@ -76,12 +76,14 @@ def _block(e: Emitter, body: tuple[Stmt, ...]) -> None:
     place = 0
     while place < len(body):
         e.memo, e.indices = {}, {}
-        members = interleaved.group(e, body[place : place + interleaved.MOST])
-        if members:
+        copies: list[Store] = []
+        if members := interleaved.group(e, body[place : place + interleaved.MOST]):
             interleaved.emit(e, members)
+        elif copies := in_step.group(e, body[place:]):
+            in_step.emit(e, copies)
         else:
             emit(e, body[place])
-        place += max(1, len(members))
+        place += max(1, len(members), len(copies))
 
 
 def _loop(e: Emitter, loop: For, begin: Operand, end: Operand) -> None:

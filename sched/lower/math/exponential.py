@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...compute.expr import Expr
+from ...compute.expr import Const, Expr
 from .coefficients import EXP, EXP2, LN2, LOG2E
 from .parts import FORMATS, Format, at_least, at_most, fma, polynomial, power_of_shifted
 
@@ -45,7 +45,7 @@ def exp2(x: Expr) -> Expr:
     x = at_least(at_most(x, f.const(high)), f.const(low))
     shifted = x + f.const(f.to_integer)
     r = x - (shifted - f.const(f.to_integer))
-    return f.scaled(polynomial(r, (1.0, *EXP2[x.dtype.name])), shifted)
+    return f.scaled(fma(polynomial(r, EXP2[x.dtype.name]), r, f.const(1.0)), shifted)
 
 
 def expm1(x: Expr) -> Expr:
@@ -86,10 +86,17 @@ def reduced(f: Format, x: Expr, rest: Expr | None = None) -> Reduced:
 
 
 def power(r: Expr) -> Expr:
-    """exp(r), rounded as seldom as may be."""
-    return polynomial(r, (1.0, 1.0, *EXP[r.dtype.name]))
+    """exp(r), of which what is small is added in two steps."""
+    one = Const(1.0, r.dtype)
+    return fma(fma(polynomial(r, EXP[r.dtype.name]), r, one), r, one)
 
 
 def power_less_1(r: Expr) -> Expr:
     """exp(r) - 1."""
     return fma(r * r, polynomial(r, EXP[r.dtype.name]), r)
+
+
+def power_of_two_less_1(r: Expr) -> Expr:
+    """2 ** r - 1: the largest term last, so that what the others are rounded by counts little."""
+    first, *others = EXP2[r.dtype.name]
+    return fma(r, Const(first, r.dtype), r * r * polynomial(r, tuple(others)))

@@ -1,40 +1,60 @@
 """sigmoid, silu, and gelu by tanh: 1 or e over 1 + e for e = exp(-|w|), at most 1.
 
-To the quotient q is added what it lacks by its remainder (top - q) - q e, in which the difference is exact, so that
-the rounding of 1 + e counts little. Where e may be subnormal, a multiple of it that is not is the top.
+The rounding of 1 + e, and that of the quotient, are taken back by what 1 - q is more than q e, in which the difference
+is exact, for the quotient q.
 """
 
 from __future__ import annotations
 
-from ...compute.expr import Const, Expr
-from .coefficients import EXP2, GELU, GELU_SCALE
-from .exponential import EXP_RANGE, power, reduced
-from .parts import FORMATS, Format, at_least, at_most, fma, polynomial, power_of_shifted, product_rest, select
+from dataclasses import dataclass
+
+from ...compute.expr import Expr
+from .coefficients import GELU, GELU_SCALE
+from .exponential import EXP_RANGE, power_less_1, power_of_two_less_1, reduced
+from .parts import FORMATS, Format, at_least, fma, power_of_shifted, product_rest, select
 
 # Of the remainder, what the quotient lacks is between all, where e is small, and half.
 _SHARE = 0.75
-# Below these silu is zero; beyond the others gelu is zero or x. Up to there 2 ** (k + _RAISED) is a normal number.
-_SILU_LOWEST = {"float32": -112.0, "float64": -755.0}
+# From there on silu and gelu are x, and below the negative of it zero.
+_SILU_RANGE = {"float32": 112.0, "float64": 755.0}
 _GELU_RANGE = {"float32": 11.0, "float64": 21.6}
-_RAISED = {"float32": 40, "float64": 69}
+
+
+@dataclass(frozen=True, slots=True)
+class _Power:
+    """(1 + rest) 2 ** k, at most 1; `shifted` is k + `to_integer`."""
+
+    rest: Expr
+    shifted: Expr
+
+    def value(self, f: Format) -> Expr:
+        power = f.scaled_down(f.const(1.0), self.shifted)
+        return fma(self.rest, power, power)
+
+    def added_to_1(self, f: Format) -> Expr:
+        """The value, or 0 where 1 + value is 1: so that no product with it is subnormal, which is slow."""
+        counts = self.shifted > f.const(f.to_integer - f.fraction - 10)
+        power = select(counts, power_of_shifted(f, self.shifted), f.const(0.0))
+        return fma(self.rest, power, power)
 
 
 def sigmoid(x: Expr) -> Expr:
     """exp(-|x|) or 1, over 1 + exp(-|x|)."""
     f = FORMATS[x.dtype.name]
-    parts = reduced(f, at_least(-f.magnitude(x), f.const(EXP_RANGE[x.dtype.name][0])))
-    e = f.scaled(power(parts.rest), parts.shifted)
-    top = select(x < f.const(0.0), e, f.const(1.0))
-    ratio, remainder = _quotient(f, top, e)
+    one = f.const(1.0)
+    e = _exp(f, at_least(-f.magnitude(x), f.const(EXP_RANGE[x.dtype.name][0]))).value(f)
+    top = select(x < f.const(0.0), e, one)
+    ratio = top / (e + one)
+    remainder = fma(-ratio, e, top - ratio)
     return fma(remainder, f.const(_SHARE), ratio)
 
 
 def silu(x: Expr) -> Expr:
     """x sigmoid(x)."""
     f = FORMATS[x.dtype.name]
-    lowest = f.const(_SILU_LOWEST[x.dtype.name])
-    parts = reduced(f, at_least(-f.magnitude(x), lowest))
-    return _weighted(f, x, lowest, power(parts.rest), parts.shifted)
+    furthest = _SILU_RANGE[x.dtype.name]
+    limited = at_least(x, f.const(-furthest))
+    return _weighted(f, x, limited, furthest, _exp(f, -f.magnitude(limited)))
 
 
 def gelu_tanh(x: Expr) -> Expr:
@@ -45,37 +65,31 @@ def gelu_tanh(x: Expr) -> Expr:
     f = FORMATS[x.dtype.name]
     name = x.dtype.name
     furthest = _GELU_RANGE[name]
-    magnitude = at_most(f.magnitude(x), f.const(furthest))
+    limited = at_least(x, f.const(-furthest))
+    m = f.magnitude(limited)
     (b_high, b_low), (c_high, c_low) = GELU_SCALE[name], GELU[name]
-    factor = fma(magnitude, magnitude, f.const(c_high))
-    factor_rest = fma(magnitude, magnitude, f.const(c_high) - factor) + f.const(c_low)
-    v = magnitude * factor
-    v_rest = fma(magnitude, factor_rest, product_rest(magnitude, factor, v))
-    v_rest = fma(v, f.const(b_low / b_high), v_rest)
-    shifted = fma(v, f.const(-b_high), f.const(f.to_integer))
-    r = fma(v, f.const(-b_high), f.const(f.to_integer) - shifted)
-    mantissa = polynomial(fma(v_rest, f.const(-b_high), r), (1.0, *EXP2[name]))
-    return _weighted(f, x, f.const(-furthest), mantissa, shifted)
+    minus_b, to_integer = f.const(-b_high), f.const(f.to_integer)
+    factor = fma(m, m, f.const(c_high))
+    v = m * factor
+    factor_rest = fma(m, m, f.const(c_high) - factor) + fma(factor, f.const(b_low / b_high), f.const(c_low))
+    v_rest = fma(m, factor_rest, product_rest(m, factor, v))
+    shifted = fma(v, minus_b, to_integer)
+    k = shifted - to_integer
+    r = fma(v_rest, minus_b, fma(v, minus_b, -k))
+    return _weighted(f, x, limited, furthest, _Power(power_of_two_less_1(r), shifted))
 
 
-def _weighted(f: Format, x: Expr, lowest: Const, mantissa: Expr, shifted: Expr) -> Expr:
-    """x times 1 / (1 + e) or e / (1 + e) for e = mantissa 2 ** k.
+def _exp(f: Format, x: Expr) -> _Power:
+    """exp(x) for x <= 0."""
+    parts = reduced(f, x)
+    return _Power(power_less_1(parts.rest), parts.shifted)
 
-    No infinity is to meet a zero: below `lowest` the value is zero, and as far above zero it is x.
-    """
-    limited = at_least(x, lowest)
-    negative = x < f.const(0.0)
+
+def _weighted(f: Format, x: Expr, limited: Expr, furthest: float, power: _Power) -> Expr:
+    """x times 1 / (1 + e) or e / (1 + e), for e = power; `limited` is x, or at least where that is zero."""
     one = f.const(1.0)
-    binades = _RAISED[x.dtype.name]
-    raised = mantissa * power_of_shifted(f, shifted, binades)
-    top = select(negative, raised, one)
-    ratio, remainder = _quotient(f, top, raised * f.const(2.0**-binades))
-    rest = remainder * f.const(_SHARE)
-    value = fma(limited, ratio, at_most(limited, f.const(-lowest.value)) * rest)
-    return value * select(negative, f.const(2.0**-binades), one)
-
-
-def _quotient(f: Format, top: Expr, e: Expr) -> tuple[Expr, Expr]:
-    """top / (1 + e), and its remainder."""
-    ratio = top / (e + f.const(1.0))
-    return ratio, fma(-ratio, e, top - ratio)
+    e = power.added_to_1(f)
+    q = one / (e + one)
+    rest = fma(-q, e, one - q)
+    top = select(x < f.const(0.0), f.scaled_down(fma(limited, power.rest, limited), power.shifted), x)
+    return select(x < f.const(furthest), fma(top, q, top * q * rest), top)
