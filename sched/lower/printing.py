@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..compute.expr import Expr, transform
 from ..compute.printing import text as expression_text
-from .ir import Allocate, Block, Buffer, Check, Comment, For, If, Let, Load, Stmt, Store, Var
+from .ir import Allocate, Block, Buffer, Check, Comment, For, If, Let, Load, Prefetch, PrefetchBox, Stmt, Store, Var
 
 _KINDS = {"serial": "for", "parallel": "parallel for", "vectorize": "vectorized for", "unroll": "unrolled for"}
 
@@ -56,6 +56,13 @@ def _lines(stmt: Stmt, depth: int) -> list[tuple[str, Stmt]]:
         case Check(_, value, low, high, mask):
             where = "" if mask is None else f" where {text(mask)}"
             return [(f"{pad}check {text(low)} <= {text(value)} < {text(high)}{where}", stmt)]
+        case PrefetchBox(buffer, origins, extents):
+            spans = ", ".join(
+                f"{text(origin)} : {text(extent)}" for origin, extent in zip(origins, extents, strict=True)
+            )
+            return [(f"{pad}prefetch {buffer.name}[{spans}]", stmt)]
+        case Prefetch(buffer, indices):
+            return [(f"{pad}prefetch {_element(buffer, indices)}", stmt)]
         case Allocate(buffer, body):
             shape = f"[{', '.join(map(text, buffer.shape))}]" if buffer.shape else ""
             return [(f"{pad}{buffer.scope} {buffer.name}: {buffer.dtype}{shape}", stmt), *_lines(body, depth)]
