@@ -229,6 +229,24 @@ class Check(Stmt):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PrefetchBox(Stmt):
+    """Fetch those of the elements origin, ..., origin + extent - 1 of each dimension that the buffer has into the
+    cache."""
+
+    buffer: Buffer
+    origins: tuple[Expr, ...]
+    extents: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prefetch(Stmt):
+    """Fetch the cache line of an element of the buffer."""
+
+    buffer: Buffer
+    indices: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Allocate(Stmt):
     """`body` with a buffer of its own."""
 
@@ -298,6 +316,10 @@ def map_values(stmt: Stmt, function: Callable[[Expr], Expr]) -> Stmt:
         case Check():
             value, low, high = all_of((stmt.value, stmt.low, stmt.high))
             return replace(stmt, value=value, low=low, high=high, mask=maybe(stmt.mask))
+        case PrefetchBox():
+            return replace(stmt, origins=all_of(stmt.origins), extents=all_of(stmt.extents))
+        case Prefetch():
+            return replace(stmt, indices=all_of(stmt.indices))
         case _:
             return stmt
 
@@ -315,6 +337,10 @@ def values(stmt: Stmt) -> tuple[Expr, ...]:
             return (*stmt.indices, stmt.value, *((stmt.mask,) if stmt.mask is not None else ()))
         case Check():
             return (stmt.value, stmt.low, stmt.high, *((stmt.mask,) if stmt.mask is not None else ()))
+        case PrefetchBox():
+            return (*stmt.origins, *stmt.extents)
+        case Prefetch():
+            return stmt.indices
         case _:
             return ()
 

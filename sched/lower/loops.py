@@ -15,7 +15,9 @@ from ..polyhedral.order import shares_accumulator
 from ..polyhedral.schedule_tree import Extended, Nest
 from ..polyhedral.statement import Statement
 from ..polyhedral.tree import Fused, LoopNode, Tree
+from .fetches import Fetches
 from .ir import Accumulator, Allocate, Block, Buffer, For, If, Let, LoopKind, Stmt, Var, map_statements, sub_statements
+from .rewrite import block
 from .statements import StatementLowering
 from .tiles import is_tile, most_iterations
 
@@ -32,23 +34,26 @@ _TRUTH = frozenset({"and", "or", "eq", "le", "lt", "ge", "gt"})
 class _Scope:
     """Values of isl's iterators, and of the virtual axes that are resolved here.
 
-    `counters` are the values of loops, by whose they are and what they are called. `guards` are pairs of a value and an
-    expression of a statement's axes that must be equal where it runs.
+    `counters` are the values of loops, by whose they are and what they are called, `loops` by themselves. `guards` are
+    pairs of a value and an expression of a statement's axes that must be equal where it runs.
     """
 
     iterators: dict[str, Expr] = field(default_factory=dict)
     counters: dict[tuple[int, str], Expr] = field(default_factory=dict)
+    loops: dict[LoopNode, Expr] = field(default_factory=dict)
     positions: dict[Axis, Expr] = field(default_factory=dict)
     guards: list[tuple[Expr, Expr]] = field(default_factory=list)
 
     def count(self, loop: LoopNode, iterator: str, value: Expr) -> None:
         """Note the value of isl's iterator of a loop."""
-        self.iterators[iterator] = value
+        self.iterators[iterator] = self.loops[loop] = value
         if loop.stage is not None:
             self.counters[loop.stage.uid, loop.name] = value
 
     def inner(self) -> _Scope:
-        return _Scope(dict(self.iterators), dict(self.counters), dict(self.positions), list(self.guards))
+        return _Scope(
+            dict(self.iterators), dict(self.counters), dict(self.loops), dict(self.positions), list(self.guards)
+        )
 
 
 class LoopBuilder:
@@ -56,6 +61,7 @@ class LoopBuilder:
 
     def __init__(self, nest: Nest, tree: Tree, statements: StatementLowering) -> None:
         self.nest, self.tree, self.statements = nest, tree, statements
+        self.fetches = Fetches(nest.program, tree, statements)
         self.products = {f.count.name: f.product for f in tree.fused.values() if isinstance(f.count, Size)}
 
     def build(self) -> Stmt:
@@ -69,7 +75,7 @@ class LoopBuilder:
                 if loop is not None and loop.kind == "component":
                     return self._fixed(node, loop, scope)
                 inside = self._marked(node, scope) if kind == "mark" else self._leaf(node, scope)
-                return self._with_memory(loop, inside)
+                return self._iteration(loop, inside, scope)
             case "block":
                 nodes = node.block_get_children()
                 return _together([self._node(nodes.get_at(k), loop, scope) for k in range(nodes.n_ast_node())])
@@ -162,7 +168,7 @@ class LoopBuilder:
             return self._component(node, loop, begin, scope)
         if node.for_is_degenerate():
             inner.count(loop, name, begin)
-            return self._with_memory(loop, self._node(body, None, inner))
+            return self._iteration(loop, self._node(body, None, inner), inner)
         var, step = Var(loop.name), _step(node)
         end = self._end(node, scope)
         if step == 1:
@@ -170,7 +176,7 @@ class LoopBuilder:
         else:
             inner.count(loop, name, simplify(begin + var * step))
             begin, end = Const(0, INDEX), simplify((end - begin + (step - 1)) // step)
-        loop_body = self._with_memory(loop, self._node(body, None, inner))
+        loop_body = self._iteration(loop, self._node(body, None, inner), inner)
         kind, shared = self._shared(loop)
         made = For(var, begin, end, loop_body, kind, shared)
         if is_tile(made) and most_iterations(made) is None:
@@ -178,9 +184,13 @@ class LoopBuilder:
             made = replace(made, end=Op("min", (simplify(begin + loop.most), end), INDEX))
         return made
 
-    def _with_memory(self, loop: LoopNode | None, body: Stmt) -> Stmt:
-        """The body of a loop with the buffers that each iteration has for itself."""
-        for buffer in self.statements.private(loop.stores) if loop is not None else ():
+    def _iteration(self, loop: LoopNode | None, body: Stmt, scope: _Scope) -> Stmt:
+        """The body of a loop after what it fetches ahead, with the buffers that each iteration has for itself."""
+        if loop is None:
+            return body
+        if boxes := list(self.fetches.at(loop, scope.loops)):
+            body = block(*boxes, body)
+        for buffer in self.statements.private(loop.stores):
             body = Allocate(buffer, body)
         return body
 

@@ -19,6 +19,7 @@ from .llvm import EmittedKernel, emit_kernel
 from .loops import LoopBuilder
 from .narrow_loops import narrow_loops
 from .parallel_reductions import parallel_reductions
+from .prefetch_lines import prefetch_lines
 from .promote_accumulators import promote_accumulators
 from .reduce_divisions import reduce_divisions
 from .rewrite import simplified
@@ -59,6 +60,7 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
         ("flatten_positions", flatten_positions),
         ("split_vectors", lambda stmt: split_vectors(stmt, target.vector_bits)),
         ("unroll", unroll),
+        ("prefetch_lines", prefetch_lines),
         ("dot_products", lambda stmt: dot_products(stmt, target.dot_bits, vnni=target.has_vnni)),
         ("simplify", simplified),
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ..compute.expr import Expr, transform
 from ..compute.printing import text as expression_text
-from .ir import Allocate, Block, Check, Comment, For, If, Let, Load, Stmt, Store, Var
+from .ir import Allocate, Block, Buffer, Check, Comment, For, If, Let, Load, Prefetch, PrefetchBox, Stmt, Store, Var
 
 _KINDS = {"serial": "for", "parallel": "parallel for", "vectorize": "vectorized for", "unroll": "unrolled for"}
 
@@ -45,6 +45,9 @@ def _lines(stmt: Stmt, depth: int, names: Mapping[Expr, Var]) -> list[tuple[str,
     def shown(expr: Expr) -> str:
         return text(expr, names)
 
+    def element(buffer: Buffer, indices: tuple[Expr, ...]) -> str:
+        return f"{buffer.name}[{', '.join(map(shown, indices))}]" if indices else buffer.name
+
     match stmt:
         case Block(body):
             return [line for inner in body for line in _lines(inner, depth, names)]
@@ -60,11 +63,15 @@ def _lines(stmt: Stmt, depth: int, names: Mapping[Expr, Var]) -> list[tuple[str,
             return [(f"{pad}{inside[var].name} = {shown(value)}", stmt), *_lines(body, depth, inside)]
         case Store(buffer, indices, value, mask):
             where = "" if mask is None else f" where {shown(mask)}"
-            element = f"{buffer.name}[{', '.join(map(shown, indices))}]" if indices else buffer.name
-            return [(f"{pad}{element} = {shown(value)}{where}", stmt)]
+            return [(f"{pad}{element(buffer, indices)} = {shown(value)}{where}", stmt)]
         case Check(_, value, low, high, mask):
             where = "" if mask is None else f" where {shown(mask)}"
             return [(f"{pad}check {shown(low)} <= {shown(value)} < {shown(high)}{where}", stmt)]
+        case PrefetchBox(buffer, origins, extents):
+            spans = ", ".join(f"{shown(o)} : {shown(e)}" for o, e in zip(origins, extents, strict=True))
+            return [(f"{pad}prefetch {buffer.name}[{spans}]", stmt)]
+        case Prefetch(buffer, indices):
+            return [(f"{pad}prefetch {element(buffer, indices)}", stmt)]
         case Allocate(buffer, body):
             shape = f"[{', '.join(map(shown, buffer.shape))}]" if buffer.shape else ""
             return [(f"{pad}{buffer.scope} {buffer.name}: {buffer.dtype}{shape}", stmt), *_lines(body, depth, names)]

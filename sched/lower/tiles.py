@@ -115,6 +115,8 @@ def _bounds(atom: Expr, coefficient: int, bounds: Ranges) -> list[Expr]:
         case Var() if atom in bounds:
             begin, ends = bounds[atom]
             return [begin * factor] if coefficient > 0 else [(end - 1) * factor for end in ends]
+        case Op("max" | "min" as name, operands) if (name == "max") == (coefficient > 0):
+            return [operand * factor for operand in operands]
         case Op("floordiv", (x, Const(divisor))) if coefficient % divisor == 0:
             whole = Const(coefficient // divisor, INDEX)
             return [x * whole if coefficient < 0 else (x - (divisor - 1)) * whole]

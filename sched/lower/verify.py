@@ -5,7 +5,7 @@ names     a variable is used below what binds it, and nothing binds it twice; a 
 types     the operands of an operation have the types it runs at; indices and bounds are int64, conditions are bool
 lanes     the vectors of one statement have the same number of lanes; bounds and conditions are scalars
 buffers   an element has one index a dimension, or one position in row-major order; register buffers have literal shapes
-loops     of no kind that a pass that has run removes
+loops     of no kind that a pass that has run removes; nor are there boxes to be fetched after the pass for them
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from .ir import (
     If,
     Let,
     Load,
+    Prefetch,
+    PrefetchBox,
     Ramp,
     Stmt,
     Store,
@@ -55,13 +57,13 @@ def verify(stmt: Stmt, stages: Iterable[str], buffers: Iterable[Buffer]) -> None
     done = list(stages)
     known = frozenset(buffers)
     strides = frozenset(n for b in known for e in b.strides or () for n in walk(e) if isinstance(n, Var))
-    verifier = _Verifier(stmt, done[-1], {kind for kind in ("vectorize", "unroll") if kind in done})
+    verifier = _Verifier(stmt, done)
     verifier.statement(stmt, strides, known)
 
 
 class _Verifier:
-    def __init__(self, root: Stmt, after: str, removed: set[str]) -> None:
-        self.root, self.after, self.removed = root, after, removed
+    def __init__(self, root: Stmt, done: list[str]) -> None:
+        self.root, self.after, self.done = root, done[-1], frozenset(done)
         self.bound: set[Var] = set()
 
     def require(self, holds: bool, rule: str, where: Stmt | Expr) -> None:
@@ -75,7 +77,7 @@ class _Verifier:
         match stmt:
             case For():
                 self._bind(stmt.var, stmt)
-                self.require(stmt.kind not in self.removed, f"a loop is still to be {stmt.kind}d", stmt)
+                self.require(stmt.kind not in self.done, f"a loop is still to be {stmt.kind}d", stmt)
                 self.require(all(e.dtype == INDEX and lanes(e) == 1 for e in values(stmt)), "a bound is no index", stmt)
                 self.require(
                     not is_tile(stmt) or literal_range(stmt) is not None, "a tile loop has no literal bound", stmt
@@ -95,6 +97,13 @@ class _Verifier:
                 self.require(all(e.dtype == INDEX for e in operands), "a checked index is no index", stmt)
                 self._mask(stmt.mask, stmt)
                 self._one_width(values(stmt), stmt)
+            case PrefetchBox():
+                self.require("prefetch_lines" not in self.done, "a box is still to be fetched line by line", stmt)
+                self._element(stmt.buffer, stmt.origins, stmt, buffers)
+                self.require(all(e.dtype == INDEX and lanes(e) == 1 for e in values(stmt)), "a bound is no index", stmt)
+            case Prefetch():
+                self._element(stmt.buffer, stmt.indices, stmt, buffers)
+                self.require(all(lanes(e) == 1 for e in values(stmt)), "a vector is fetched", stmt)
             case Allocate(buffer, _):
                 self.require(buffer not in buffers, f"{buffer.name} is allocated inside itself", stmt)
                 literal = all(isinstance(extent, Const) for extent in buffer.shape)

@@ -82,11 +82,24 @@ Node = LoopNode | Sequence | Leaf
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Ahead:
+    """In each iteration of the loop `at` of a stage, fetch what of `tensor` it will read when its loop `by` is
+    `distance` iterations further on (see `prefetching`)."""
+
+    stage: Tensor
+    tensor: Tensor
+    at: str
+    by: str
+    distance: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Tree:
-    """The loops of a whole Program, with the virtual axes that they use."""
+    """The loops of a whole Program, with the virtual axes that they use, and what they fetch ahead."""
 
     root: Node
     fused: Mapping[Axis, Fused] = field(default_factory=dict)
+    ahead: tuple[Ahead, ...] = ()
 
 
 def statements_below(node: Node) -> tuple[Statement, ...]:

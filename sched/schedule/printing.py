@@ -28,7 +28,7 @@ from ..polyhedral.systems import is_system, systems
 from .binding import Bindings
 from .nest import StageNest
 from .primitives.base import State
-from .printing_lines import Substitution, assignment, comment, guard_of, header, init, layout_text, primed
+from .printing_lines import Substitution, assignment, comment, fetched, guard_of, header, init, layout_text, primed
 from .printing_systems import system_text
 
 
@@ -76,6 +76,8 @@ def _stage(state: State, nest: StageNest, outside: int, shared: int = 0) -> list
                 open_guards += [guard] if guard else []
             else:
                 lines.append(f"{pad}    {binding.axis.name} = {nest.shown(binding.value)}{comment([guard])}")
+        if number >= shared:
+            lines += [f"{pad}    {line}" for line in fetched(state, nest.stage, loop.name)]
         lines += _inside(state, nest.stage, loop.name, outside + number - shared + 2, before=True)
     pad = "    " * (outside + len(nest.loops) - shared + 1)
     lines.append(pad + assignment(state.program, statements[-1], names) + comment(open_guards))

@@ -34,6 +34,15 @@ def header(nest: StageNest, loop: Loop, bindings: Bindings) -> str:
     return f"{_KINDS[loop.kind]} {loop.name} in {f'reversed({span})' if loop.reversed else span}:"
 
 
+def fetched(state: State, stage: Tensor, loop: str) -> list[str]:
+    """What a loop of a stage fetches ahead."""
+    return [
+        f"prefetch {ahead.tensor.name} for {ahead.by} + {ahead.distance}"
+        for ahead in state.ahead
+        if ahead.stage is stage and ahead.at == loop
+    ]
+
+
 def guard_of(nest: StageNest, binding: Binding) -> str:
     """What is left out where an axis' bounds do not follow from its loops."""
     low = f"{nest.shown(binding.axis.lower)} <= " if binding.low else ""

@@ -23,7 +23,7 @@ from ..polyhedral.tree import Leaf, LoopNode, Node, Sequence, statements_below
 from .binding import Binding, Bindings
 from .nest import Loop, StageNest, axis_loop
 from .primitives.base import State
-from .printing_lines import assignment, comment, guard_of, header, init, layout_text, primed
+from .printing_lines import assignment, comment, fetched, guard_of, header, init, layout_text, primed
 
 Loops = Mapping[int, tuple[Loop, ...]]  # for each stage, by uid, the loops around
 
@@ -66,6 +66,8 @@ def _lines(state: State, node: Node, around: Loops, depth: int) -> Iterator[str]
                 inside[uid] = (*around.get(uid, ()), loop)
             found = dict.fromkeys(line for uid in below for line in _binding_lines(state.nests[uid], inside[uid]))
             yield from (f"{pad}    {line}" for line in found)
+            ahead = [line for uid in below for line in fetched(state, below[uid].stage, node.name)]
+            yield from (f"{pad}    {line}" for line in ahead)
             yield from _lines(state, node.body, inside, depth + 1)
 
 

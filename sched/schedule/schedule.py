@@ -99,7 +99,7 @@ class Schedule:
 
     def apply(self, stage: Tensor, command: Primitive) -> None:
         """Carry a command out, or raise and leave everything as it was."""
-        state = command.apply(self.state, stage)
+        state = self.state.after(command, stage)
         if command.reorders or state.places:  # loops that others stand in, or share, are more than an order
             self._prove(state, stage, command)
         self._log.append((stage.name, command))

@@ -45,7 +45,7 @@ def band_commands(state: State, group: tuple[Tensor, ...]) -> tuple[tuple[Comman
         if step is None:
             break
         for stage, command in step:
-            state = command.apply(state, stage)
+            state = state.after(command, stage)
             made.append((stage.name, command))
     return tuple(made), state
 
@@ -148,7 +148,7 @@ def suggested(state: State, group: tuple[Tensor, ...]) -> tuple[Command, ...]:
     for command in wave:
         if not _is_legal(state, group[0], command):
             return commands
-        state = command.apply(state, group[0])
+        state = state.after(command, group[0])
     marked = _parallel(state, group, first)
     return (*commands, *((name, command) for command in wave), *marked) if marked else commands
 
@@ -161,14 +161,14 @@ def _parallel(state: State, group: tuple[Tensor, ...], loop: str) -> tuple[Comma
         if state.nest(stage).loop(loop).kind == "serial":
             if not _is_legal(state, stage, command):
                 return ()
-            state = command.apply(state, stage)
+            state = state.after(command, stage)
             made.append((stage.name, command))
     return tuple(made)
 
 
 def _is_legal(state: State, stage: Tensor, command: Primitive) -> bool:
     try:
-        return is_proven(command.apply(state, stage), f"{stage.name}.{command}")
+        return is_proven(state.after(command, stage), f"{stage.name}.{command}")
     except ScheduleError:
         return False
 
@@ -194,7 +194,7 @@ def _holds(state: State, commands: tuple[Command, ...]) -> bool:
     try:
         for name, command in commands:
             stage = next(stage for stage in state.program.stages if stage.name == name)
-            state = command.apply(state, stage)
+            state = state.after(command, stage)
         return is_proven(state, "skew")
     except ScheduleError:
         return False

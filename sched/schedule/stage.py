@@ -20,6 +20,7 @@ from .primitives import (
     Fuse,
     Inline,
     Parallel,
+    Prefetch,
     Primitive,
     Reorder,
     ReorderStorage,
@@ -192,6 +193,24 @@ class Stage:
     def fold_storage(self, axis: str, size: int) -> None:
         """Store only so many positions of a dimension at a time. See `FoldStorage`."""
         self._apply(FoldStorage(_name(axis), _factor(size)))
+
+    def prefetch(self, tensor: Stage | Tensor | str, at: str, *, distance: int = 1, by: str | None = None) -> None:
+        """Fetch what a loop will read of a tensor, some iterations ahead, into the cache. See `Prefetch`.
+
+        >>> import polysched as ps
+        >>> A = ps.placeholder((64, 1000), "float32", name="A")
+        >>> B = ps.compute((64, 1000), lambda i, j: A[i, j] + 1, name="B")
+        >>> s = ps.Schedule(B)
+        >>> s[B].prefetch(A, at="i", distance=2)
+        >>> print(s)
+        B: float32[64, 1000]
+            for i in 0..64:
+                prefetch A for i + 2
+                for j in 0..1000:
+                    B[i, j] = A[i, j] + 1.0
+        """
+        loop = _name(at)
+        self._apply(Prefetch(_stage_name(tensor), _factor(distance), at=loop, by=loop if by is None else _name(by)))
 
     def store_streaming(self) -> None:
         """Write the elements of this stage past the caches. See `StoreStreaming`."""

@@ -186,6 +186,14 @@ def shift(s: ps.Schedule, f: int) -> None:
     s["T"].vectorize(s["T"].split("j", f)[1])
 
 
+def prefetch(s: ps.Schedule, f: int) -> None:
+    """What rows further on need, in a loop over tiles of a row; of definitions that read nothing by rows, nothing."""
+    s["T"].split("j", 8)
+    for tensor in sorted({tensor.name for tensor in s.program.arguments}):
+        if s["T"].why_not("prefetch", tensor, at="j_o", by="i", distance=f) is None:
+            s["T"].prefetch(tensor, at="j_o", by="i", distance=f)
+
+
 def inline(s: ps.Schedule, f: int) -> None:
     if len(s.stages) > 1:
         s[s.stages[0]].inline()
@@ -210,7 +218,18 @@ SCHEDULES = {
     f.__name__: f
     for f in (
         *(split, tile, reorder, fuse, unroll, vectorize, vectorize_innermost, vectorize_rows, vectorize_fused),
-        *(vectorize_both, parallel, parallel_collapsed, reverse, skew, shift, inline, compute_root, everything),
+        *(
+            vectorize_both,
+            parallel,
+            parallel_collapsed,
+            reverse,
+            skew,
+            shift,
+            prefetch,
+            inline,
+            compute_root,
+            everything,
+        ),
     )
 }
 

@@ -99,7 +99,8 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
              "parallel", "reverse", "skew", "skew", "shift", "inline", "compute_root", "parallel_many",
              *["compute_at"] * 5, "store_at",
              "store_at", "cache_read", "cache_read", "cache_write", "rfactor", "fold_storage", "fold_storage",
-             "reorder_storage", "compute_with", "compute_with", "store_streaming")  # fmt: skip
+             "reorder_storage", "compute_with", "compute_with", "store_streaming",
+             "prefetch")  # fmt: skip
     word = rng.choice(words)
     if word in _STORAGE:
         return _storage(schedule, handle.tensor, loops, word, rng)
@@ -111,6 +112,8 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
         return None
     loop = rng.choice(loops) if rng.random() < 0.5 else loops[-1]
     match word:
+        case "prefetch":
+            return _prefetch(schedule, handle.tensor, loops, rng)
         case "split":
             return f'split("{loop}", {rng.choice(FACTORS)})'
         case "tile" if len(loops) > 1:
@@ -172,6 +175,17 @@ def _storage(schedule: ps.Schedule, stage: ps.Tensor, loops: list[str], word: st
         case "store_streaming":
             return "store_streaming()"
     return None
+
+
+def _prefetch(schedule: ps.Schedule, stage: ps.Tensor, loops: list[str], rng: random.Random) -> str | None:
+    """What a stage reads, itself or in stages that are computed in it, ahead of one of its loops or one around that."""
+    values = [schedule.program.definitions.values[s.uid] for s in schedule.program.live_stages()]
+    own = schedule.program.definitions.values[stage.uid] if rng.random() < 0.7 else rng.choice(values)
+    reads = sorted({node.tensor.name for node in walk(own) if isinstance(node, Read)})
+    at = rng.randrange(len(loops))
+    by = loops[rng.randint(0, at)] if rng.random() < 0.5 else loops[at]
+    distance = rng.choice((1, 1, 2, 3, 8))
+    return f'prefetch("{rng.choice(reads)}", at="{loops[at]}", by="{by}", distance={distance})' if reads else None
 
 
 def _place(schedule: ps.Schedule, stage: ps.Tensor, word: str, rng: random.Random) -> str | None:

@@ -90,6 +90,20 @@ def transposed_storage():
 
 
 @case
+def rows_and_tiles_fetched_ahead():
+    n, m = sizes("n m")
+    A = ps.placeholder((n + 2, m), "float32", name="A")
+    B = ps.compute((n + 2, m), lambda i, j: A[i, j] * 2, name="B")
+    C = ps.compute((n, m), lambda i, j: B[i, j] + B[i + 2, j], name="C")
+    s = ps.Schedule(C)
+    s[C].split("j", 32)
+    s[C].vectorize("j_i")
+    s[C].prefetch(B, at="j_o", by="i", distance=2)
+    s[B].prefetch(A, at="i")
+    return s
+
+
+@case
 def blur_in_a_sliding_window():
     n, m = sizes("n m")
     A = ps.placeholder((n + 2, m), "float32", name="A")

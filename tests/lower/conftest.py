@@ -55,10 +55,12 @@ def lowered() -> Callable[..., Lowered]:
 @pytest.fixture(scope="session")
 def run_ir(interpreter: ModuleType) -> Callable[..., list[np.ndarray[Any, Any]] | None]:
     """Interprets the IR of a lowered schedule: (lowered, stmt, arguments in order, sizes) to the outputs, or None
-    where a run-time check failed."""
+    where a run-time check failed. What is fetched and loaded is added to a list of events, if one is given."""
 
-    def run(made: Lowered, stmt: Stmt, program: Any, values: list[Any], sizes: dict[str, int]) -> Any:
-        machine = interpreter.Machine(sizes=sizes)
+    def run(
+        made: Lowered, stmt: Stmt, program: Any, values: list[Any], sizes: dict[str, int], events: Any = None
+    ) -> Any:
+        machine = interpreter.Machine(sizes=sizes, events=events)
         given = dict(zip((a.uid for a in program.arguments), values, strict=True))
         machine.scalars = {uid: program_type(program, uid)(value) for uid, value in given.items()}
         listed = [a for a in program.arguments if isinstance(a, ps.Tensor)]

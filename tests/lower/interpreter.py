@@ -28,6 +28,8 @@ from polysched.lower.ir import (
     If,
     Let,
     Load,
+    Prefetch,
+    PrefetchBox,
     Ramp,
     Stmt,
     Store,
@@ -39,13 +41,15 @@ Array = np.ndarray[Any, Any]
 
 @dataclass
 class Machine:
-    """The memory of one run. `failed` collects (check, value) of failed run-time checks."""
+    """The memory of one run. `failed` collects (check, value) of failed run-time checks; `events`, where there is such
+    a list, what is fetched ahead and what is loaded: (word, name of the buffer, position in it)."""
 
     sizes: Mapping[str, int] = field(default_factory=dict)
     scalars: Mapping[int, Any] = field(default_factory=dict)
     arrays: dict[Buffer, Array] = field(default_factory=dict)
     written: dict[Buffer, Array] = field(default_factory=dict)
     failed: list[tuple[int, int]] = field(default_factory=list)
+    events: list[tuple[str, str, int]] | None = None
 
     def allocate(self, buffer: Buffer) -> None:
         shape = tuple(int(self.value(extent, {})) for extent in buffer.shape)
@@ -84,10 +88,16 @@ class Machine:
                 bad = ~good if mask is None else ~good & self.value(mask, at)
                 for index in np.atleast_1d(place)[np.atleast_1d(bad)]:
                     self.failed.append((check, int(index)))
-            case Comment():
+            case Prefetch(buffer, indices):
+                self._note("prefetch", buffer, self._places(buffer, indices, None, at)[0])
+            case Comment() | PrefetchBox():
                 pass
             case _:
                 raise AssertionError(f"unknown statement {stmt!r}")
+
+    def _note(self, word: str, buffer: Buffer, places: Any) -> None:
+        if self.events is not None:
+            self.events += [(word, buffer.name, int(place)) for place in places]
 
     def _places(self, buffer: Buffer, indices: tuple[Expr, ...], mask: Expr | None, at: Mapping[Var, Any]) -> Any:
         """The position in the flat buffer of each lane, which lanes are meant, and whether there are lanes at all."""
@@ -116,6 +126,7 @@ class Machine:
         position, active, rank = self._places(load.buffer, load.indices, load.mask, at)
         result = np.zeros(position.shape, load.buffer.dtype.numpy)
         places = position[active]
+        self._note("load", load.buffer, places)
         # What nothing has written may be loaded into a register tile, and is garbage there.
         known = self.written[load.buffer].reshape(-1)[places]
         garbage = np.nan if load.dtype.is_float else np.array(0x5B, np.uint8).astype(load.dtype.numpy)

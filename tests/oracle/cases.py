@@ -11,7 +11,7 @@ from typing import Any
 import polysched as ps
 from polysched.compute.expr import Read, walk
 from polysched.compute.simplify import constant_value
-from polysched.schedule.primitives import REGISTRY, CacheRead, CacheWrite, Primitive
+from polysched.schedule.primitives import REGISTRY, CacheRead, CacheWrite, Prefetch, Primitive
 from polysched.schedule.text import schedule_text
 
 from .definitions import Definition, random_definition
@@ -26,7 +26,7 @@ WORDS = (
 )  # fmt: skip
 STORAGE = (
     ["cache_read"] * 4 + ["cache_write"] * 3 + ["rfactor"] * 4 + ["compute_with"] * 5 + ["fold_storage"] * 6
-    + ["reorder_storage", "store_streaming"]
+    + ["reorder_storage", "store_streaming", "prefetch"]
 )  # fmt: skip
 assert {*WORDS, *STORAGE} == set(REGISTRY), "every primitive is tried"
 
@@ -214,6 +214,11 @@ def _storage(schedule: ps.Schedule, stage: ps.Tensor, word: str, rng: random.Ran
             )
         case "store_streaming":
             arguments = ()
+        case "prefetch" if loops:
+            at = rng.randrange(len(loops))
+            read = rng.choice([*live, *schedule.program.arguments]).name
+            by = loops[rng.randint(0, at)]
+            return stage.name, Prefetch(read, rng.choice((1, 2, 5)), at=loops[at], by=by)
         case _:
             return None
     return stage.name, REGISTRY[word](*arguments)
@@ -232,7 +237,7 @@ def compare(schedule: ps.Schedule, command: Command, sizes: list[dict[str, int]]
 def _compared(schedule: ps.Schedule, command: Command, sizes: list[dict[str, int]]) -> str:
     stage, record = command
     try:
-        state = record.apply(schedule.state, schedule[stage].tensor)
+        state = schedule.state.after(record, schedule[stage].tensor)
     except ps.ScheduleError:
         return "invalid"
     try:

@@ -61,7 +61,7 @@ def test_the_witness_is_a_violation(name: str) -> None:
         if "tile" in given:
             given = f'{given[:-1]}, outers=("a", "b"), inners=("c", "d"))'
         ((_, stage, record),) = parse_schedule(f"{HEADER}\n{given}")
-        state = record.apply(s.state, s[stage].tensor)
+        state = s.state.after(record, s[stage].tensor)
         assert (wrong.source, wrong.sink) in [(a.name, b.name) for a, b in violations(state, wrong.sizes)]
         least = {size.name: size.min for size in s.program.sizes}
         for size, value in wrong.sizes.items():

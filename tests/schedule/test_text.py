@@ -37,11 +37,12 @@ def test_every_primitive_round_trips(samples):
         "compute_at",
         "compute_with",
         "fold_storage",
+        "prefetch",
         "reorder_storage",
         "rfactor",
         "store_at",
         "store_streaming",
-    }  # test_compute_at.py, test_storage.py
+    }  # test_compute_at.py, test_storage.py, test_prefetch.py
     assert {command.word for _, command in s.log} | elsewhere == set(REGISTRY)
     assert s.to_text() == EVERY_PRIMITIVE
     again = ps.Schedule.from_text(s.outputs, s.to_text())

@@ -56,6 +56,12 @@ def store(e: Emitter, storage: Storage, index: LaneIndex, value: Value, mask: Va
         _scatter(access, index._replace(lanes=lanes), bits, mask)
 
 
+def prefetch(e: Emitter, storage: Storage, index: LaneIndex) -> None:
+    """Fetch the cache line of an element for reading, into all levels."""
+    place = _Access(e, storage, 1).pointer(index.symbol, index.constant)
+    e.fn.do(f"call void @llvm.prefetch.p0(ptr {place}, i32 0, i32 3, i32 1)")
+
+
 def store_interleaved(e: Emitter, storage: Storage, index: LaneIndex, values: list[Value], mask: Value | None) -> None:
     """Write as many values as `index` has steps a lane beside each other: the first of all at `index`, the second of
     all after them."""

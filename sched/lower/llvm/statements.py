@@ -6,7 +6,7 @@ from typing import assert_never
 
 from ...compute.dtypes import INDEX
 from ..abi import CHECK_FAILED
-from ..ir import Allocate, Block, Check, Comment, For, If, Let, Stmt, Store
+from ..ir import Allocate, Block, Check, Comment, For, If, Let, Prefetch, Stmt, Store
 from . import horizontal, in_step, interleaved, lane_index, memory
 from .allocation import allocate
 from .casts import cast
@@ -18,7 +18,7 @@ from .lane_index import Operand
 from .parallel import parallel_for
 from .values import Value
 
-Statement = Block | For | If | Let | Store | Check | Allocate | Comment
+Statement = Block | For | If | Let | Store | Check | Prefetch | Allocate | Comment
 
 # The first failed check is kept. What it leaves in memory is read after all threads have come together.
 _REPORT = f"""define internal void @report(ptr %flag, ptr %status, i64 %check, i64 %value) cold noinline nounwind {{
@@ -64,6 +64,8 @@ def _emit(e: Emitter, stmt: Statement) -> None:
             memory.store(e, e.storage(buffer), place, written, mask_of(e, mask))
         case Check():
             _check(e, stmt)
+        case Prefetch(buffer, indices):
+            memory.prefetch(e, e.storage(buffer), offset(e, buffer, indices))
         case Allocate():
             allocate(e, stmt, emit)
         case Comment():

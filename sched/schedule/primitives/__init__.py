@@ -10,6 +10,7 @@ from .fold_storage import FoldStorage
 from .fuse import Fuse
 from .inline import Inline
 from .parallel import Parallel
+from .prefetch import Prefetch
 from .reorder import Reorder
 from .reorder_storage import ReorderStorage
 from .reverse import Reverse
@@ -25,6 +26,6 @@ from .vectorize import Vectorize
 
 __all__ = [
     "REGISTRY", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot", "ComputeWith", "FoldStorage", "Fuse", "Inline",
-    "Parallel", "Primitive", "Reorder", "ReorderStorage", "Reverse", "Rfactor", "Shift", "Skew", "Split", "State",
-    "StoreAt", "StoreStreaming", "Tile", "Unroll", "Vectorize",
+    "Parallel", "Prefetch", "Primitive", "Reorder", "ReorderStorage", "Reverse", "Rfactor", "Shift", "Skew", "Split",
+    "State", "StoreAt", "StoreStreaming", "Tile", "Unroll", "Vectorize",
 ]  # fmt: skip

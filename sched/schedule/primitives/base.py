@@ -17,7 +17,8 @@ from ...polyhedral.definitions import ComputedIn, Factored, Inlined, ReadThrough
 from ...polyhedral.program import Program
 from ...polyhedral.requirements import Requirement, requirements
 from ...polyhedral.systems import systems
-from ...polyhedral.tree import Tree, loops_of, statements_below
+from ...polyhedral.tree import Ahead, Tree, loops_of, statements_below
+from ..fetching import check_ahead
 from ..forest import make_tree
 from ..nest import StageNest
 from ..place import Place, resolved, settled
@@ -27,13 +28,14 @@ from ..system import default_nests
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """What a log of commands amounts to: the rewritten Program, its requirements, the loops of each stage, and which
-    stages are computed inside loops of others."""
+    """What a log of commands amounts to: the rewritten Program, its requirements, the loops of each stage, which stages
+    are computed inside loops of others, and what loops fetch ahead."""
 
     program: Program
     pairs: tuple[Requirement, ...]
     nests: Mapping[int, StageNest]
     places: Mapping[int, Place] = field(default_factory=dict)
+    ahead: tuple[Ahead, ...] = ()
 
     @staticmethod
     def initial(program: Program) -> State:
@@ -41,7 +43,14 @@ class State:
 
     def tree(self) -> Tree:
         """The loop tree of all stages."""
-        return make_tree(self.program, self.nests, self.places, self.pairs)
+        return replace(make_tree(self.program, self.nests, self.places, self.pairs), ahead=self.ahead)
+
+    def after(self, command: Primitive, stage: Tensor) -> State:
+        """The state after a command, in which everything that was fetched ahead still can be."""
+        state = command.apply(self, stage)
+        if state.ahead:
+            check_ahead(state.program, state.tree(), state.nests, state.ahead)
+        return state
 
     def with_rewrites(self, rewrites: tuple[Rewrite, ...]) -> State:
         """The state with other rewrites of the definitions; stages that are new have their default loops."""
@@ -213,8 +222,8 @@ def primitive(record: type[Primitive]) -> type[Primitive]:
 MAX_FACTOR = 2**31 - 1
 
 
-def checked_factor(factor: Any, what: str) -> int:
+def checked_factor(factor: Any, what: str, kind: str = "factor") -> int:
     """`factor` if it is an integer from 1 to MAX_FACTOR, so that sums of extents and factors stay within 64 bits."""
     if isinstance(factor, bool) or not isinstance(factor, int) or not 1 <= factor <= MAX_FACTOR:
-        raise ScheduleError(f"{what} takes a factor that is an integer from 1 to {MAX_FACTOR}, not {shown(factor)}")
+        raise ScheduleError(f"{what} takes a {kind} that is an integer from 1 to {MAX_FACTOR}, not {shown(factor)}")
     return factor
