@@ -1,7 +1,7 @@
 """Pipelines over images: a box blur of uint16, an unsharp mask, Harris corners, and a transposed matrix.
 
-Schedules are those of `recipes.stencil2d`. Peers where they are installed: Halide (its Python package) with schedules
-written by hand as in its own applications, OpenCV, torch, NumPy.
+Schedules are those of `recipes.stencil2d` and `recipes.transpose`. Peers where they are installed: Halide (its Python
+package) with schedules written by hand as in its own applications, OpenCV, torch, NumPy.
 """
 
 from __future__ import annotations
@@ -77,25 +77,13 @@ def harris(n: Any, m: Any) -> ps.Tensor:
 
 def transposed(n: Any, m: Any) -> ps.Tensor:
     A = ps.placeholder((m, n), "float32", name="A")
-    return ps.compute((n, m), lambda i, j: A[j, i], name="B")
-
-
-def by_tiles(output: ps.Tensor) -> ps.Schedule:
-    """A transposition in tiles of 16 x 16, each read in rows and gathered from a copy that is in registers."""
-    s = ps.Schedule(output)
-    b = s[output]
-    b.tile("i", "j", 16, 16)
-    b.vectorize("j_i")
-    b.unroll("i_i")
-    copy = b.cache_read("A", at="j_o")
-    copy.unroll(copy.loops[0])
-    copy.vectorize(copy.loops[1])
-    return s
+    return ps.compute((n, m), lambda i, j: A[j, i], name="transposed")
 
 
 def by_recipe(output: ps.Tensor, target: ps.Target) -> ps.Schedule:
     s = ps.Schedule(output)
-    ps.recipes.stencil2d(s[output], target)
+    recipe = ps.recipes.transpose if output.name == "transposed" else ps.recipes.stencil2d
+    recipe(s[output], target)
     return s
 
 
@@ -226,8 +214,7 @@ def run(report: Report, target: ps.Target) -> None:
         name = definition.__name__
         a = (random.random(shape) * 999 + 1).astype(dtype)
         tensor = definition(*sizes)
-        schedule = by_tiles(tensor) if definition is transposed else by_recipe(tensor, target)
-        kernel = schedule.build(target)
+        kernel = by_recipe(tensor, target).build(target)
         out = kernel(a)
         peer = np.zeros_like(out)
         contenders: Contenders = {"polysched": lambda k=kernel, a=a, out=out: k(a, out=out)}

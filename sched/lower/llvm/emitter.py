@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from ...compute.dtypes import BOOL
@@ -61,6 +61,18 @@ class EmittedKernel:
     notes: tuple[Note, ...]
 
 
+@dataclass(slots=True, eq=False)
+class Tile:
+    """A square that is read by columns, the first of them at `place`: see transposed.py. They are there once loaded."""
+
+    buffer: Buffer
+    place: LaneIndex
+    columns: list[Value] = field(default_factory=list)
+
+    def column(self, place: LaneIndex) -> Value:
+        return self.columns[place.constant - self.place.constant]
+
+
 class Emitter:
     """The state of emitting one function.
 
@@ -70,7 +82,7 @@ class Emitter:
 
     __slots__ = (
         "buffers", "failure", "fn", "imports", "indices", "machine", "memo", "module", "notes", "on_failure",
-        "parameters", "parent", "streams", "variables",
+        "parameters", "parent", "streams", "tiles", "variables",
     )  # fmt: skip
 
     def __init__(self, module: Module, machine: Machine, parent: Emitter | None = None) -> None:
@@ -84,6 +96,7 @@ class Emitter:
         self.imports: dict[str, tuple[str, str]] = {}
         self.memo: dict[int, Value] = {}
         self.indices: dict[int, LaneIndex] = {}
+        self.tiles: dict[tuple[Buffer, LaneIndex], Tile] = {}
         self.failure: str | None = None
         self.on_failure: str | None = None
         self.streams = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ...compute.simplify import key
 from ..ir import Stmt, Store, lanes
 from ..rewrite import loads
-from . import memory
+from . import memory, transposed
 from .emitter import Emitter
 from .expressions import mask_of, offset, value_of
 
@@ -44,5 +44,7 @@ def emit(e: Emitter, members: list[Store]) -> None:
     """Store the vectors of a group."""
     first = members[0]
     place = offset(e, first.buffer, first.indices)
+    for member in members:
+        transposed.load_tiles(e, member)
     values = [e.broadcast(value_of(e, member.value), place.lanes) for member in members]
     memory.store_interleaved(e, e.storage(first.buffer), place, values, mask_of(e, first.mask))

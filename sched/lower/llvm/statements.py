@@ -7,7 +7,7 @@ from typing import assert_never
 from ...compute.dtypes import INDEX
 from ..abi import CHECK_FAILED
 from ..ir import Allocate, Block, Check, Comment, For, If, Let, Prefetch, Stmt, Store
-from . import horizontal, in_step, interleaved, lane_index, memory
+from . import horizontal, in_step, interleaved, lane_index, memory, transposed
 from .allocation import allocate
 from .casts import cast
 from .comparisons import compare
@@ -60,6 +60,7 @@ def _emit(e: Emitter, stmt: Statement) -> None:
             e.variables[var] = index_of(e, value) if var.dtype == INDEX else value_of(e, value)
             emit(e, body)
         case Store(buffer, indices, value, mask):
+            transposed.load_tiles(e, stmt)
             place, written = offset(e, buffer, indices), value_of(e, value)
             memory.store(e, e.storage(buffer), place, written, mask_of(e, mask))
         case Check():
@@ -75,9 +76,11 @@ def _emit(e: Emitter, stmt: Statement) -> None:
 
 
 def _block(e: Emitter, body: tuple[Stmt, ...]) -> None:
-    place = 0
+    place = end = 0
     while place < len(body):
         e.memo, e.indices = {}, {}
+        if place >= end:
+            end = place + max(1, transposed.plan(e, body[place:]))
         copies: list[Store] = []
         if members := interleaved.group(e, body[place : place + interleaved.MOST]):
             interleaved.emit(e, members)

@@ -63,7 +63,7 @@ def native() -> Machine:
         features.get("f16c", False),
         features.get("avx512vl", False),
         bits,
-        features.get("avx512dq", False),
+        has_range=features.get("avx512dq", False) and features.get("avx512vl", False),
     )
 
 

@@ -1,0 +1,104 @@
+"""Transposed matrices, and other stages that read rows where they write columns: square tiles in registers."""
+
+from __future__ import annotations
+
+from ...compute.expr import Axis
+from ...errors import ScheduleError
+from ...target.machine import Target
+from ..stage import Stage
+from .reading import axes_of, extent, is_reduction, reads_of
+
+_LINE = 64  # bytes
+_PAGE = 4096  # bytes
+_STREAMED = 16  # bytes: the least that is stored past the caches
+
+
+def transpose(
+    stage: Stage,
+    target: Target | None = None,
+    *,
+    lanes: int | None = None,
+    tile: tuple[int, int] | None = None,
+    streaming: bool | None = None,
+) -> None:
+    """Schedule a stage that reads along another axis than it is written along, such as B[i, j] = A[j, i].
+
+    stage      computed element by element: y[..., i, ..., j] of A[..., i] and whatever else; other axes stay outside
+    target     the machine: the length of its vectors and its caches; this machine by default. With more than one
+               thread, the outermost loop is parallel
+    lanes      the side of the square tiles that are transposed in registers; by default, a cache line of elements, or
+               as many as the shorter axis has
+    tile       extents along i and j of the tiles in which the squares go by, those along i first, so that so many
+               elements of a row are read one after the other; by default, four squares by 32 where rows that are
+               read lie whole pages apart or this is unknown, and otherwise the whole of i
+    streaming  whether the output is written past the caches; by default, where it is larger than a quarter of the
+               third-level cache and its rows are multiples of 16 bytes, or where these are unknown
+
+    A square is loaded by rows, and its columns are made by shuffles (Eklundh, A Fast Computer Method for Matrix
+    Transposing, IEEE Transactions on Computers 1972), in the order that unpack instructions ask for. Works for any
+    size, fixed or symbolic, and every dtype; squares at the end of odd sizes are gathered element by element.
+
+    Raises `ScheduleError` for reductions, and where nothing is read along another axis.
+
+    >>> import polysched as ps
+    >>> A = ps.placeholder((4096, 4096), "float32", name="A")
+    >>> B = ps.compute((4096, 4096), lambda i, j: A[j, i], name="B")
+    >>> s = ps.Schedule(B)
+    >>> ps.recipes.transpose(s[B], ps.Target("x86-64-v4", threads=1))
+    >>> s[B].loops
+    ('j_t', 'i_t', 'j_o', 'i_o', 'i_i', 'j_i')
+    """
+    target = Target("native") if target is None else target
+    i, j = _axes(stage)
+    size = stage.tensor.dtype.bytes
+    if lanes is None:
+        shorter = min((length for length in map(extent, (i, j)) if length is not None), default=_LINE)
+        lanes = min(max(1, _LINE // size), 1 << max(0, shorter - 1).bit_length())
+    if _is_streamed(stage, j, target) if streaming is None else streaming:
+        stage.store_streaming()
+    columns, rows = tile or _tile(stage, i, lanes)
+    front = [loop for loop in stage.loops if loop not in (i.name, j.name)]
+    outer = []
+    for axis, length in ((j, rows), (i, columns)):
+        if length:
+            outer += [stage.split(axis.name, length, outer=f"{axis.name}_t", inner=axis.name)[0]]
+    stage.tile(i.name, j.name, lanes, lanes)
+    stage.reorder(*front, *outer, f"{j.name}_o", f"{i.name}_o", f"{i.name}_i", f"{j.name}_i")
+    stage.unroll(f"{i.name}_i")
+    stage.vectorize(f"{j.name}_i")
+    if target.thread_count() > 1:
+        stage.parallel(stage.loops[0])
+
+
+def _axes(stage: Stage) -> tuple[Axis, Axis]:
+    """The axis along which the stage reads, and the one along which it is written."""
+    schedule = stage.schedule
+    axes = axes_of(schedule, stage.tensor)
+    if not is_reduction(schedule, stage.tensor):
+        for read in reads_of(schedule, stage.tensor):
+            along = next((axis for axis in axes[:-1] if read.indices and read.indices[-1] is axis), None)
+            if along is not None and any(index is axes[-1] for index in read.indices[:-1]):
+                return along, axes[-1]
+    raise ScheduleError(
+        f"transpose schedules stages that read along another axis than they are written along, as B[i, j] = A[j, i], "
+        f"and {stage.tensor.name} is none; see recipes.stencil2d for stages that read along their own rows"
+    )
+
+
+def _is_streamed(stage: Stage, last: Axis, target: Target) -> bool:
+    lengths = [extent(axis) for axis in axes_of(stage.schedule, stage.tensor)]
+    row, total = extent(last), stage.tensor.dtype.bytes
+    for length in lengths:
+        if length is None:
+            return True
+        total *= length
+    return total > target.l3_bytes // 4 and (row or 0) * stage.tensor.dtype.bytes % _STREAMED == 0
+
+
+def _tile(stage: Stage, along: Axis, lanes: int) -> tuple[int, int]:
+    """Extents along both axes, 0 for no tiles. Rows that lie pages apart have their lines in the same places of the
+    caches, and only a few of them stay there."""
+    length = extent(along)
+    if length is not None and length * stage.tensor.dtype.bytes % _PAGE:
+        return 0, 0
+    return 4 * lanes, 32 * lanes

@@ -1,0 +1,79 @@
+"""Columns beside each other are loaded as the rows of a tile, and nothing else is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from polysched.compute.dtypes import DTYPES
+from polysched.compute.expr import Size, const
+from polysched.compute.operations import apply
+from polysched.lower.ir import Load, Stmt, Store
+
+n = Size("n")
+ROWS, COLUMNS = 70, 90
+
+
+def columns(lab: Any, x: Any, out: Any, lanes: int, order: Any) -> list[Stmt]:
+    """out[column, lane] = x[lane + 3, column + 5]."""
+    return [Store(out, (const(u), lab.ramp(0, lanes)), Load(x, (lab.ramp(3, lanes), const(u + 5)))) for u in order]
+
+
+def gathers(lab: Any, body: list[Stmt], arrays: Any) -> int:
+    return len(
+        [line for line in lab.emit(body, arrays, (n,)).text.splitlines() if "= call" in line and "gather" in line]
+    )
+
+
+@pytest.mark.parametrize("machine", ["NATIVE", "BASELINE"])
+@pytest.mark.parametrize("name", ["int8", "bool", "float16", "float32", "float64"])
+def test_every_element_is_in_its_place(lab: Any, name: str, machine: str) -> None:
+    random = np.random.default_rng(3)
+    values = random.integers(0, 2 if name == "bool" else 100, (ROWS, COLUMNS)).astype(DTYPES[name].numpy)
+    sides = [lanes for lanes in (2, 4, 8, 16, 32, 64) if lanes * DTYPES[name].bits <= 512]
+    x = lab.array("x", name, ROWS, n)
+    outs = [lab.array(f"out{lanes}", name, lanes, lanes, output=True) for lanes in sides]
+    body = [
+        store
+        for lanes, (_, out) in zip(sides, outs, strict=True)
+        for store in columns(lab, x[1], out, lanes, reversed(range(lanes)))
+    ]
+    assert gathers(lab, body, (x, *outs)) == 0
+    found = [np.ones((lanes, lanes), values.dtype) for lanes in sides]
+    assert lab.build(body, (x, *outs), (n,), machine=getattr(lab, machine))(values, *found, sizes=(COLUMNS,)) == 0
+    for lanes, result in zip(sides, found, strict=True):
+        lab.assert_same_bits(result, values[3 : 3 + lanes, 5 : 5 + lanes].T.copy(), str(lanes))
+
+
+@pytest.mark.parametrize(
+    ("order", "left"),
+    [(range(4), 0), (range(3), 3), (range(7), 3), ((0, 1, 2, 3, 8, 9, 10, 11), 0), ((0, 1, 2, 4, 5), 5)],
+)
+def test_tiles_are_whole(lab: Any, order: Any, left: int) -> None:
+    x, out = lab.array("x", "float32", ROWS, n), lab.array("out", "float32", 20, 4, output=True)
+    assert gathers(lab, columns(lab, x[1], out[1], 4, order), (x, out)) == left
+
+
+def test_masked_lanes_are_not_read(lab: Any) -> None:
+    x, out = lab.array("x", "float32", ROWS, n), lab.array("out", "float32", 4, 4, output=True)
+    ramp, body = lab.ramp(0, 4), list[Stmt]()
+    for u in range(4):
+        mask = apply("lt", ramp, n)
+        body.append(Store(out[1], (const(u), ramp), Load(x[1], (ramp, const(u)), mask), mask))
+    assert gathers(lab, body, (x, out)) == 4
+
+
+def test_what_is_written_in_between_is_read_again(lab: Any) -> None:
+    """a[:4, u] = a[:4, u + 1], one column after the other, in place."""
+    a = lab.array("a", "float32", 4, n, output=True)
+    ramp = lab.ramp(0, 4)
+    body: list[Stmt] = [Store(a[1], (ramp, const(u)), Load(a[1], (ramp, const(u + 1)))) for u in range(4)]
+    body[2] = Store(a[1], (ramp, const(3)), Load(a[1], (ramp, const(0))))
+    values = np.arange(4 * 9, dtype=np.float32).reshape(4, 9)
+    expected = values.copy()
+    for to, source in ((0, 1), (1, 2), (3, 0), (3, 4)):
+        expected[:, to] = expected[:, source]
+    assert lab.build(body, (a,), (n,))(values, sizes=(9,)) == 0
+    assert np.array_equal(values, expected)
