@@ -22,8 +22,8 @@ OUT.mkdir(exist_ok=True)
 # ## Two stages
 #
 # A smoothing filter of 3 x 3 pixels, with the weights 1, 2, 1 in both directions, is one along the rows and then one
-# down the columns. `P` is the picture with a border of one pixel. The first stage is four times too bright, and has 16
-# bits for it.
+# down the columns. `P` is the picture with a border of one pixel. The first stage is four times too bright, and has
+# 16 bits for it.
 
 # %%
 n, m = ps.size_var("n"), ps.size_var("m")
@@ -70,8 +70,8 @@ schedules["whole stages"] = s
 # %% [markdown]
 # ## inline
 #
-# The other extreme stores nothing, and computes an element of `rows` wherever it is read: three times, since three rows
-# of `smooth` read it.
+# The other extreme stores nothing, and computes an element of `rows` wherever it is read: three times, since three
+# rows of `smooth` read it.
 
 # %%
 s = ps.Schedule(smooth)
@@ -83,8 +83,8 @@ schedules["inline"] = s
 # %% [markdown]
 # ## compute_at
 #
-# Between them, `rows` is computed in a loop of `smooth`: as much of it as one iteration of that loop needs. isl derives
-# how much that is. For strips of 32 rows, it is 34 rows. The comment says what the next strip computes again.
+# Between them, `rows` is computed in a loop of `smooth`: as much of it as one iteration of that loop needs. isl
+# derives how much that is. For strips of 32 rows, it is 34 rows. The comment says what the next strip computes again.
 
 # %%
 s = ps.Schedule(smooth)
@@ -95,8 +95,8 @@ print(s)
 schedules["strips of 32 rows"] = s
 
 # %% [markdown]
-# `explain` counts before anything is run: `recomputation` is the number of elements that are computed for each one
-# of the definition.
+# `explain` counts before anything is run: `recomputation` is the number of elements that are computed for each one of
+# the definition.
 
 # %%
 strips = s.explain(n=height, m=width).stages["rows"]
@@ -108,7 +108,8 @@ assert strips.recomputation > 1
 #
 # Computed in the loop over rows, three rows of `rows` are needed for each row of `smooth`, and two of them have been
 # there before. `store_at` keeps them. Where a stage is stored outside of a loop and computed inside of it, each
-# iteration computes only what is new. Nothing is computed twice, and a row is used while it is in the first-level cache.
+# iteration computes only what is new. Nothing is computed twice, and a row is used while it is in the first-level
+# cache.
 
 # %%
 s = ps.Schedule(smooth)
@@ -123,8 +124,8 @@ assert window.recomputation == 1
 
 # %% [markdown]
 # The nest has the loop over one footprint, three rows; the comment beside `stored at the root` says that two of them
-# are kept from one iteration to the next. In the loop IR that is a bound: three rows in the first iteration, and one in
-# each of the others.
+# are kept from one iteration to the next. In the loop IR that is a bound: three rows in the first iteration, and one
+# in each of the others.
 
 # %%
 loops = ps.build(s).source("loops").splitlines()
@@ -133,8 +134,8 @@ print(*(line for line in loops if "for i" in line), sep="\n")
 # %% [markdown]
 # ## fold_storage
 #
-# All of `rows` still has memory of its own. Since three rows are alive at a time, places for three are enough, used in
-# turns; for four the remainder is cheap. A fold that would overwrite what is still needed is refused.
+# All of `rows` still has memory of its own. Since three rows are alive at a time, places for three are enough, used
+# in turns; for four the remainder is cheap. A fold that would overwrite what is still needed is refused.
 
 # %%
 refusal = s[rows].why_not("fold_storage", "i", 2)
@@ -188,9 +189,9 @@ for name, s in schedules.items():
 # %% [markdown]
 # ## A recipe
 #
-# Edges are where neighbours differ: three stages now. `stencil2d` knows what to do with pipelines over images. What is
-# needed of a stage in the same column stays in registers, others are computed in tiles, and tiles run on threads. A
-# recipe is a function that gives the commands of this page; `print` shows them.
+# Edges are where neighbours differ: three stages now. `stencil2d` knows what to do with pipelines over images. What
+# is needed of a stage in the same column stays in registers, others are computed in tiles, and tiles run on threads.
+# A recipe is a function that gives the commands of this page; `print` shows them.
 
 
 # %%

@@ -170,6 +170,10 @@ def test_notes() -> None:
     default = matmul().explain(TARGET, n=64, m=64, k=64)
     assert {"P008", "P009"} <= numbers(default)
     assert default.nests[0].roofline is not None and default.nests[0].roofline.bound == "latency"
+    reordered = matmul()
+    reordered["C"].reorder("i", "r", "j")  # the next addition is of another sum
+    (nest,) = reordered.explain(TARGET, n=64, m=64, k=64).nests
+    assert nest.roofline is not None and "latency" not in nest.roofline.cycles
     assert "P009" not in numbers(matmul(reassociate=True).explain(TARGET))
     assert not {"P008", "P009"} & numbers(tiled().explain(TARGET, n=60, m=64, k=8))
     s = tiled()

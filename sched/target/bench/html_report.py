@@ -104,8 +104,8 @@ def _schedule(results: Results, name: str, described: Described) -> str:
         sources = [kernel.source(kind) for kind in ("nest", "loops", "asm-lines")]
         links = link_lines(*sources)
         parts.append(_panes([("loop nest", links.nest), ("loop IR", links.loops), ("assembly", links.asm)]))
-    if described.explained:
-        parts.append(_explain(described.explained))
+    if explained := described.explain():
+        parts.append(_explain(explained))
     parts.append(f"<details><summary>text, SHA-256 {described.hash[:16]}…</summary>")
     parts.append(_panes([("schedule", [(line, None) for line in described.text.splitlines()])]))
     return "".join([*parts, "</details></details>\n"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -66,13 +66,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A schedule as it was measured; `hash` is the SHA-256 of its text, `explained` its explain table if it has one."""
+    """A schedule as it was measured; `hash` is the SHA-256 of its text, `explain` makes its explain table, for reports;
+    empty where the results were loaded."""
 
     text: str
     nest: str
     rounding: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
-    explained: str = ""
+    explain: Callable[[], str] = field(default=str, compare=False, repr=False)
 
     @property
     def hash(self) -> str:

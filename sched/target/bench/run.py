@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -244,7 +245,7 @@ def _kernel(run: _Run, choice: Choice, threads: int, sizes: Mapping[str, int]) -
             str(schedule),
             kernel.rounding,
             kernel.timings,
-            _explained(schedule, target, known),
+            partial(_explained, schedule, target, known),
         )
     return run.built[key]
 

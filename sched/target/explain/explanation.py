@@ -101,7 +101,7 @@ def explain(schedule: Schedule, target: Any = None, **sizes: int) -> Explanation
     chains = {
         s.number: max([1, *(tile.vectors for tile in tiles if tile.name == s.stage.name)])
         for s in statements_below(tree.root)
-        if notes.keeps_order(s)
+        if notes.is_chain(tree, s)
     }
     nests = tuple(Nest(level, roofline(level, program, machine, sizes, used, chains) if known else None)
                   for level in levels)  # fmt: skip

@@ -34,6 +34,17 @@ def waits(tree: Tree, statement: Statement) -> bool:
     return bool(loops) and _is_reduction(loops[-1], statement)
 
 
+def is_chain(tree: Tree, statement: Statement) -> bool:
+    """Whether the next iteration that runs of a sum in order adds to the elements of this one: the innermost loop that
+    is not written out, as lanes or copies of elements, is of its reduction."""
+    if not keeps_order(statement):
+        return False
+    for loop in [n for n, _ in path_to(tree.root, statement) if isinstance(n, LoopNode)][::-1]:
+        if loop.kind in ("serial", "parallel") or _is_reduction(loop, statement):
+            return _is_reduction(loop, statement)
+    return False
+
+
 def _is_reduction(loop: LoopNode, statement: Statement) -> bool:
     axes = [node for node in walk(loop.values[statement.number]) if isinstance(node, Axis)]
     return any(axis.reduction for axis in axes)
