@@ -25,9 +25,11 @@ from .ir import For, If, Stmt, Var, map_statements
 from .rewrite import both, variables
 from .tiles import is_tile
 
+_MIRRORED = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le", "eq": "eq", "ne": "ne"}
+
 
 @dataclass(frozen=True, slots=True)
-class _Span:
+class Span:
     """begin, ..., end - 1 are the counters for which a condition may hold; if `exact`, for all of them it does. Of the
     loops around, it holds only where `guard` does (None: always)."""
 
@@ -49,8 +51,8 @@ def narrow_loops(stmt: Stmt) -> Stmt:
     condition = stmt.body.condition
     if stmt.var not in variables(condition):
         return If(condition, replace(stmt, body=stmt.body.then))
-    whole = _Span(stmt.begin, stmt.end)
-    spans = [_span(list(_operands("and", part)), stmt.var, whole) for part in _operands("or", condition)]
+    whole = Span(stmt.begin, stmt.end)
+    spans = [_span(list(operands("and", part)), stmt.var, whole) for part in operands("or", condition)]
     span = _hull(whole, spans)
     if not span.exact and any(part.guard is None for part in spans):
         return stmt  # between intervals that are always there the loop has to go anyway
@@ -58,28 +60,28 @@ def narrow_loops(stmt: Stmt) -> Stmt:
     return narrow_loops(replace(narrow, body=stmt.body.then)) if span.exact else narrow
 
 
-def _operands(name: str, condition: Expr) -> Iterator[Expr]:
+def operands(name: str, condition: Expr) -> Iterator[Expr]:
     """The conditions that a conjunction or disjunction is made of."""
     if isinstance(condition, Op) and condition.name == name:
         for operand in condition.operands:
-            yield from _operands(name, operand)
+            yield from operands(name, operand)
     else:
         yield condition
 
 
-def _span(conditions: list[Expr], var: Var, span: _Span) -> _Span:
+def _span(conditions: list[Expr], var: Var, span: Span) -> Span:
     """Where all the conditions hold."""
     for condition in conditions:
         if var not in variables(condition):
             span = replace(span, guard=both(span.guard, condition))
         else:
-            span = _compared(condition, var, span) or replace(span, exact=False)
+            span = compared(condition, var, span) or replace(span, exact=False)
     return span
 
 
-def _hull(whole: _Span, spans: list[_Span]) -> _Span:
+def _hull(whole: Span, spans: list[Span]) -> Span:
     """Where one of some spans is: all of a loop where that is one of them, and else from the first to the last."""
-    merged: dict[Hashable, _Span] = {}
+    merged: dict[Hashable, Span] = {}
     for span in spans:
         known = merged.get(span.interval)
         merged[span.interval] = span if known is None else _merged(known, span)
@@ -92,35 +94,42 @@ def _hull(whole: _Span, spans: list[_Span]) -> _Span:
         begin, end = (reduce(partial(_most, name), ends) for name, ends in (("min", lows), ("max", highs)))
     if every is not None:
         begin, end = _choice(every.guard, whole.begin, begin), _choice(every.guard, whole.end, end)
-    return _Span(begin, end, exact=len(rest) <= 1 and all(span.exact for span in spans))
+    return Span(begin, end, exact=len(rest) <= 1 and all(span.exact for span in spans))
 
 
-def _merged(a: _Span, b: _Span) -> _Span:
+def _merged(a: Span, b: Span) -> Span:
     """Two spans of one interval."""
     guard = None if a.guard is None or b.guard is None else Op("or", (a.guard, b.guard), BOOL)
     return replace(a, guard=guard, exact=a.exact and b.exact)
 
 
-def _compared(condition: Expr, var: Var, span: _Span) -> _Span | None:
+def compared(condition: Expr, var: Var, span: Span) -> Span | None:
     """Where a comparison holds as well, of a sum that has the counter once."""
-    if not isinstance(condition, Op) or condition.name not in ("eq", "le", "lt", "ge", "gt"):
+    found = isolated(condition, var)
+    if found is None or found[0] == "ne":
         return None
-    relation, (a, b) = condition.name, condition.operands
-    if relation in ("ge", "gt"):
-        relation, a, b = {"ge": "le", "gt": "lt"}[relation], b, a
-    terms, constant = linear(Op("sub", (b, a), INDEX))
+    relation, limit = found
+    begin, end = span.begin, span.end
+    if relation in ("eq", "ge", "gt"):
+        begin = _most("max", begin, limit + 1 if relation == "gt" else limit)
+    if relation in ("eq", "le", "lt"):
+        end = _most("min", end, limit if relation == "lt" else limit + 1)
+    return replace(span, begin=begin, end=end)
+
+
+def isolated(condition: Expr, var: Var) -> tuple[str, Expr] | None:
+    """A comparison as one of the counter with what does not depend on it: its name, and the right side."""
+    if not isinstance(condition, Op) or condition.name not in _MIRRORED or condition.operands[0].dtype != INDEX:
+        return None
+    a, b = condition.operands
+    terms, constant = linear(Op("sub", (a, b), INDEX))
     own = terms.get(key(var))
     others = {name: term for name, term in terms.items() if name != key(var)}
     if own is None or abs(own[1]) != 1 or any(var in variables(atom) for atom, _ in others.values()):
         return None
-    if own[1] == 1:  # b - a = var - limit
+    if own[1] == 1:  # a - b = var - limit
         others, constant = {name: (atom, -factor) for name, (atom, factor) in others.items()}, -constant
-    limit = from_linear(others, constant)
-    if relation == "eq":
-        return replace(span, begin=_most("max", span.begin, limit), end=_most("min", span.end, limit + 1))
-    if own[1] == 1:
-        return replace(span, begin=_most("max", span.begin, limit + 1 if relation == "lt" else limit))
-    return replace(span, end=_most("min", span.end, limit if relation == "lt" else limit + 1))
+    return condition.name if own[1] == 1 else _MIRRORED[condition.name], from_linear(others, constant)
 
 
 def _most(name: str, a: Expr, b: Expr) -> Expr:

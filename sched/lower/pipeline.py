@@ -23,6 +23,7 @@ from .prefetch_lines import prefetch_lines
 from .promote_accumulators import promote_accumulators
 from .reduce_divisions import reduce_divisions
 from .rewrite import simplified
+from .rows import rows
 from .separate_full_tiles import separate_full_tiles
 from .split_vectors import split_vectors
 from .statements import StatementLowering, argument_tensors, intermediate_shapes
@@ -55,6 +56,7 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
         ("reduce_divisions", reduce_divisions),
         ("vector_reductions", lambda stmt: vector_reductions(stmt, target.vector_bits)),
         ("promote_accumulators", promote_accumulators),
+        ("rows", lambda stmt: rows(stmt, target.vector_bits)),
         ("separate_full_tiles", separate_full_tiles),
         ("vectorize", vectorize),
         ("flatten_positions", flatten_positions),

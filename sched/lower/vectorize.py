@@ -70,7 +70,7 @@ def _vectors(loop: For, ranges: Ranges) -> Stmt:
     mask: Expr | None = None
     for bound in partial:
         mask = both(mask, Op("ge" if bound.is_begin else "lt", (ramp, bound.bound), BOOL))
-    body = _Vectorizer({loop.var: ramp}).run(loop.body, mask)
+    body = Vectorizer({loop.var: ramp}).run(loop.body, mask)
     trips = [end - first for end in minima(loop.end) for first in maxima(loop.begin)]
     if not partial or all(certainly_positive(trip, ranges) for trip in trips):
         return body
@@ -83,7 +83,7 @@ def _has_vectors(stmt: Stmt) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Vectorizer:
+class Vectorizer:
     """Puts vectors for the variables that differ between lanes: the loop's, and those bound to what depends on it."""
 
     vectors: Mapping[Var, Expr]
@@ -221,7 +221,7 @@ class _Vectorizer:
             first, here = Const(0, INDEX), simplify(begin + loop.var)
             vectors = {**self.vectors, loop.var: here}
         inside = both(mask, Op("lt", (here, end), BOOL))
-        body = If(Op("lanes_or", (inside,), BOOL), _Vectorizer(vectors).run(loop.body, inside))
+        body = If(Op("lanes_or", (inside,), BOOL), Vectorizer(vectors).run(loop.body, inside))
         return replace(loop, begin=first, end=simplify(first + most), body=body)
 
 

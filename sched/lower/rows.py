@@ -1,0 +1,180 @@
+"""Run long vector loops as rows: full vectors, side by side and aligned, between two masked ends.
+
+A vector loop of many vectors, as the innermost one of a time tile, would be written out vector by vector, and once more
+for each way in which a tile may be partial. It becomes a loop of vectors instead, whatever its bounds are:
+
+    vectorized for j in b..e:                if b < begin: C[ramp(begin - 8, 8)] = ... where b <= ramp < e
+        C[j] = ...                    ->     for v in 0..(e - begin) // 8:
+                                                 C[ramp(begin + 8 * v, 8)] = ...
+                                             if last < e: C[ramp(last, 8)] = ... where ramp < e
+
+`begin` is the first place from b on where the row of C has a whole vector: its stores then cross no cache line.
+
+Statements of a vector loop run one after the other, each in all lanes, so each gets a row of its own. Conditions on the
+lanes become bounds of rows where they are an interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ..compute.dtypes import BOOL, INDEX
+from ..compute.expr import Const, Expr, Op
+from ..compute.simplify import constant_value, key, linear, simplify
+from .ir import Block, Comment, For, If, Let, Ramp, Stmt, Store, Var, map_statements
+from .narrow_loops import Span, compared, isolated, operands
+from .rewrite import block, variables
+from .tiles import maxima, minima, most_iterations
+from .vectorize import Vectorizer
+
+_LONG = 4  # more vectors than these are a row
+
+_NEGATED = {"lt": "ge", "ge": "lt", "gt": "le", "le": "gt", "eq": "ne", "ne": "eq"}
+
+
+def rows(stmt: Stmt, vector_bits: int) -> Stmt:
+    """The statement with long vector loops as loops of vectors."""
+    stmt = map_statements(stmt, lambda inner: rows(inner, vector_bits))
+    if not isinstance(stmt, For) or stmt.kind != "vectorize":
+        return stmt
+    most, leaves = most_iterations(stmt), list(_leaves(stmt.body, ()))
+    if most is None or not all(isinstance(leaf, _Leaf) and leaf.is_row(stmt.var) for leaf in leaves):
+        return stmt
+    found = [leaf for leaf in leaves if isinstance(leaf, _Leaf)]
+    widths = [max(1, vector_bits // leaf.store.value.dtype.bits) for leaf in found]
+    if any(most <= _LONG * width for width in widths):
+        return stmt
+    return block(
+        *(
+            _row(_where(_Row(stmt.var, stmt.begin, stmt.end, (), leaf.store), leaf.conditions), width)
+            for leaf, width in zip(found, widths, strict=True)
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Leaf:
+    """A store, and the conditions under which it runs."""
+
+    store: Store
+    conditions: tuple[Expr, ...]
+
+    def is_row(self, var: Var) -> bool:
+        """Whether iterations over `var` store elements side by side."""
+        store = self.store
+        if store.buffer.scope == "register" or store.mask is not None or store.buffer.strides is not None:
+            return False
+        *outer, last = store.indices
+        terms, _ = linear(last)
+        rest = {k: atom for k, (atom, _) in terms.items() if k != key(var)}
+        beside = all(var not in variables(index) for index in (*outer, *rest.values()))
+        return beside and terms.get(key(var), (var, 0))[1] == 1
+
+
+def _leaves(stmt: Stmt, conditions: tuple[Expr, ...]) -> Iterator[_Leaf | None]:
+    """The stores of a body without loops; None for anything else."""
+    match stmt:
+        case Store():
+            yield _Leaf(stmt, conditions)
+        case Block(body):
+            for inner in body:
+                yield from _leaves(inner, conditions)
+        case If(condition, then, otherwise):
+            yield from _leaves(then, (*conditions, *operands("and", condition)))
+            if otherwise is not None:
+                yield from _leaves(otherwise, (*conditions, *operands("and", negated(condition))))
+        case Comment():
+            return
+        case _:
+            yield None
+
+
+def negated(condition: Expr) -> Expr:
+    """The opposite of a condition, with the negation inside."""
+    match condition:
+        case Op("and" | "or" as name, (a, b)):
+            return Op("or" if name == "and" else "and", (negated(a), negated(b)), BOOL)
+        case Op("not", (a,)):
+            return a
+        case Op(name, sides) if name in _NEGATED and sides[0].dtype == INDEX:
+            return Op(_NEGATED[name], sides, BOOL)
+        case _:
+            return Op("not", (condition,), BOOL)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Row:
+    """A store for the values of `var` from begin to end, where `guards`, in which it is not, and `rest` hold."""
+
+    var: Var
+    begin: Expr
+    end: Expr
+    guards: tuple[Expr, ...]
+    store: Store
+    rest: tuple[Expr, ...] = ()
+
+    def where(self, condition: Expr) -> _Row:
+        """The part of the row where a condition holds as well."""
+        condition = simplify(condition)
+        if isinstance(condition, Const) and condition.value:
+            return self
+        if self.var not in variables(condition):
+            return replace(self, guards=(*self.guards, condition))
+        span = compared(condition, self.var, Span(self.begin, self.end)) or self._without(condition)
+        if span is None:
+            return replace(self, rest=(*self.rest, condition))
+        return replace(self, begin=simplify(span.begin), end=simplify(span.end))
+
+    def _without(self, condition: Expr) -> Span | None:
+        """The row without its first or last element, if `condition` is that it is not this one."""
+        found = isolated(condition, self.var)
+        if found is None or found[0] != "ne":
+            return None
+        limit = found[1]
+        if any((gap := constant_value(bound - limit)) is not None and gap >= 0 for bound in maxima(self.begin)):
+            return Span(Op("max", (self.begin, limit + 1), INDEX), self.end)
+        if any((gap := constant_value(limit + 1 - bound)) is not None and gap >= 0 for bound in minima(self.end)):
+            return Span(self.begin, Op("min", (self.end, limit), INDEX))
+        return None
+
+
+def _where(row: _Row, conditions: Sequence[Expr]) -> _Row:
+    """The part of a row where all conditions hold."""
+    for condition in conditions:
+        row = row.where(condition)
+    return row
+
+
+def _row(row: _Row, width: int) -> Stmt:
+    """The vectors of a row."""
+    begin, end = Var(f"{row.var.name}_begin"), Var(f"{row.var.name}_end")
+    offset = simplify(row.store.indices[-1] - row.var)  # the place in memory of lane 0
+    first = Var(f"{row.var.name}_first")
+    aligned = (begin + offset + (width - 1)) // width * width - offset
+    v, last = Var(f"{row.var.name}_v"), Var(f"{row.var.name}_last")
+    store: Stmt = row.store
+    for condition in row.rest:
+        store = If(condition, store)
+
+    def vector(base: Expr, mask: Expr | None) -> Stmt:
+        ramp = simplify(Ramp(base, width))
+        return Vectorizer({row.var: ramp}).run(store, None if mask is None else simplify(mask))
+
+    def lanes_of(base: Expr, relation: str, bound: Expr) -> Expr:
+        return Op(relation, (Ramp(base, width), bound), BOOL)
+
+    head = first - width
+    ends = Op("and", (lanes_of(head, "ge", begin), lanes_of(head, "lt", end)), BOOL)
+    rest = lanes_of(last, "lt", end)
+    count = Op("max", ((end - first) // width, Const(0, INDEX)), INDEX)
+    body = block(
+        If(Op("lt", (begin, first), BOOL), vector(head, ends)),
+        For(v, Const(0, INDEX), simplify(count), vector(simplify(first + v * width), None)),
+        Let(last, simplify(first + count * width), If(Op("lt", (last, end), BOOL), vector(last, rest))),
+    )
+    made: Stmt = If(Op("lt", (begin, end), BOOL), Let(first, simplify(aligned), body))
+    made = Let(begin, row.begin, Let(end, row.end, made))
+    for guard in row.guards:
+        made = If(guard, made)
+    return made
