@@ -53,8 +53,8 @@ def plan(e: Emitter, stmts: tuple[Stmt, ...]) -> int:
 
 
 def _is_column(load: Load) -> bool:
-    *front, last = map(lanes, load.indices)
-    return load.mask is None and last == 1 and max(front, default=1) > 1
+    widths = [lanes(index) for index in load.indices]
+    return load.mask is None and widths[-1:] == [1] and max(widths) > 1
 
 
 def _is_tiled(storage: Storage, place: LaneIndex) -> bool:
