@@ -63,7 +63,8 @@ class _Leaf:
     def is_row(self, var: Var) -> bool:
         """Whether iterations over `var` store elements side by side."""
         store = self.store
-        if store.buffer.scope == "register" or store.mask is not None or store.buffer.strides is not None:
+        of_registers = store.buffer.scope == "register"
+        if of_registers or store.mask is not None or store.buffer.strides is not None or not store.indices:
             return False
         *outer, last = store.indices
         terms, _ = linear(last)

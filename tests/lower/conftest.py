@@ -74,7 +74,10 @@ def run_ir(interpreter: ModuleType) -> Callable[..., list[np.ndarray[Any, Any]] 
         while isinstance(outer, Allocate) and outer.buffer.scope == "heap":
             machine.allocate(outer.buffer)
             outer = outer.body
-        machine.run(body, {})
+        strided = ((b, m) for b, m in machine.arrays.items() if b.strides is not None)
+        machine.run(
+            body, {var: s // m.itemsize for b, m in strided for var, s in zip(b.strides, m.strides, strict=True)}
+        )
         if machine.failed:
             return None
         outputs = []
