@@ -236,20 +236,23 @@ def compare(schedule: ps.Schedule, command: Command, sizes: list[dict[str, int]]
 
 def _compared(schedule: ps.Schedule, command: Command, sizes: list[dict[str, int]]) -> str:
     stage, record = command
+    before, tensor = schedule.state, schedule[stage].tensor
     try:
-        state = schedule.state.after(record, schedule[stage].tensor)
-    except ps.ScheduleError:
-        return "invalid"
-    try:
-        schedule.apply(schedule[stage].tensor, record)
+        schedule.apply(tensor, record)
     except ps.BudgetError:
         return "undecided"
     except ps.LegalityError as refusal:
+        try:
+            state = before.after(record, tensor)
+        except ps.ScheduleError:  # nothing was carried out of which an order could be wrong
+            return "invalid"
         if not Oracle(state, refusal.sizes).violated(refusal.source, refusal.sink):
             legal = next(Oracle(state, refusal.sizes).violations(), None) is None
             also = "; everything is legal at these sizes" if legal else "; another pair is"
             raise Disagreement(f"refused, and the witness is no violation{also}: {refusal}") from None
         return "refused"
+    except ps.ScheduleError:
+        return "invalid"
     for values in sizes:
         wrong = next(Oracle(schedule.state, values).violations(), None)
         if wrong is not None:

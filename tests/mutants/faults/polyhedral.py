@@ -88,8 +88,8 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
     Mutant(
         "skew-is-too-small",
         "schedule/skewing.py",
-        "if least is None or (source.stage is sink.stage and least < 0):",
-        "if least is None or (source.stage is sink.stage and least < -1):",
+        "wanted = shifts[edge.source] - edge.least",
+        "wanted = shifts[edge.source] - edge.least - 1",
         ("tests/recurrences/test_illegal.py",),
         "a skew is suggested that leaves dependences backwards",
     ),
