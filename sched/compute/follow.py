@@ -102,13 +102,11 @@ class _Cells(Grid):
         ready = self.defined.get(tensor.uid)
         if ready is not None and ready.size:
             there = ready[self.places(tensor, indices, self._sure(active))]
-            absent = np.broadcast_to(active.mask & ~there, (*self.shape, *self._inner()))
+            absent = np.asarray(active.mask & ~there)  # beside an empty reduction as well, so it stays as it is
+            absent = absent.reshape((1,) * (self.rank - absent.ndim) + absent.shape)
             self.missing |= absent.any(axis=tuple(range(1, self.rank)))
         return found
 
     def _sure(self, active: Active) -> Active:
         """Where an index is what it will be: not made of what is still missing."""
         return Active(active.mask & ~self.missing.reshape(-1, *(1,) * (self.rank - 1)))
-
-    def _inner(self) -> tuple[int, ...]:
-        return tuple(self.axes[axis].size for axis in self.equation.loops[len(self.equation.axes) :])

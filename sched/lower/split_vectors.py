@@ -1,7 +1,8 @@
 """Cut statements on long vectors into statements on the target's vectors.
 
 A vector has as many lanes as the widest element in the statement allows; a rest gets shorter vectors, powers of two.
-The pieces run in lane order; lanes are independent of each other, so that any order is right.
+The pieces run in lane order; lanes are independent of each other, so that any order is right. Where all lanes of a
+piece are at one element, which at most one of them stores, they are cut one by one.
 
     C[ramp(b, 24)] = ...   ->   C[ramp(b, 16)] = ...
                                 C[ramp(b + 16, 8)] = ...
@@ -10,6 +11,7 @@ The pieces run in lane order; lanes are independent of each other, so that any o
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from ..compute.dtypes import BOOL
@@ -28,8 +30,17 @@ def split_vectors(stmt: Stmt, vector_bits: int) -> Stmt:
     native = max(1, vector_bits // _widest_bits(stmt))
     if width <= native:
         return stmt
-    pieces = _pieces(width, native)
-    return block(*(map_values(stmt, partial(_piece, first=first, count=count)) for first, count in pieces))
+    return block(*(piece for first, count in _pieces(width, native) for piece in _cut(stmt, first, count)))
+
+
+def _cut(stmt: Store | Check, first: int, count: int) -> Iterator[Stmt]:
+    """Lanes first, ..., first + count - 1; one by one where they are all at one element."""
+    piece = map_values(stmt, partial(_piece, first=first, count=count))
+    if count > 1 and isinstance(piece, Store) and max(map(lanes, piece.indices), default=1) == 1:
+        for lane in range(first, first + count):
+            yield map_values(stmt, partial(_piece, first=lane, count=1))
+    else:
+        yield piece
 
 
 def _widest_bits(stmt: Stmt) -> int:
@@ -69,6 +80,8 @@ def _piece(expr: Expr, *, first: int, count: int) -> Expr:
     """Lanes first, ..., first + count - 1 of the vectors in an expression."""
 
     def cut(node: Expr) -> Expr:
+        if isinstance(node, Load) and node.mask is not None and max(map(lanes, node.indices), default=1) == 1:
+            return replace(node, mask=Op("lanes_or", (node.mask,), BOOL)) if lanes(node.mask) > 1 else node
         if not isinstance(node, Ramp):
             return divided_ramp(node)
         base = simplify(node.base + first)

@@ -16,7 +16,7 @@ from ..polyhedral.systems import is_system, systems
 from ..polyhedral.tree import Tree
 from .primitives import Primitive, State
 from .printing import nest_text
-from .skewing import skews_that_help, suggested
+from .skewing import skews_that_help, suggested, system_of
 from .stage import Stage
 from .suggestion import listed, meant, shown
 from .text import HEADER, parse_schedule, schedule_text
@@ -100,7 +100,8 @@ class Schedule:
     def apply(self, stage: Tensor, command: Primitive) -> None:
         """Carry a command out, or raise and leave everything as it was."""
         state = self.state.after(command, stage)
-        if command.reorders or state.places:  # loops that others stand in, or share, are more than an order
+        # Loops that others stand in, or share, are more than an order; those of a system follow from what needs what.
+        if command.reorders or state.places or system_of(state, stage):
             self._prove(state, stage, command)
         self._log.append((stage.name, command))
         self._states.append(state)

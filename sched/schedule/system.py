@@ -192,7 +192,8 @@ class _Builder:
         first = parts[0].loops[depth][1]
         body = self.body(parts, depth + 1, left)
         for axis in reversed(parts[0].nest.virtual(first.value)):
-            if not any(axis in part.nest.virtual(loop.value) for part in parts for _, loop in part.loops[depth + 1 :]):
+            inner = {v for part in parts for _, loop in part.loops[depth + 1 :] for v in part.nest.virtual(loop.value)}
+            if axis not in inner:
                 body = self._resolved(axis, parts[0].nest, tuple(counters), body)
         most = [loop.most for loop in loops.values()]
         literal = max((m for m in most if m is not None), default=None) if None not in most else None

@@ -97,7 +97,9 @@ def _without_lines(case: Case) -> Iterator[Case]:
     """Without the definitions that nothing uses."""
     lines = case.definition.lines
     for index, line in enumerate(lines):
-        name = line.split(" ")[0]
+        name = re.split(r"\W", line)[0]
+        if not line.startswith(f"{name} ="):
+            continue
         others = " ".join(lines[:index] + lines[index + 1 :]) + " ".join(case.commands)
         if name not in case.definition.outputs and not re.search(rf"\b{name}\b", others):
             kept = tuple({k: v for k, v in sizes.items() if k != name} for sizes in case.sizes)
@@ -105,10 +107,12 @@ def _without_lines(case: Case) -> Iterator[Case]:
 
 
 def _simpler(line: str) -> Iterator[str]:
-    """The line with one expression inside its function replaced by an operand of it, or an extent by a literal."""
+    """The line with one expression inside its function, or of an equation, replaced by an operand of it."""
     tree = ast.parse(line)
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Lambda):
+        assigned = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript)
+        defined = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+        if not (isinstance(node, ast.Lambda) or assigned or defined):
             continue
         for parent, name, place, expr in _places(node):
             for operand in _operands(expr):

@@ -9,14 +9,15 @@ loops over what is reduced alone have partial results, so that they do not race.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from polysched.compute.expr import Axis, Cast, Const, Expr, Op, Read, Size, walk
 from polysched.compute.recurrence import Recurrence
 from polysched.polyhedral.statement import Statement
-from polysched.polyhedral.tree import Leaf, LoopNode, Node
+from polysched.polyhedral.tree import Fused, Leaf, LoopNode, Node
 
 Step = tuple[str, int]  # "sequence", or the kind of a loop, with the place or the counter
 
@@ -37,18 +38,23 @@ class Instance:
 
 
 class Sizes:
-    """Expressions of indices, evaluated with Python's integers."""
+    """Expressions of indices, evaluated with Python's integers; `fused` are the boxes of fused loops."""
 
-    def __init__(self, sizes: dict[str, int]) -> None:
-        self.sizes = sizes
+    def __init__(self, sizes: dict[str, int], fused: Mapping[Axis, Fused] | None = None) -> None:
+        self.sizes, self.fused = sizes, fused or {}
+        self.counts = {box.count: box for box in self.fused.values()}
 
     def value(self, expr: Expr, at: dict[Axis, int]) -> Any:
         """The value, or None where it comes from data."""
         match expr:
             case Const(value):
                 return value
+            case Axis() if expr in self.fused:
+                return self.position(self.fused[expr], at)
             case Axis():
                 return at[expr]
+            case Size() if expr in self.counts:
+                return prod(self.value(extent, at) for extent in self.counts[expr].extents)
             case Size(name):
                 return self.sizes[name]
             case Cast(operand):
@@ -59,6 +65,15 @@ class Sizes:
                 values = [self.value(operand, at) for operand in operands]
                 return None if None in values else _OPERATIONS[name](*values)
         return None
+
+    def position(self, box: Fused, at: dict[Axis, int]) -> int:
+        """Where in their box the components of a fused loop are, which they do not leave."""
+        position = 0
+        for component, begin, extent in zip(box.components, box.begins, box.extents, strict=True):
+            offset, size = self.value(component, at) - self.value(begin, at), self.value(extent, at)
+            assert 0 <= offset < size, "a component leaves its box"
+            position = position * size + offset
+        return position
 
     def reads(self, expr: Expr, at: dict[Axis, int]) -> Iterator[Read]:
         """The reads whose values are needed here."""
@@ -86,8 +101,9 @@ _OPERATIONS = {
 
 def instances(state: Any, sizes: dict[str, int]) -> list[Instance]:
     """Everything that runs at these sizes."""
-    known = Sizes(sizes)
-    return [i for s, path in _leaves(state.tree().root, ()) for i in _of_statement(s, path, known)]
+    tree = state.tree()
+    known = Sizes(sizes, tree.fused)
+    return [i for s, path in _leaves(tree.root, ()) for i in _of_statement(s, path, known)]
 
 
 def _leaves(node: Node, path: tuple[Any, ...]) -> Iterator[tuple[Statement, tuple[Any, ...]]]:
@@ -109,6 +125,7 @@ def _of_statement(statement: Statement, path: tuple[Any, ...], known: Sizes) -> 
             if isinstance(step, int)
             else (_kind(step, statement), int(known.value(step.values[statement.number], at)))
             for step in path
+            if isinstance(step, int) or step.kind not in ("position", "component")
         )
         cell = tuple(known.value(index, at) for index in statement.indices)
         found = [r for r in known.reads(statement.value, at) if r.tensor.equations and not statement.accumulates(r)]

@@ -55,7 +55,7 @@ class State:
     def with_rewrites(self, rewrites: tuple[Rewrite, ...]) -> State:
         """The state with other rewrites of the definitions; stages that are new have their default loops."""
         for rewrite in rewrites:
-            _refuse_recurrence(rewrite, self)
+            _refuse_rewrite(rewrite, self)
         program = self.program.rewritten(rewrites)
         _check_copies(program)
         live = {stage.uid for stage in program.live_stages()}
@@ -110,14 +110,20 @@ class State:
         return self.nests[stage.uid]
 
 
-def _refuse_recurrence(rewrite: Rewrite, state: State) -> None:
-    """Refuse what would change the definition of a stage of several equations."""
+def refuse_recurrence(stage: Tensor) -> None:
+    """Refuse what is for stages of one equation."""
+    if isinstance(stage, Recurrence):
+        raise ScheduleError(
+            f"{stage.name} is a recurrence, and its cells are computed where its equations say; inline, cache_write and "
+            "rfactor are for stages of ps.compute"
+        )
+
+
+def _refuse_rewrite(rewrite: Rewrite, state: State) -> None:
+    """Refuse what would change the definition of a recurrence."""
     match rewrite:
-        case Inlined(stage) | ComputedIn(stage) | Factored(stage) if isinstance(stage, Recurrence):
-            raise ScheduleError(
-                f"{stage.name} is a recurrence, and its cells are computed where its equations say; inline, "
-                "cache_write and rfactor are for stages of ps.compute"
-            )
+        case Inlined(stage) | ComputedIn(stage) | Factored(stage):
+            refuse_recurrence(stage)
         case ReadThrough(consumer, tensor) if any(tensor is other for other in (consumer, *state.companions(consumer))):
             raise ScheduleError(
                 f"{consumer.name} reads {tensor.name} while it is computed, so there is nothing to copy before; "

@@ -14,7 +14,7 @@ from ...errors import ScheduleError
 from ...polyhedral.definitions import Factored
 from ..nest import Loop, StageNest, default_nest
 from ..suggestion import listed
-from .base import Primitive, State, primitive
+from .base import Primitive, State, primitive, refuse_recurrence
 from .cache_read import check_new
 from .cache_write import without_reductions
 
@@ -55,6 +55,7 @@ class Rfactor(Primitive):
 
     def apply(self, state: State, stage: Tensor) -> State:
         nest = state.nest(stage)
+        refuse_recurrence(stage)
         loop, equation = nest.loop(self.loop), state.program.definitions.equations[stage.uid]
         check_new(state, self.name)
         axis, digit = _factor(nest, loop, equation)

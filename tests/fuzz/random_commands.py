@@ -1,0 +1,167 @@
+"""Random sequences of legal commands, as lines of Python on a Schedule `s`."""
+
+from __future__ import annotations
+
+import random
+from math import prod
+from typing import Any
+
+import polysched as ps
+from polysched.compute.expr import Read, walk
+
+FACTORS = (1, 2, 3, 5, 7, 8, 16, 31, 64)
+MAX_WRITTEN_OUT = 1024
+
+
+def random_commands(schedule: ps.Schedule, names: dict[str, Any], rng: random.Random) -> tuple[str, ...]:
+    """A random sequence of commands that are legal; of recurrences, now and then after what is suggested."""
+    made: list[str] = []
+    if rng.random() < 0.2:
+        for name, command in (line.split(".", 1) for line in schedule.auto_polyhedral()):
+            made.append(f's["{name}"].{command}')
+    for _ in range(rng.choice((2, 4, 6, 8, 12, 16))):
+        stage = rng.choice([s.name for s in schedule.stages])
+        command = _command(schedule, stage, rng)
+        if command is None:
+            continue
+        line = f's["{stage}"].{command}'
+        try:
+            exec(line, {**names, "s": schedule})
+        except ps.ScheduleError:
+            continue
+        if _written_out(schedule) > MAX_WRITTEN_OUT:
+            schedule.undo()
+            continue
+        made.append(line)
+    return tuple(made)
+
+
+def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | None:
+    handle = schedule[stage]
+    try:
+        loops = list(handle.loops)
+    except ps.ScheduleError:
+        return "compute_root()"
+    words = ("split", "split", "split", "tile", "reorder", "reorder", "fuse", "unroll", "vectorize", "vectorize",
+             "parallel", "reverse", "skew", "skew", "shift", "inline", "compute_root", "parallel_many",
+             *["compute_at"] * 5, "store_at",
+             "store_at", "cache_read", "cache_read", "cache_write", "rfactor", "fold_storage", "fold_storage",
+             "reorder_storage", "compute_with", "compute_with", "store_streaming",
+             "prefetch")  # fmt: skip
+    word = rng.choice(words)
+    if word in _STORAGE:
+        return _storage(schedule, handle.tensor, loops, word, rng)
+    if word in ("compute_at", "store_at"):
+        return _place(schedule, handle.tensor, word, rng)
+    if word in ("inline", "compute_root"):
+        return f"{word}()"
+    if not loops or len(loops) > 9:
+        return None
+    loop = rng.choice(loops) if rng.random() < 0.5 else loops[-1]
+    match word:
+        case "prefetch":
+            return _prefetch(schedule, handle.tensor, loops, rng)
+        case "split":
+            return f'split("{loop}", {rng.choice(FACTORS)})'
+        case "tile" if len(loops) > 1:
+            first, second = sorted(rng.sample(range(len(loops)), 2))
+            return f'tile("{loops[first]}", "{loops[second]}", {rng.choice(FACTORS)}, {rng.choice(FACTORS)})'
+        case "reorder" if len(loops) > 1:
+            chosen = rng.sample(loops, rng.randint(2, len(loops)))
+            return f"reorder({', '.join(map(_quoted, chosen))})"
+        case "fuse" | "parallel_many" if len(loops) > 1:
+            count = rng.randint(2, min(3, len(loops)))
+            first = rng.randrange(len(loops) - count + 1)
+            chosen = loops[first : first + count]
+            return f"{'fuse' if word == 'fuse' else 'parallel'}({', '.join(map(_quoted, chosen))})"
+        case "skew" if loops.index(loop):
+            outer = rng.choice(loops[: loops.index(loop)])
+            return f'skew("{loop}", {rng.choice((1, 1, 2, 3, -1))}, by="{outer}")'
+        case "shift":
+            return f'shift("{loop}", {rng.choice((1, 2, 7, -1, -3))})'
+        case "unroll" | "vectorize" | "parallel" | "reverse":
+            return f'{word}("{loop}")'
+    return None
+
+
+_STORAGE = {
+    "cache_read",
+    "cache_write",
+    "rfactor",
+    "fold_storage",
+    "reorder_storage",
+    "compute_with",
+    "store_streaming",
+}
+
+
+def _storage(schedule: ps.Schedule, stage: ps.Tensor, loops: list[str], word: str, rng: random.Random) -> str | None:
+    """A command that makes a stage of another, that stores one elsewhere, or that runs two in one nest."""
+    live, axes = schedule.program.live_stages(), [axis.name for axis in stage.equations[0].axes]
+    at = rng.choice(["", *(f', at="{loop}"' for loop in loops)])
+    name = f'name="N{len(schedule.stages)}"'
+    match word:
+        case "cache_read":
+            value = schedule.program.definitions.values[stage.uid]
+            reads = {node.tensor.name for node in walk(value) if isinstance(node, Read) and node.tensor is not stage}
+            return f'cache_read("{rng.choice(sorted(reads))}"{at}, {name})' if reads else None
+        case "cache_write":
+            return f"cache_write({f'{at[2:]}, ' if at else ''}{name})"
+        case "rfactor" if loops:
+            return f'rfactor("{rng.choice(loops)}", {name})'
+        case "fold_storage" if axes:
+            return f'fold_storage("{rng.choice(axes)}", {rng.choice((1, 2, 3, 4, 5, 8, 16, 17))})'
+        case "reorder_storage" if axes:
+            split, factor = rng.choice(axes), rng.choice(FACTORS[1:])
+            terms = [*(axis for axis in axes if axis != split), f"{split}/{factor}", f"{split}%{factor}"]
+            return f"reorder_storage({', '.join(map(_quoted, rng.sample(terms, len(terms))))})"
+        case "compute_with" if len(live) > 1:
+            other = rng.choice([s for s in live if s is not stage])
+            names = schedule.state.nests[other.uid].names
+            return f'compute_with("{other.name}", "{rng.choice(names[:2])}")' if names else None
+        case "store_streaming":
+            return "store_streaming()"
+    return None
+
+
+def _prefetch(schedule: ps.Schedule, stage: ps.Tensor, loops: list[str], rng: random.Random) -> str | None:
+    """What a stage reads, itself or in stages that are computed in it, ahead of one of its loops or one around that."""
+    values = [schedule.program.definitions.values[s.uid] for s in schedule.program.live_stages()]
+    own = schedule.program.definitions.values[stage.uid] if rng.random() < 0.7 else rng.choice(values)
+    reads = sorted({node.tensor.name for node in walk(own) if isinstance(node, Read)})
+    at = rng.randrange(len(loops))
+    by = loops[rng.randint(0, at)] if rng.random() < 0.5 else loops[at]
+    distance = rng.choice((1, 1, 2, 3, 8))
+    return f'prefetch("{rng.choice(reads)}", at="{loops[at]}", by="{by}", distance={distance})' if reads else None
+
+
+def _place(schedule: ps.Schedule, stage: ps.Tensor, word: str, rng: random.Random) -> str | None:
+    """A stage computed or stored in a loop of one that reads it, or that hosts one; or stored at the root."""
+    state = schedule.state
+    hosts = list(schedule.program.definitions.consumers(stage))
+    hosts += [place.host for uid, place in state.places.items() if uid == stage.uid or any(h.uid == uid for h in hosts)]
+    loops = [(host.name, loop) for host in hosts for loop in state.nests[host.uid].names]
+    if not loops or (word == "store_at") != (stage.uid in state.places and rng.random() < 0.7):
+        return None
+    host, loop = rng.choice(loops)
+    if word == "store_at" and rng.random() < 0.4:
+        return "store_root()"
+    return f'{word}("{host}", "{loop}")'
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
+
+
+def _written_out(schedule: ps.Schedule) -> int:
+    """How many copies of a statement unrolled and vectorized loops make at most, for the most of all stages."""
+    nests, places = schedule.state.nests, schedule.state.places
+
+    def copies(uid: int, count: int) -> int:
+        """In the loops of a stage, the first `count` of them."""
+        written = (loop.most or 1 for loop in nests[uid].loops[:count] if loop.kind in ("unroll", "vectorize"))
+        place = places.get(uid)
+        around = 1 if place is None else copies(place.host.uid, nests[place.host.uid].names.index(place.loop) + 1)
+        return around * prod(max(1, count) for count in written)
+
+    return max(copies(uid, len(nest.loops)) for uid, nest in nests.items())

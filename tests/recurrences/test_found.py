@@ -1,0 +1,88 @@
+"""What random recurrences found (tests/fuzz, tests/recurrences/test_verdicts.py), each smaller than it was found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import polysched as ps
+from polysched.schedule.primitives import Fuse
+
+from .oracle import violations
+
+n = ps.size_var("n", min=1)
+
+
+def test_the_reference_waits_for_reads_beside_an_empty_sum() -> None:
+    """Nothing is summed for the last cell of a line; that the one before is still missing was lost with it."""
+    i, j = ps.axes("i j")
+    r = ps.reduce_axis((j + 1, n), name="r")
+    u = ps.recurrence((n, n), "int64", name="u")
+    u.define((i, j), 1, where=j < n - 1)
+    u.define((i, j), ps.select(i > 0, u[i - 1, j], 5) + ps.sum(u[i, r], axis=r), where=j == n - 1)
+    expected = np.array([[1, 1, 5]] * 3)
+    assert np.array_equal(ps.evaluate(u, {n: 3}), expected)
+    assert np.array_equal(ps.build(ps.Schedule(u))(n=3), expected)
+
+
+def bits(s: ps.Schedule, *arrays: Any, **sizes: int) -> None:
+    """The schedule's kernel gives what the reference says; of integers, and of floats that are exact."""
+    given = dict(zip(s.program.arguments, arrays, strict=True)) | {
+        size: sizes[size.name] for size in s.program.sizes if size.name in sizes
+    }
+    results = ps.build(s)(*arrays, **sizes)
+    for result, output in zip(results if len(s.outputs) > 1 else [results], s.outputs, strict=True):
+        assert np.array_equal(result, ps.evaluate(output, given))
+
+
+def test_fusing_loops_that_not_all_statements_have_may_change_the_order() -> None:
+    """What has no loop over r left the loop that all of them were in."""
+    i, j = ps.axes("i j")
+    r = ps.reduce_axis((0, n), name="r")
+    u = ps.recurrence((n, n), "int64", name="u")
+    u.define((i, j), ps.min(ps.select(j > 0, u[r, j - 1], 1), axis=r), where=j == i)
+    u.define((i, j), ps.select(i > 0, u[i - 1, j], 1), where=j != i)
+    s = ps.Schedule(u)
+    refusal = s["u"].why_not("fuse", "j", "i", "r")
+    assert isinstance(refusal, ps.LegalityError)
+    state = Fuse(("j", "i", "r"), "f").apply(s.state, u)
+    assert (refusal.source, refusal.sink) in [(a.name, b.name) for a, b in violations(state, refusal.sizes)]
+    s["u"].fuse("j", "i")
+    bits(s, n=5)
+
+
+def test_a_fused_loop_inside_one_that_is_fused() -> None:
+    i, j, k = ps.axes("i j k")
+    r = ps.reduce_axis((0, i), name="r")
+    u = ps.recurrence((n, n, 3), "int64", name="u")
+    u[i, j, k] = 1 + ps.sum(u[r, j, k], axis=r)
+    s = ps.Schedule(u)
+    s["u"].reorder("i", "j", "r", "k")
+    s["u"].fuse("i", "j", name="f")
+    s["u"].fuse("r", "k", name="g")
+    bits(s, n=4)
+
+
+def test_a_vector_of_which_one_piece_is_a_single_element() -> None:
+    """The last lanes of 27 are two of one line, of which one is there: not a vector of elements."""
+    i, j, k = ps.axes("i j k")
+    A = ps.placeholder((3, 3, 3), "int32", name="A")
+    B = ps.placeholder((3, 3), "int32", name="B")
+    u = ps.recurrence((3, 3, 3), "int32", name="u")
+    u[i, j, 0] = A[i, j, 0]
+    u[i, j, k + 1] = B[i, k]
+    s = ps.Schedule(u)
+    s["u"].vectorize(s["u"].fuse("i", "j", "k"))
+    for target in ("native", "x86-64-v3", "x86-64-v4"):
+        a, b = np.arange(27, dtype=np.int32).reshape(3, 3, 3), np.arange(9, dtype=np.int32).reshape(3, 3)
+        assert np.array_equal(ps.build(s, target, check=True)(a, b), ps.evaluate(u, {A: a, B: b}))
+
+
+def test_rfactor_of_a_recurrence_is_refused() -> None:
+    i, j = ps.axes("i j")
+    r = ps.reduce_axis((0, i), name="r")
+    u = ps.recurrence((n, n), "int64", name="u")
+    u[i, j] = ps.sum(u[r, j], axis=r)
+    s = ps.Schedule(u)
+    assert "is a recurrence" in str(s["u"].why_not("rfactor", "r"))
