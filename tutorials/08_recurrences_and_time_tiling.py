@@ -1,11 +1,15 @@
 # %% [markdown]
-# # Recurrences: time, in-place sweeps, dynamic programming
+# # Recurrences and time tiling
 #
 # A tensor may be defined by several equations that read the tensor itself, or each other's. isl proves that they mean
-# something, and schedules may then tile over time, run wavefronts, and keep two planes, or one, instead of all.
+# something, and schedules may then tile over time, run wavefronts, and keep two planes, or one, instead of all:
+# stencils, sweeps in place, dynamic programming, factorizations.
 
 # %%
+from pathlib import Path
+
 import numpy as np
+from matplotlib.figure import Figure
 
 import polysched as ps
 
@@ -70,8 +74,8 @@ print(s[u].why_not("fold_storage", "t", 1))
 # %% [markdown]
 # ## Tiles over time need a skew
 #
-# Large planes go through memory once a step. Tiles that hold several steps read them once a tile; but a tile needs its
-# neighbours' values, and so the tile to the right would have to come first. The error says what makes it legal:
+# Large planes go through memory once a step. Tiles that hold several steps read them once a tile; but a tile needs
+# its neighbours' values, and so the tile to the right would have to come first. The error says what makes it legal:
 
 # %%
 refusal = s[u].why_not("tile", "t", "i", 8, 32)
@@ -94,6 +98,50 @@ s[u].reorder("t_o", "i_o", "j_o", "t_i", "i_i", "j_i")
 s[u].vectorize("j_i")
 print(s)
 assert np.array_equal(s.build()(start, T=20), result)
+
+# %% [markdown]
+# In one dimension of space it can be drawn: each square is a cell `u[t, i]`, its colour is the tile that computes it,
+# and arrows are needs between two tiles of the same steps. Upright tiles need each other. Leaning ones need those to
+# their left alone, which come first.
+
+# %%
+figure = Figure(figsize=(10, 3.4), layout="constrained")
+steps, cells = 12, 32
+step, cell = np.mgrid[0:steps, 0:cells]
+for axes, title, lean in zip(figure.subplots(1, 2), ("tile: refused", "skew, then tile"), (0, 1), strict=True):
+    row, column = step // 4, (cell + lean * step) // 8
+    axes.imshow((3 * row + 7 * column) % 10, origin="lower", cmap="Pastel1", aspect="auto", interpolation="nearest")
+    for at in np.argwhere(step > 0):
+        for there in (at + np.array((-1, offset)) for offset in (-1, 0, 1) if 0 <= at[1] + offset < cells):
+            if row[*at] == row[*there] and column[*at] != column[*there]:
+                axes.annotate("", there[::-1], at[::-1], arrowprops={"arrowstyle": "->", "shrinkA": 0, "shrinkB": 0})
+    axes.set(title=title, xlabel="i", ylabel="t")
+out = Path(__file__).resolve().parent / "out"
+out.mkdir(exist_ok=True)
+figure.savefig(out / "time_tiles.png", dpi=100)
+print("see tutorials/out/time_tiles.png")
+
+# %% [markdown]
+# ## What it is worth
+#
+# `recipes.time_tile` finds the skews, and gives these commands with tiles for the caches. Against steps one after the
+# other, with the same vectors and the same two planes, on planes that are larger than a cache:
+
+# %%
+target = ps.Target("native", threads=1)
+swept, tiled = ps.Schedule(final), ps.Schedule(final)
+_, j_i = swept[u].split("j", 64)
+swept[u].vectorize(j_i)
+swept[u].fold_storage("t", 2)
+ps.recipes.time_tile(tiled[u], target, time=16)
+print(tiled.to_text())
+
+large = np.random.default_rng(1).standard_normal((1200, 1200))
+kernels = {"steps": ps.build(swept, target), "tiles over time": ps.build(tiled, target)}
+assert len({kernel(large, T=16).tobytes() for kernel in kernels.values()}) == 1
+for name, kernel in kernels.items():
+    seconds = min(kernel.benchmark(large, T=16, min_time=0.05).samples)
+    print(f"{name:16} {16 * large.size / seconds / 1e9:.2f} billion points a second")
 
 # %% [markdown]
 # ## In place, and a wavefront
@@ -119,10 +167,35 @@ print(s)
 assert np.array_equal(s.build()(line, T=9), swept)
 
 # %% [markdown]
+# ## Dynamic programming
+#
+# The table of an edit distance: a cell needs those above, to the left, and both. Its equations are its definition,
+# the border included. Cells of one diagonal do not need each other: skewed, they are the lanes of a vector.
+
+# %%
+m = ps.size_var("m", min=1)
+left, right = ps.placeholder((n,), "int32", name="left"), ps.placeholder((m,), "int32", name="right")
+d = ps.recurrence((n + 1, m + 1), "int32", name="d")
+d[0, j] = ps.cast("int32", j)
+d[i + 1, 0] = ps.cast("int32", i + 1)
+d[i + 1, j + 1] = ps.minimum(ps.minimum(d[i, j + 1], d[i + 1, j]) + 1, d[i, j] + ps.cast("int32", left[i] != right[j]))
+s = ps.Schedule(d)
+print("as it is, threads may share:", s.parallel_loops()["d"])
+s[d].skew("j", by="i")
+s[d].reorder("j", "i")
+_, lane = s[d].split("i", 16)
+s[d].vectorize(lane)
+print(s)
+words = [np.frombuffer(word.encode("utf-32-le"), np.int32) for word in ("schedule", "skeletal")]
+table = s.build()(*words)
+print("edit distance of schedule and skeletal:", table[-1, -1])
+assert table.tobytes() == ps.Schedule(d).build()(*words).tobytes()
+
+# %% [markdown]
 # ## Systems, and reductions inside
 #
-# Tensors may need each other, and an equation may hold a reduction with affine bounds, accumulated in the cell that it
-# is for. A factorization without pivoting:
+# Tensors may need each other, and an equation may hold a reduction with affine bounds, accumulated in the cell that
+# it is for. A factorization without pivoting:
 
 # %%
 M = ps.placeholder((n, n), "float64", name="M")
@@ -140,5 +213,5 @@ lower, upper = s.build()(matrix)
 assert np.allclose(lower @ upper, matrix)
 
 # %% [markdown]
-# Stages that need each other share their outer loops, and a command on one of them is carried out for all that have the
-# loops; `shift` alone moves one against the others. What must be shared follows from the definitions.
+# Stages that need each other share their outer loops, and a command on one of them is carried out for all that have
+# the loops; `shift` alone moves one against the others. What must be shared follows from the definitions.

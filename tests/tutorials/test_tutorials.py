@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,12 +24,15 @@ def run(script: Path, *arguments: str) -> str:
 
 
 def test_there_are_tutorials() -> None:
-    assert len(TUTORIALS) >= 4
+    assert [script.stem[:2] for script in TUTORIALS] == [f"{number:02}" for number in range(1, 13)]
 
 
 @pytest.mark.parametrize("script", TUTORIALS, ids=lambda script: script.stem)
 def test_tutorial_runs(script: Path) -> None:
-    run(script)
+    printed = run(script)
+    assert len(printed.splitlines()) >= 10
+    for picture in re.findall(r"^see (tutorials/out/\S+\.png)$", printed, re.MULTILINE):
+        assert (ROOT / picture).stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("script", TUTORIALS, ids=lambda script: script.stem)
