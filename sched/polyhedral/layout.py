@@ -2,8 +2,9 @@
 
 The default is one term a dimension, row-major. A term is x, x / c, x % c or x / c % d of the position x in a dimension;
 panels of 64 columns, for example, are [j / 64, k, j % 64]. The terms of each dimension are the digits of its position,
-so that no two elements meet. A folded dimension is the exception: its positions are taken modulo a size, and `clobber`
-proves that what meets there is never needed at once.
+so that no two elements meet. The extent of a term may be padded, which moves apart what lies further out. A folded
+dimension is the exception: its positions are taken modulo a size, and `clobber` proves that what meets there is never
+needed at once.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..compute.dtypes import INDEX
-from ..compute.expr import Const, Expr, Op
-from ..compute.simplify import simplify
+from ..compute.expr import Const, Expr
+from ..compute.simplify import constant_value, simplify
 
 _TERM = re.compile(r"([^\W\d]\w*)(?:\s*/\s*([0-9]{1,9}))?(?:\s*%\s*([0-9]{1,9}))?\Z")
 
@@ -45,12 +46,22 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The terms, outermost first (none: row-major), the sizes of folded dimensions, and whether stores go past the
-    caches (`streaming`)."""
+    """How elements are stored.
+
+    terms      outermost first; none: row-major
+    folds      the sizes of folded dimensions
+    pads       terms whose extents are padded: to a multiple, and how many more
+    streaming  whether stores go past the caches
+    """
 
     terms: tuple[Term, ...] = ()
     folds: Mapping[int, int] = field(default_factory=dict)
+    pads: Mapping[Term, tuple[int, int]] = field(default_factory=dict)
     streaming: bool = False
+
+    def stored_terms(self, rank: int) -> tuple[Term, ...]:
+        """The terms of a stage of so many dimensions, outermost first."""
+        return self.terms or tuple(map(Term, range(rank)))
 
     def indices(self, positions: tuple[Expr, ...]) -> tuple[Expr, ...]:
         """Where the element at these positions is."""
@@ -62,24 +73,32 @@ class Layout:
     def shape(self, extents: tuple[Expr, ...]) -> tuple[Expr, ...]:
         """The extents of the terms."""
         folded = tuple(_folded(extent, self.folds.get(d)) for d, extent in enumerate(extents))
-        return tuple(term.extent(folded[term.dimension]) for term in self.terms) if self.terms else folded
+        terms = self.stored_terms(len(extents))
+        return tuple(self._padded(term, term.extent(folded[term.dimension])) for term in terms)
+
+    def _padded(self, term: Term, extent: Expr) -> Expr:
+        if term not in self.pads:
+            return extent
+        multiple, offset = self.pads[term]
+        return simplify((extent + (multiple - 1 - offset)) // multiple * multiple + offset)
 
 
 def _folded(extent: Expr, size: int | None) -> Expr:
-    if size is None:
-        return extent
-    return simplify(Op("min", (extent, Const(size, INDEX)), INDEX))
+    """Of the size of the fold where the extent is not known, so that memory is of constant size."""
+    known = constant_value(extent)
+    return extent if size is None or (known is not None and known <= size) else Const(size, INDEX)
 
 
 def parsed(texts: tuple[str, ...], names: tuple[str, ...]) -> tuple[Term, ...]:
     """The terms that texts such as "j/64" or "j%64" stand for; ValueError says what is wrong with them."""
-    terms = tuple(_parsed(text, names) for text in texts)
+    terms = tuple(parsed_term(text, names) for text in texts)
     for dimension, name in enumerate(names):
         _check_digits([term for term in terms if term.dimension == dimension], name)
     return terms
 
 
-def _parsed(text: str, names: tuple[str, ...]) -> Term:
+def parsed_term(text: str, names: tuple[str, ...]) -> Term:
+    """The term that a text stands for; ValueError says what is wrong with it."""
     match = _TERM.match(text.strip())
     if match is None or match[1] not in names:
         raise ValueError(

@@ -111,6 +111,8 @@ def layout_text(state: State, stage: Tensor) -> str:
     shown = ""
     if layout.terms:
         shown += f" as [{', '.join(term.shown(names[term.dimension]) for term in layout.terms)}]"
+    for term, (multiple, offset) in layout.pads.items():
+        shown += f", {term.shown(names[term.dimension])} aligned to {multiple}{f' + {offset}' if offset else ''}"
     for dimension, size in sorted(layout.folds.items()):
         shown += f", {names[dimension]} modulo {size}"
     return f"{shown}, streaming" if layout.streaming else shown

@@ -11,6 +11,7 @@ from ..compute.tensor import Tensor, validated_name
 from ..errors import DefinitionError, ScheduleError
 from .primitives import (
     REGISTRY,
+    AlignStorage,
     CacheRead,
     CacheWrite,
     ComputeAt,
@@ -215,6 +216,19 @@ class Stage:
     def store_streaming(self) -> None:
         """Write the elements of this stage past the caches. See `StoreStreaming`."""
         self._apply(StoreStreaming())
+
+    def align_storage(self, term: str, multiple: int, *, offset: int = 0) -> None:
+        """Pad a stored dimension to a multiple of a number of elements, and `offset` more. See `AlignStorage`.
+
+        >>> import polysched as ps
+        >>> A = ps.placeholder((8, 100), "float32", name="A")
+        >>> B = ps.compute((8, 100), lambda i, j: A[i, j] + 1, name="B")
+        >>> s = ps.Schedule(ps.compute((100, 8), lambda j, i: B[i, j] * 2, name="C"))
+        >>> s[B].align_storage("j", 16)
+        >>> s.build("x86-64-v3").source("loops").splitlines()[0]
+        'heap B: float32[8, 112]'
+        """
+        self._apply(AlignStorage(_terms([term])[0], _factor(multiple), _factor(offset)))
 
     def reorder_storage(self, *layout: str) -> None:
         """Store the elements of this stage in another order. See `ReorderStorage`."""

@@ -159,7 +159,9 @@ def _record(record: type[Primitive], positional: list[Any], named: dict[str, lis
             shape = "one or more names" if several else "an integer" if kind is int else "one name"
             how = f"as {field.name}=" if field.name in named_fields else f"for {field.name}"
             raise _malformed(number, f"{record.word} needs {shape} {how}; it takes {listed(takes)}")
-        is_name = str.isidentifier if field.name != "layout" else str.isascii  # terms are read where they are used
+        is_name = (
+            str.isidentifier if field.name not in ("layout", "term") else str.isascii
+        )  # terms are read where they are used
         if wanted is str and not all(is_name(v) and len(v) <= MAX_NAME for v in given):
             raise _malformed(
                 number,

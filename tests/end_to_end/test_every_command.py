@@ -324,6 +324,7 @@ def test_reductions_that_may_be_reordered(name: str, word: str) -> None:
 
 def test_every_primitive_is_here() -> None:
     elsewhere = {
+        "align_storage",
         "cache_read",
         "cache_write",
         "compute_at",
@@ -333,5 +334,5 @@ def test_every_primitive_is_here() -> None:
         "rfactor",
         "store_at",
         "store_streaming",
-    }  # tests/schedule/test_storage.py
+    }  # tests/schedule/test_storage.py, test_align_storage.py
     assert set(REGISTRY) <= set(SCHEDULES) | elsewhere

@@ -47,7 +47,7 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
              *["compute_at"] * 5, "store_at",
              "store_at", "cache_read", "cache_read", "cache_write", "rfactor", "fold_storage", "fold_storage",
              "reorder_storage", "compute_with", "compute_with", "store_streaming",
-             "prefetch")  # fmt: skip
+             "prefetch", "align_storage")  # fmt: skip
     word = rng.choice(words)
     if word in _STORAGE:
         return _storage(schedule, handle.tensor, loops, word, rng)
@@ -85,6 +85,7 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
 
 
 _STORAGE = {
+    "align_storage",
     "cache_read",
     "cache_write",
     "rfactor",
@@ -119,6 +120,11 @@ def _storage(schedule: ps.Schedule, stage: ps.Tensor, loops: list[str], word: st
             other = rng.choice([s for s in live if s is not stage])
             names = schedule.state.nests[other.uid].names
             return f'compute_with("{other.name}", "{rng.choice(names[:2])}")' if names else None
+        case "align_storage" if axes:
+            terms = schedule.program.layout(stage).stored_terms(len(axes))
+            term = rng.choice(terms)
+            multiple = rng.choice((2, 3, 8, 16))
+            return f'align_storage("{term.shown(axes[term.dimension])}", {multiple}, offset={rng.randrange(multiple)})'
         case "store_streaming":
             return "store_streaming()"
     return None

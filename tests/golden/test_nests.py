@@ -90,6 +90,19 @@ def transposed_storage():
 
 
 @case
+def aligned_rows_of_a_window():
+    n, m = sizes("n m")
+    A = ps.placeholder((n + 2, m), "float32", name="A")
+    B = ps.compute((n + 2, m), lambda i, j: A[i, j] * 2, name="B")
+    C = ps.compute((n, m), lambda i, j: B[i, j] + B[i + 2, j], name="C")
+    s = ps.Schedule(C)
+    s[C].tile("i", "j", 4, 20)
+    s[B].compute_at(C, "j_o")
+    s[B].align_storage("j", 16, offset=8)
+    return s
+
+
+@case
 def rows_and_tiles_fetched_ahead():
     n, m = sizes("n m")
     A = ps.placeholder((n + 2, m), "float32", name="A")

@@ -18,7 +18,7 @@ LINE = 16  # float32 elements
 def image() -> ps.Tensor:
     n, m = ps.size_var("n"), ps.size_var("m")
     A = ps.placeholder((n + 2, m + 1), "float32", name="A")
-    return ps.compute((n, m), lambda i, j: A[i, j] + A[i + 2, j + 1], name="C")
+    return ps.compute((n, m), lambda i, j: A[i + 2, j + 1] + A[i, j], name="C")
 
 
 def rows(s: ps.Schedule) -> None:

@@ -12,9 +12,10 @@ from .faults.math import IN_MATH
 from .faults.places import IN_PLACES
 from .faults.polyhedral import IN_POLYHEDRAL
 from .faults.schedule import IN_SCHEDULE
+from .faults.storage import IN_STORAGE
 from .faults.target import IN_TARGET
 
 MUTANTS = (
     *(*IN_COMPUTE, *IN_POLYHEDRAL, *IN_SCHEDULE, *IN_PLACES, *IN_LOWER, *IN_LLVM, *IN_MATH, *IN_INTEGERS, *IN_TARGET),
-    *(*KEPT, *IN_BENCH),
+    *(*KEPT, *IN_BENCH, *IN_STORAGE),
 )

@@ -107,6 +107,19 @@ def test_streaming_is_for_large_outputs() -> None:
     assert not streams(ps.size_var("n"), 16, streaming=False)
 
 
+def test_rows_are_fetched_ahead() -> None:
+    def fetches(output: ps.Tensor) -> list[str]:
+        s = ps.Schedule(output)
+        ps.recipes.rowwise(s[output], ps.Target("x86-64-v3", threads=1))
+        return [command for command in s.commands if "prefetch" in command]
+
+    assert fetches(softmax(4096, 256)) == ['y.prefetch("x", distance=8, at="i", by="i")']
+    assert fetches(softmax(4096, 3000)) == ['y.prefetch("x", distance=1, at="i", by="i")']
+    assert fetches(softmax(64, 64)) == [], "it stays in the cache"
+    x, r = ps.placeholder((4096, 4096), "float32", name="x"), ps.reduce_axis((0, 4096), name="r")
+    assert fetches(ps.compute((4096,), lambda i: ps.max(x[i, r], axis=r), name="top")) == [], "one stream"
+
+
 def test_columns_are_refused() -> None:
     x, r = ps.placeholder((8, 9), "float32", name="x"), ps.reduce_axis((0, 8), name="r")
     top = ps.compute((9,), lambda j: ps.max(x[r, j], axis=r), name="top")

@@ -32,6 +32,7 @@ scaled.parallel("i")
 def test_every_primitive_round_trips(samples):
     s = ps.Schedule.from_text(samples.pipeline(), EVERY_PRIMITIVE)
     elsewhere = {
+        "align_storage",
         "cache_read",
         "cache_write",
         "compute_at",
@@ -42,7 +43,7 @@ def test_every_primitive_round_trips(samples):
         "rfactor",
         "store_at",
         "store_streaming",
-    }  # test_compute_at.py, test_storage.py, test_prefetch.py
+    }  # test_compute_at.py, test_storage.py, test_align_storage.py, test_prefetch.py
     assert {command.word for _, command in s.log} | elsewhere == set(REGISTRY)
     assert s.to_text() == EVERY_PRIMITIVE
     again = ps.Schedule.from_text(s.outputs, s.to_text())

@@ -1,5 +1,6 @@
 """The schedule primitives, one a file; importing this package fills the registry."""
 
+from .align_storage import AlignStorage
 from .base import REGISTRY, Primitive, State
 from .cache_read import CacheRead
 from .cache_write import CacheWrite
@@ -25,7 +26,7 @@ from .unroll import Unroll
 from .vectorize import Vectorize
 
 __all__ = [
-    "REGISTRY", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot", "ComputeWith", "FoldStorage", "Fuse", "Inline",
-    "Parallel", "Prefetch", "Primitive", "Reorder", "ReorderStorage", "Reverse", "Rfactor", "Shift", "Skew", "Split",
-    "State", "StoreAt", "StoreStreaming", "Tile", "Unroll", "Vectorize",
+    "REGISTRY", "AlignStorage", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot", "ComputeWith", "FoldStorage",
+    "Fuse", "Inline", "Parallel", "Prefetch", "Primitive", "Reorder", "ReorderStorage", "Reverse", "Rfactor", "Shift",
+    "Skew", "Split", "State", "StoreAt", "StoreStreaming", "Tile", "Unroll", "Vectorize",
 ]  # fmt: skip

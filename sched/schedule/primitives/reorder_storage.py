@@ -41,7 +41,14 @@ class ReorderStorage(Primitive):
             names = ", ".join(axis.name for axis in stage.equations[0].axes)
             raise ScheduleError(f"reorder_storage of {stage.name} takes terms of its axes {names}, outermost first")
         terms = storage_terms(self.layout, stage, f"reorder_storage of {stage.name}")
-        layout = replace(state.program.layout(stage), terms=terms)
+        before = state.program.layout(stage)
+        lost = [term.shown(stage.equations[0].axes[term.dimension].name) for term in before.pads if term not in terms]
+        if lost:
+            raise ScheduleError(
+                f"reorder_storage of {stage.name}: {', '.join(lost)} has been aligned, and is no term of this layout; "
+                f"reorder_storage first, and then align_storage one of {', '.join(self.layout[1:])}"
+            )
+        layout = replace(before, terms=terms)
         return replace(state, program=state.program.with_layout(stage, layout))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...compute.expr import Axis, Const, Read, walk
-from ...compute.simplify import simplify
+from ...compute.simplify import constant_value, simplify
 from ...compute.tensor import Tensor
 from ...errors import ScheduleError
 from ...target.machine import Target
@@ -55,13 +55,23 @@ def extent(axis: Axis) -> int | None:
 
 def is_streamed(stage: Stage, target: Target) -> bool:
     """Whether a stage is larger than the second-level cache, or may be."""
-    size = stage.tensor.dtype.bytes
-    for axis in axes_of(stage.schedule, stage.tensor):
-        length = extent(axis)
+    return exceeds(stage.tensor, target.l2_bytes)
+
+
+def exceeds(tensor: Tensor, size: int) -> bool:
+    """Whether a tensor has more than so many bytes, or may have."""
+    total = bytes_of(tensor)
+    return total is None or total > size
+
+
+def bytes_of(tensor: Tensor, first: int = 0) -> int | None:
+    """The bytes of what has the same first indices, if that is known: by default, of all elements."""
+    size = tensor.dtype.bytes
+    for length in map(constant_value, tensor.shape[first:]):
         if length is None:
-            return True
+            return None
         size *= length
-    return size > target.l2_bytes
+    return size
 
 
 def lanes_of(size: int, target: Target) -> int:

@@ -8,7 +8,9 @@ from ...errors import LegalityError, ScheduleError
 from ...target.machine import Target
 from ..schedule import Schedule
 from ..stage import Stage
-from .reading import axes_of, extent, is_reduction, is_streamed, lanes_of, reads_of, upstream
+from .reading import axes_of, bytes_of, exceeds, extent, is_reduction, is_streamed, lanes_of, reads_of, upstream
+
+_AHEAD = 1 << 13  # bytes of rows that are fetched before they are needed
 
 
 def rowwise(
@@ -25,9 +27,10 @@ def rowwise(
                it is larger than the second-level cache, or has symbolic sizes
 
     Every stage is computed in the loop over rows of the output, so that a row stays in the first-level cache from its
-    reduction to its use (as `compute_at` does in Halide, and the fused kernels of Triton's tutorials). Sums are
-    vectorized where their order is free: integers, min and max, and floats declared with reassociate=True; float sums
-    that keep their order stay as they are. Works for any size, fixed or symbolic, and every dtype.
+    reduction to its use (as `compute_at` does in Halide, and the fused kernels of Triton's tutorials); the rows after
+    it are fetched meanwhile, where what is read is larger than the second-level cache. Sums are vectorized where their
+    order is free: integers, min and max, and floats declared with reassociate=True; float sums that keep their order
+    stay as they are. Works for any size, fixed or symbolic, and every dtype.
 
     Raises `ScheduleError` where a stage is reduced over rows instead of along them, or other stages share its parts.
 
@@ -45,6 +48,7 @@ def rowwise(
     total.vectorize("r_i")
     y.split("j", 64, outer="j_o", inner="j_i")
     y.vectorize("j_i")
+    y.prefetch("x", distance=2, at="i", by="i")
     """
     target = Target.of(target)
     schedule = stage.schedule
@@ -58,9 +62,26 @@ def rowwise(
     for part in (*reversed(parts), stage.tensor):
         kept = rows if part is stage.tensor or part in inside else 0
         _vectorize_row(schedule[part], kept, vectors, target)
+    if inside:  # a single pass over all rows is one stream, which hardware follows as well by itself
+        _fetch_rows(stage, (*inside, stage.tensor), rows, target)
     if target.thread_count() > 1:
         outer = axes_of(schedule, stage.tensor)[:rows]
         stage.parallel(next((axis for axis in outer if extent(axis) != 1), outer[0]).name)
+
+
+def _fetch_rows(stage: Stage, inside: tuple[Tensor, ...], rows: int, target: Target) -> None:
+    """Fetch rows of what is read from memory while earlier ones are worked on, so many ahead that they are `_AHEAD`
+    bytes: hardware that follows a row has to find out at its end where the next one is."""
+    schedule = stage.schedule
+    loop = axes_of(schedule, stage.tensor)[rows - 1].name
+    read = {node.tensor.uid: node.tensor for part in inside for node in reads_of(schedule, part)}
+    for tensor in read.values():
+        if tensor in inside or not exceeds(tensor, target.l2_bytes):
+            continue
+        length = bytes_of(tensor, rows)
+        distance = 2 if length is None else max(1, -(-_AHEAD // max(1, length)))
+        if stage.why_not("prefetch", tensor, at=loop, distance=distance) is None:
+            stage.prefetch(tensor, at=loop, distance=distance)
 
 
 def _rows(stage: Stage, parts: tuple[Tensor, ...]) -> int:

@@ -1,0 +1,84 @@
+"""Faults in what is fetched ahead, and in memory that is padded."""
+
+from __future__ import annotations
+
+from ..mutant import Mutant
+
+FETCHED, PREFETCH = "tests/lower/test_prefetch_lines.py", "tests/schedule/test_prefetch.py"
+
+ALIGN = "tests/schedule/test_align_storage.py"
+
+IN_STORAGE: tuple[Mutant, ...] = (
+    Mutant(
+        "pad-without-the-rest",
+        "polyhedral/layout.py",
+        "return simplify((extent + (multiple - 1 - offset)) // multiple * multiple + offset)",
+        "return simplify((extent - offset) // multiple * multiple + offset)",
+        (ALIGN,),
+        "rows are cut to a multiple, and overlap",
+    ),
+    Mutant(
+        "pad-more-than-needed",
+        "polyhedral/layout.py",
+        "(extent + (multiple - 1 - offset))",
+        "(extent + (multiple - offset))",
+        (ALIGN,),
+        "rows that are aligned already get a multiple more",
+    ),
+    Mutant(
+        "pad-of-another-layout",
+        "schedule/primitives/reorder_storage.py",
+        "for term in before.pads if term not in terms]",
+        "for term in before.pads if term.dimension > len(terms)]",
+        (ALIGN,),
+        "a new layout silently loses the padding",
+    ),
+    Mutant(
+        "fetch-this-iteration",
+        "polyhedral/prefetching.py",
+        "later = {counters[by]: counters[by] + ahead.distance}",
+        "later = {counters[by]: counters[by] + 0}",
+        (FETCHED,),
+        "what is fetched ahead is what is read now",
+    ),
+    Mutant(
+        "fetch-of-the-last-read",
+        "polyhedral/prefetching.py",
+        "found = elements if found is None else found.union(elements)",
+        "found = elements",
+        (FETCHED,),
+        "only what the last read of a statement needs is fetched",
+    ),
+    Mutant(
+        "fetch-without-the-last-line",
+        "lower/prefetch_lines.py",
+        "return length if step == 1 else (length + (step - 2)) // step + 1",
+        "return length if step == 1 else (length + (step - 1)) // step",
+        (FETCHED,),
+        "a run that begins within a line is fetched without its last line",
+    ),
+    Mutant(
+        "fetch-outside",
+        "lower/prefetch_lines.py",
+        """Op("min", (origin + extent, whole), INDEX)""",
+        "origin + extent",
+        (FETCHED,),
+        "addresses outside of the array are formed at its end",
+    ),
+    Mutant(
+        "fetch-elements-of-the-tensor",
+        "polyhedral/prefetching.py",
+        "if placement is None or (not placement.kept and not layout.terms and not layout.folds):",
+        "if placement is None or not placement.kept:",
+        (FETCHED, PREFETCH),
+        "what is fetched of a packed tensor is where it would be without the packing",
+    ),
+    Mutant(
+        "fetch-when-vectorized",
+        "schedule/fetching.py",
+        'if loop.kind == "vectorize"]',
+        'if loop.kind == "unroll"]',
+        (PREFETCH,),
+        "a prefetch may stand in a vectorized loop",
+    ),
+)
