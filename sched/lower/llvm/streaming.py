@@ -3,6 +3,9 @@
 Only aligned vectors can be stored so, and arrays come with any alignment, so each store looks at its address: the whole
 vector if that is aligned to it, in pieces of 16 bytes if it is aligned to those, and as any other store otherwise. (The
 branches always go the same way.) Such stores are ordered by nothing, so a fence ends every function that makes them.
+
+Nothing is stored past the caches where rows are not whole cache lines: the lines at their ends would be written by
+both kinds of stores, and each would go to memory and back.
 """
 
 from __future__ import annotations
@@ -16,12 +19,15 @@ from .storage import Storage
 from .values import memory_element, vector
 
 PIECE = 16  # bytes: the least that x86-64 and aarch64 store past the caches
+_LINE = 64  # bytes
 
 
 def can_stream(storage: Storage, lanes: int) -> bool:
-    """Whether vectors of so many lanes are stored past the caches."""
+    """Whether vectors of so many lanes are stored past the caches, where rows are found to be whole lines."""
     size = storage.dtype.bytes * lanes
-    return storage.streaming and size >= PIECE and size & (size - 1) == 0
+    rows = (stride for stride in storage.strides if isinstance(stride, int) and stride != 1)
+    whole = all(stride * storage.dtype.bytes % _LINE == 0 for stride in rows)
+    return storage.streaming and whole and size >= PIECE and size & (size - 1) == 0
 
 
 def store_streaming(e: Emitter, storage: Storage, lanes: int, bits: str, place: str, plain: str) -> None:
@@ -29,7 +35,7 @@ def store_streaming(e: Emitter, storage: Storage, lanes: int, bits: str, place: 
     fn, element, hint = e.fn, memory_element(storage.dtype), e.module.nontemporal()
     e.streams = True
     size, after = storage.dtype.bytes * lanes, fn.label()
-    address = fn.pure(f"ptrtoint ptr {place} to i64")
+    address = _with_ends_of_rows(fn, storage, fn.pure(f"ptrtoint ptr {place} to i64"))
     with fn.region():  # nothing in here is known after it
         with _aligned(fn, address, size, after):
             whole = f"store {vector(element, lanes)} {bits}, ptr {place}, align {size}, {hint}"
@@ -41,6 +47,19 @@ def store_streaming(e: Emitter, storage: Storage, lanes: int, bits: str, place: 
         fn.store(storage.pointer, plain)
         fn.jump(after)
     fn.start(after)
+
+
+def _with_ends_of_rows(fn: Function, storage: Storage, address: str) -> str:
+    """An address that is as little aligned as the rows: its lowest bit is set where some are no whole lines."""
+    distances = [stride for stride in storage.strides if isinstance(stride, str)]
+    if not distances:
+        return address
+    together = distances[0]
+    for distance in distances[1:]:
+        together = fn.pure(f"or i64 {together}, {distance}")
+    within = fn.pure(f"and i64 {fn.pure(f'mul i64 {together}, {storage.dtype.bytes}')}, {_LINE - 1}")
+    ragged = fn.pure(f"zext i1 {fn.pure(f'icmp ne i64 {within}, 0')} to i64")
+    return fn.pure(f"or i64 {address}, {ragged}")
 
 
 @contextmanager

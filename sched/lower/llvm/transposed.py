@@ -53,14 +53,16 @@ def plan(e: Emitter, stmts: tuple[Stmt, ...]) -> int:
 
 
 def _is_column(load: Load) -> bool:
-    widths = [lanes(index) for index in load.indices]
-    return load.mask is None and widths[-1:] == [1] and max(widths) > 1
+    if load.mask is not None or load.buffer.scope == "register" or len(load.indices) < 2:
+        return False
+    *front, last = map(lanes, load.indices)
+    return last == 1 and max(front) > 1
 
 
 def _is_tiled(storage: Storage, place: LaneIndex) -> bool:
     count, picked = place.lanes, isinstance(place.step, int) and abs(place.step) <= _STEP
     fits = count & (count - 1) == 0 and count * storage.dtype.bits <= _PIECES * _PIECE
-    return fits and not picked and place.vector is None and storage.slots is None
+    return fits and not picked and place.vector is None
 
 
 def _cut(buffer: Buffer, places: list[LaneIndex]) -> dict[tuple[Buffer, LaneIndex], Tile]:
@@ -77,14 +79,13 @@ def _cut(buffer: Buffer, places: list[LaneIndex]) -> dict[tuple[Buffer, LaneInde
 
 def load_tiles(e: Emitter, stmt: Stmt) -> None:
     """Load the tiles of which a statement reads the first column, before the statement itself."""
-    for load in loads(stmt):
-        if _is_column(load):
-            place = offset(e, load.buffer, load.indices)
-            tile = e.tiles.get((load.buffer, place))
-            if tile is not None:
-                if not tile.columns:
-                    tile.columns = _loaded(e, tile)
-                e.memo[id(load)] = tile.column(place)
+    for load in loads(stmt) if e.tiles else ():
+        place = offset(e, load.buffer, load.indices) if _is_column(load) else None
+        tile = None if place is None else e.tiles.get((load.buffer, place))
+        if place is not None and tile is not None:
+            if not tile.columns:
+                tile.columns = _loaded(e, tile)
+            e.memo[id(load)] = tile.column(place)
 
 
 def _loaded(e: Emitter, tile: Tile) -> list[Value]:

@@ -25,8 +25,9 @@ class StoreStreaming(Primitive):
         vectorized for j in 0..16:
             C[i, j] = ...                 # streaming stores
 
-    It is for large outputs that nobody reads soon, and for vectorized loops: single elements, masked tails and vectors
-    that are not aligned to 16 bytes are stored as always (kernels allocate outputs aligned to 64 bytes).
+    It is for large outputs that nobody reads soon, and for vectorized loops: single elements, masked tails, vectors
+    that are not aligned to 16 bytes, and all of a tensor whose rows are not whole cache lines of 64 bytes are stored as
+    always (kernels allocate outputs aligned to 64 bytes).
 
     Legal when: always.
     Also called: non-temporal stores, streaming stores (`_mm512_stream_ps`).

@@ -77,3 +77,15 @@ def test_what_is_written_in_between_is_read_again(lab: Any) -> None:
         expected[:, to] = expected[:, source]
     assert lab.build(body, (a,), (n,))(values, sizes=(9,)) == 0
     assert np.array_equal(values, expected)
+
+
+def test_a_scalar_beside_vectors(lab: Any) -> None:
+    """out[u, lane] = x[lane, u] * y[], where y has no dimensions."""
+    x, y = lab.array("x", "float32", ROWS, n), lab.array("y", "float32")
+    out, ramp = lab.array("out", "float32", 4, 4, output=True), lab.ramp(0, 4)
+    body: list[Stmt] = [
+        Store(out[1], (const(u), ramp), apply("mul", Load(x[1], (ramp, const(u))), Load(y[1], ()))) for u in range(4)
+    ]
+    values, found = np.arange(ROWS * 5, dtype=np.float32).reshape(ROWS, 5), np.zeros((4, 4), np.float32)
+    assert lab.build(body, (x, y, out), (n,))(values, np.array(3, np.float32), found, sizes=(5,)) == 0
+    assert np.array_equal(found, 3 * values[:4, :4].T)
