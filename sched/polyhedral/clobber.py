@@ -9,11 +9,13 @@ Computing 1998).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ..compute.expr import Expr
 from ..compute.simplify import simplify
+from ..compute.tensor import Tensor
 from .affine import affine
+from .band_order import certainly_ordered
 from .isl import Map
 from .order import violations
 from .program import Program
@@ -22,28 +24,49 @@ from .statement import Statement
 from .tree import Tree
 
 
-def overwrites(program: Program, tree: Tree, pairs: Sequence[Requirement]) -> Iterator[Requirement]:
-    """For every stage with folded dimensions: the pairs of a reader and a later writer of the cell."""
+def overwrites(
+    program: Program, tree: Tree, pairs: Sequence[Requirement], among: Collection[Tensor] | None = None
+) -> Iterator[Requirement]:
+    """For every stage with folded dimensions: the pairs of a reader and a later writer of the cell. With `among`, only
+    those of which one belongs to these stages."""
     for stage in program.live_stages():
         if not program.layout(stage).folds:
             continue
         statements = program.of_stage(stage)
         cells = {statement: _cells(program, statement) for statement in statements}
         for source in statements:
-            flows = [flow for flow in pairs if flow.source is source]
+            flows = [
+                flow
+                for flow in pairs
+                if flow.source is source and (among is None or stage in among or flow.sink.stage in among)
+            ]
             for writer in statements if flows else ():
-                not_before = _not_before(tree, source, writer, cells)
+                not_before = _not_before(program, tree, source, writer, cells)
                 if not not_before.is_empty():
                     yield from (r for flow in flows for r in _after(flow, writer, not_before))
 
 
-def _not_before(tree: Tree, source: Statement, writer: Statement, cells: Mapping[Statement, Map]) -> Map:
+def _not_before(
+    program: Program, tree: Tree, source: Statement, writer: Statement, cells: Mapping[Statement, Map]
+) -> Map:
     """From instances of `writer` to those of `source` that write another element into the cell, and are not certainly
-    after it."""
+    after it. More than those where that is enough."""
     shared = cells[source].apply_range(cells[writer].reverse())
     shared = shared.subtract(source.writes().apply_range(writer.writes().reverse()))
+    below = _below(program, source, writer).intersect(shared)
+    if certainly_ordered(tree, Requirement("clobber", writer, source, below.reverse())):
+        return shared.subtract(below).reverse()
     earlier = violations(tree, Requirement("clobber", writer, source, shared.reverse()))
     return earlier.reversed.union(earlier.together)
+
+
+def _below(program: Program, source: Statement, writer: Statement) -> Map:
+    """From instances of `source` to those of `writer` whose element is further down in the first folded dimension."""
+    dimension = min(program.layout(source.stage).folds)
+    left = affine(source.indices[dimension], source.frame)
+    right = affine(writer.indices[dimension], writer.frame)
+    assert left is not None and right is not None, "left-hand sides are affine by construction"
+    return left.gt_map(right)
 
 
 def _after(flow: Requirement, writer: Statement, not_before: Map) -> Iterator[Requirement]:

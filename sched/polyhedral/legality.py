@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from ..compute.expr import Axis, Const, Expr, Size, substitute
 from ..compute.sizes import evaluate_extent
 from ..errors import BudgetError, LegalityError
+from .band_order import certainly_ordered
 from .isl import Point, World
 from .order import Violations, at_sizes, violations
 from .program import Statement
@@ -57,6 +58,8 @@ def first_violation(tree: Tree, pairs: tuple[Requirement, ...], world: World, st
     undecided = False
     with world.budgeted(step):
         for requirement in pairs:
+            if certainly_ordered(tree, requirement):
+                continue
             bad = violations(tree, requirement)
             witness = _smallest(requirement, bad, world)
             if witness is not None and not bad.exact:

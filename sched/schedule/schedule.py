@@ -109,13 +109,12 @@ class Schedule:
     def _prove(self, state: State, stage: Tensor, command: Primitive) -> None:
         step = f"{stage.name}.{command}"
         tree = state.tree()
-        folded = any(layout.folds for layout in state.program.layouts.values())
-        if state.program is self.program and not state.places and not folded:
+        changed, pairs = None, state.pairs
+        if state.program is self.program and not state.places:
             changed = {stage, *state.companions(stage)}
-            pairs = tuple(p for p in state.pairs if changed & {p.source.stage, p.sink.stage})
-        else:
-            with state.program.world.budgeted(step):
-                pairs = (*state.pairs, *overwrites(state.program, tree, state.pairs))
+            pairs = tuple(p for p in pairs if changed & {p.source.stage, p.sink.stage})
+        with state.program.world.budgeted(step):
+            pairs = (*pairs, *overwrites(state.program, tree, state.pairs, changed))
         violation = first_violation(tree, pairs, state.program.world, step)
         if violation is not None:
             raise refusal(step, violation, self._skews(stage, command))

@@ -1,34 +1,47 @@
-"""A recurrence over time in skewed tiles of several steps."""
+"""Recurrences over time in tiles of several steps."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from ...compute.expr import Const, Read
+from ...compute.tensor import Tensor
 from ...errors import LegalityError, ScheduleError
 from ...target.machine import Target
+from ..schedule import Schedule
+from ..skewing import band_commands, system_of
 from ..stage import Stage
+from .reading import is_streamed
 
-_VECTORS = 16  # of the innermost extent of a tile
+_ROW = 1024  # elements at most that one vector loop runs over
 
 
 def time_tile(
     stage: Stage,
     target: Target | str | None = None,
     *,
-    time: int = 32,
-    space: tuple[int, ...] | None = None,
+    time: int | None = None,
+    space: tuple[int | None, ...] | None = None,
 ) -> None:
-    """Run a stencil that is iterated in time, or several that need each other, in tiles of `time` steps.
+    """Run a stencil that is iterated in time, or several that need each other, in tiles of many steps.
 
     stage    a recurrence, one of those of a system; its outermost loop is the time
-    target   the machine, whose vectors fill the innermost loop; this machine by default
-    time     steps in a tile: how often a value that is in the caches is used
-    space    extents of a tile along the other loops; by default 16 vectors for the innermost, and for the others what
-             leaves a plane of a tile a sixteenth of the second-level cache
+    target   the machine: the length of its vectors and its caches; this machine by default. With more than one thread,
+             the tiles of a wavefront are parallel
+    time     steps in a tile: how often a value that is in the caches is used. By default up to 48 in one or two
+             dimensions, and 16 in more
+    space    extents of a tile along the other loops, None for one that is not tiled, as are the rows of three or more
+             dimensions. By default a tile has long rows, and few of them, so that a row is still in the first-level
+             cache when the next step reads it, and all of a tile stays in the second-level cache
 
-    The smallest skews and shifts with which tiles are legal are found first (`Schedule.suggest`). Two planes are kept
-    where the others are not asked for. Each command is proven as always. Raises `ScheduleError` where no skew makes
-    tiles legal, and for stages that are no recurrence.
+    The smallest skews and shifts with which tiles are legal are found first (as in `Schedule.suggest`). Rows are
+    vectors where the stencil allows it. Storage is folded to one plane where the stencil can run in place, and to two
+    where it can with those, unless others are asked for. Slices such as u[T] are copied in vectors. Each command is
+    proven as always. Raises `ScheduleError` where no skew makes tiles legal, and for stages that are no recurrence.
 
-    Skewed tiles are those of Wolf and Lam (A Data Locality Optimizing Algorithm, PLDI 1991).
+    Skewed tiles are those of Wolf and Lam (A Data Locality Optimizing Algorithm, PLDI 1991), their wavefronts those of
+    Lamport (The Parallel Execution of DO Loops, CACM 1974).
 
     >>> import polysched as ps
     >>> T, n = ps.size_var("T"), ps.size_var("n", min=1)
@@ -38,43 +51,128 @@ def time_tile(
     >>> u[0, i] = A[i]
     >>> u[t + 1, i] = u[t, i] + ps.select(i > 0, u[t, i - 1], 0.0) + ps.select(i < n - 1, u[t, i + 1], 0.0)
     >>> s = ps.Schedule(u[T])
-    >>> ps.recipes.time_tile(s[u], ps.Target("x86-64-v3"))
+    >>> ps.recipes.time_tile(s[u], ps.Target("x86-64-v3", threads=1))
     >>> s[u].loops
     ('t_o', 'i_o', 't_i', 'i_i')
     """
     target = Target.of(target)
-    loops, name = stage.loops, stage.tensor.name
-    extents = space or _extents(len(loops) - 1, stage.tensor.dtype.bytes, target)
-    if len(loops) < 2 or len(extents) != len(loops) - 1:
+    schedule, loops = stage.schedule, stage.loops
+    group = system_of(schedule.state, stage.tensor)
+    if len(loops) < 2 or not group:
+        raise ScheduleError(f"time_tile is for recurrences over time and space, and {stage.tensor.name} is none")
+    extents = _default(stage, target) if space is None else tuple(space)
+    if len(extents) != len(loops) - 1 or extents[0] is None:
         raise ScheduleError(
-            f"time_tile takes extents of tiles for the loops {', '.join(loops[1:])} of {name} in space="
+            f"time_tile takes extents of tiles for the loops {', '.join(loops[1:])} of {stage.tensor.name} in space="
         )
-    moves = [command for command in stage.schedule.suggest() if ".skew(" in command or ".shift(" in command]
-    for count in range(len(moves) + 1):
-        trial = stage.schedule.copy()
-        try:
-            trial.extend(moves[:count])
-            _tile(trial[name], loops, (time, *extents))
-        except LegalityError:
-            continue
-        stage.schedule.extend(trial.commands[len(stage.schedule.commands) :])
-        return
-    raise ScheduleError(f"time_tile: no skews were found with which {name} can be tiled over {', '.join(loops)}")
+    with _all_or_none(schedule):
+        tiled = _tiled(schedule, stage.tensor, group, dict(zip(loops, (time or _steps(stage), *extents), strict=True)))
+        _fold(schedule, group, loops[0])
+        if target.thread_count() > 1:
+            _in_wavefronts(stage, tiled)
+        for tensor in group:
+            _in_vectors(schedule[tensor])
+        for tensor in schedule.program.live_stages():
+            if tensor not in group and _is_copy(tensor, group):
+                _copied(schedule[tensor], target)
 
 
-def _extents(rank: int, size: int, target: Target) -> tuple[int, ...]:
-    """Of a tile over `rank` loops, in elements of `size` bytes."""
-    innermost = _VECTORS * max(1, target.vector_bits // (8 * size))
-    rows = max(1, target.l2_bytes // (16 * size * innermost))
-    return (*(max(4, int(rows ** (1 / (rank - 1)))) for _ in range(rank - 1)), innermost)
+@contextmanager
+def _all_or_none(schedule: Schedule) -> Iterator[None]:
+    """Take all commands back if one is refused; refusals that are expected do not look for advice."""
+    count, advises = len(schedule.commands), schedule.advises
+    schedule.advises = False
+    try:
+        yield
+    except ScheduleError:
+        while len(schedule.commands) > count:
+            schedule.undo()
+        raise
+    finally:
+        schedule.advises = advises
 
 
-def _tile(stage: Stage, loops: tuple[str, ...], extents: tuple[int, ...]) -> None:
-    """Tiles along all loops, vectors along the innermost, and two planes, where these are legal."""
-    for loop, extent in zip(loops, extents, strict=True):
-        stage.split(loop, extent)
-    stage.reorder(*(f"{loop}_o" for loop in loops), *(f"{loop}_i" for loop in loops))
-    if stage.why_not("vectorize", f"{loops[-1]}_i") is None:
-        stage.vectorize(f"{loops[-1]}_i")
-    if stage.why_not("fold_storage", loops[0], 2) is None:
-        stage.fold_storage(loops[0], 2)
+def _steps(stage: Stage) -> int:
+    """The steps of a tile: as many in one as in the other, where their number is known."""
+    most = 48 if len(stage.loops) <= 3 else 16
+    extent = stage.schedule.state.nest(stage.tensor).loops[0].extent
+    if not isinstance(extent, Const):
+        return most * 2 // 3
+    tiles = -(-int(extent.value) // most)
+    return max(1, -(-int(extent.value) // max(1, tiles)))
+
+
+def _default(stage: Stage, target: Target) -> tuple[int | None, ...]:
+    """Of a tile: few rows, as long as a plane of it takes a quarter of the second-level cache."""
+    rank, threads = len(stage.loops) - 1, target.thread_count()
+    if rank == 1:
+        return (_ROW,)
+    if rank == 2:
+        elements = target.l2_bytes // (4 * 2 * 16 * stage.tensor.dtype.bytes)
+        row = 256 if threads > 1 else _ROW
+        return 16, max(64, min(row, 1 << elements.bit_length() - 1))
+    return (*(8 for _ in range(rank - 2)), 16, None)
+
+
+def _tiled(
+    schedule: Schedule, tensor: Tensor, group: tuple[Tensor, ...], extents: dict[str, int | None]
+) -> tuple[str, ...]:
+    """Skew what is tiled, and tile it; returns the loops over tiles."""
+    tiled = [loop for loop, extent in extents.items() if extent is not None]
+    stage = schedule[tensor]
+    try:
+        commands, _ = band_commands(schedule.state, group)
+        for name, command in commands:
+            if command.arguments["loop"] in tiled:
+                schedule.apply(schedule[name].tensor, command)
+        for loop, extent in extents.items():
+            stage.split(loop, extent or _ROW)
+        outer, inner = [f"{loop}_o" for loop in tiled], [f"{loop}_i" for loop in tiled]
+        rest = [f"{loop}_{part}" for loop in extents if loop not in tiled for part in "oi"]
+        stage.reorder(*outer, *inner, *rest)
+    except LegalityError:
+        raise ScheduleError(
+            f"time_tile: no skews were found with which {tensor.name} can be tiled over {', '.join(tiled)}"
+        ) from None
+    return tuple(outer)
+
+
+def _fold(schedule: Schedule, group: tuple[Tensor, ...], time: str) -> None:
+    """Keep one plane of each tensor, or two, where that is legal."""
+    for tensor in group:
+        for planes in (1, 2):
+            try:
+                schedule[tensor].fold_storage(time, planes)
+                break
+            except ScheduleError:  # an output, whose planes are asked for, or values that are still needed
+                continue
+
+
+def _in_wavefronts(stage: Stage, tiled: tuple[str, ...]) -> None:
+    """Run the tiles of a wavefront of the two innermost loops over tiles on threads."""
+    first, second = tiled[-2:]
+    stage.skew(second, 1, by=first)
+    stage.reorder(second, first)
+    stage.parallel(first)
+
+
+def _in_vectors(stage: Stage) -> None:
+    """Run the innermost loop as vectors, where that is legal and not done."""
+    with suppress(ScheduleError):
+        stage.vectorize(stage.loops[-1])
+
+
+def _is_copy(tensor: Tensor, group: tuple[Tensor, ...]) -> bool:
+    """Whether a stage is a slice of one of those of a group."""
+    body = tensor.equations[0].body
+    return isinstance(body, Read) and body.tensor in group
+
+
+def _copied(stage: Stage, target: Target) -> None:
+    """Copy in vectors, and on threads."""
+    if is_streamed(stage, target):
+        stage.store_streaming()
+    _, row = stage.split(stage.loops[-1], _ROW)
+    stage.vectorize(row)
+    if target.thread_count() > 1:
+        stage.parallel(stage.loops[0])

@@ -1,0 +1,133 @@
+"""Are all pairs in order, by what quotients and remainders can be said without them?
+
+Tiles make counters such as (i + t) // 16 and (i + t) % 16, and relations between their quotients are what isl takes
+longest for. But where x never falls along the pairs, neither does x // c; and once x // c is equal, x % c goes as x
+does. So in a permutable band (Irigoin and Triolet 1988), tiled in any way, x is all that must be looked at. A sum of
+counters that never fall, as a wavefront of tiles is, is equal only where each of them is.
+
+What is not seen to be in order here is left to `order`, which is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from ..compute.dtypes import INDEX
+from ..compute.expr import Axis, Const, Expr, Op, Size
+from ..compute.simplify import from_linear, key, linear, simplify
+from .affine import affine
+from .isl import Map
+from .requirements import Requirement
+from .tree import LoopNode, Sequence, Tree, path_to
+
+
+def certainly_ordered(tree: Tree, requirement: Requirement) -> bool:
+    """Whether a tree runs all pairs of a requirement in order. False says nothing."""
+    source, sink = requirement.source, requirement.sink
+    if tree.fused or requirement.free:
+        return False
+    pairs = _Pairs(requirement, requirement.relation)
+    for (node, at), (_, to) in zip(path_to(tree.root, source), path_to(tree.root, sink), strict=False):
+        if isinstance(node, Sequence):
+            if at != to:
+                return at < to
+            continue
+        assert isinstance(node, LoopNode), "leaves are at the ends of paths"
+        if node.kind == "vectorize":
+            continue
+        parts = _paired(node.values[source.number], node.values[sink.number])
+        if parts is None or not all(pairs.goes_forward(part, parallel=node.kind == "parallel") for part in parts):
+            return False
+        for part in parts:
+            pairs.equate(part)
+    return pairs.left.is_empty()
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A summand of a counter at the source and at the sink: x // divisor, or x % modulus of that."""
+
+    source: Expr
+    sink: Expr
+    divisor: int = 1
+    modulus: int | None = None
+
+    def quotient(self, divisor: int) -> Hashable:
+        return key(self.source), key(self.sink), divisor
+
+
+@dataclass(slots=True)
+class _Pairs:
+    """The pairs of which no loop is known to put them in order, or more than those; and quotients that are equal in
+    all of them."""
+
+    requirement: Requirement
+    left: Map
+    equal: set[Hashable] = field(default_factory=set)
+
+    def goes_forward(self, part: _Part, *, parallel: bool) -> bool:
+        """Whether the summand never falls from source to sink, or is always equal."""
+        if part.modulus is not None and not self._is_equal(part, part.divisor * part.modulus):
+            return False
+        return self._is_equal(part, part.divisor) or (not parallel and self._holds(part, "le"))
+
+    def _is_equal(self, part: _Part, divisor: int) -> bool:
+        return part.quotient(divisor) in self.equal or self._holds(part, "eq")
+
+    def _holds(self, part: _Part, relation: str) -> bool:
+        found = self._relation(part, relation)
+        return found is not None and self.left.is_subset(found)
+
+    def _relation(self, part: _Part, relation: str) -> Map | None:
+        left = affine(part.source, self.requirement.source.frame)
+        right = affine(part.sink, self.requirement.sink.frame)
+        if left is None or right is None:
+            return None
+        return left.le_map(right) if relation == "le" else left.eq_map(right)
+
+    def equate(self, part: _Part) -> None:
+        """Leave only pairs at which the summand is equal, as far as that can be said."""
+        self.equal.add(part.quotient(part.divisor))
+        if part.divisor == 1:
+            found = self._relation(part, "eq")
+            self.left = self.left if found is None else self.left.intersect(found)
+
+
+def _paired(source: Expr, sink: Expr) -> tuple[_Part, ...] | None:
+    """The summands of a counter, those of the source with those of the sink; None where they are of another form."""
+    first, second = _summands(source), _summands(sink)
+    if first is None or second is None or [form for form, _ in first] != [form for form, _ in second]:
+        return None
+    return tuple(_Part(x, y, divisor, modulus) for ((divisor, modulus), x), (_, y) in zip(first, second, strict=True))
+
+
+def _summands(value: Expr) -> list[tuple[tuple[int, int | None], Expr]] | None:
+    """x for each x // divisor % modulus that the value is the sum of, in an order that depends on the numbers alone."""
+    terms, constant = linear(simplify(value))
+    plain = {k: term for k, term in terms.items() if isinstance(term[0], (Axis, Size))}
+    found: list[tuple[tuple[int, int | None], Expr]] = []
+    for atom, factor in (term for k, term in terms.items() if k not in plain):
+        part = _digit(atom)
+        if part is None or factor != 1 or (part[0][1] is not None and (len(terms) > 1 or constant)):
+            return None
+        found.append(part)
+    if plain or constant or not found:
+        found.append(((1, None), from_linear(plain, constant)))
+    return sorted(found, key=lambda part: (part[0][0], part[0][1] or 0))
+
+
+def _digit(atom: Expr) -> tuple[tuple[int, int | None], Expr] | None:
+    """x, with the divisor and the modulus, for x // divisor % modulus of an affine x."""
+    divisor, modulus = 1, None
+    match atom:
+        case Op("mod", (inner, Const(value))) if value > 0:
+            atom, modulus = inner, int(value)
+    while isinstance(atom, Op) and atom.name == "floordiv":
+        inner, by = atom.operands
+        if not isinstance(by, Const) or by.value <= 0:
+            return None
+        atom, divisor = inner, divisor * int(by.value)
+    terms, _ = linear(atom)
+    is_plain = atom.dtype == INDEX and all(isinstance(a, (Axis, Size)) for a, _ in terms.values())
+    return ((divisor, modulus), atom) if is_plain else None
