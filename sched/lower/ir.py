@@ -25,8 +25,10 @@ class Buffer:
     A single index on a row-major buffer of several dimensions is a position in row-major order.
     strides in elements, one a dimension, or None for row-major.
     streaming  it is written past the caches, where whole vectors are aligned.
-    padded  a register buffer whose elements outside of the loops around its accesses may hold anything: all those loops
-            have the same bounds, which hold for the whole of its `Allocate`.
+    padded  tiles at its end may be accessed as a whole, as far as its shape goes. Of a register buffer, elements
+            outside of the loops around its accesses may hold anything: all those loops have the same bounds, which hold
+            for the whole of its `Allocate`. Other memory has places that no element has, and an element is written in
+            one iteration at most before others replace all of them.
     """
 
     name: str

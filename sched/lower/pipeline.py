@@ -12,6 +12,7 @@ from ..polyhedral.tree import Tree
 from ..target.machine import Target
 from .abi import ArrayParameter, ScalarParameter, Signature
 from .dot_products import dot_products
+from .fill_tiles import fill_tiles
 from .flatten_positions import flatten_positions
 from .hoist_allocations import hoist_allocations
 from .ir import Allocate, LoopProgram, Stmt
@@ -57,6 +58,7 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
         ("vector_reductions", lambda stmt: vector_reductions(stmt, target.vector_bits)),
         ("promote_accumulators", promote_accumulators),
         ("rows", lambda stmt: rows(stmt, target.vector_bits)),
+        ("fill_tiles", fill_tiles),
         ("separate_full_tiles", separate_full_tiles),
         ("vectorize", vectorize),
         ("flatten_positions", flatten_positions),

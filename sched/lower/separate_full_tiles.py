@@ -12,19 +12,28 @@ iterations are a range, and the loop is cut in two; elsewhere a branch chooses.
 Skewed tiles may also begin late, at max(0, t - 64 * j_o); then a part of the loop before the full iterations is
 partial, too.
 
+What stands beside a loop that has no partial tiles costs little: it alone is written twice, where it stands, and the
+loop, which is most of the code and of the work, is written once.
+
+    for j_o:                                     for j_o:
+        for r: ...                                   for r: ...
+        vectorized for j_i in            ->          if m - 64 * j_o >= 64: vectorized for j_i in 0..64: ...
+                0..min(64, m - 64 * j_o): ...        else: vectorized for j_i in 0..m - 64 * j_o: ...
+
 What is below a partial tile is separated once more, along loops further in, and then no further: tiles that are partial
 in one direction run as fast as they can, and many tiled loops do not give many more versions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Const, Expr, Op
 from ..compute.simplify import key, linear, simplify
-from .ir import For, If, Let, Stmt, Var, map_statements, statements
+from .ir import Allocate, Block, For, If, Let, Stmt, Var, map_statements, statements, sub_statements
 from .rewrite import block, fresh, variables
 from .tiles import PartialBound, is_tile, literal_range, partial_bounds
 
@@ -61,6 +70,9 @@ def _separated(stmt: Stmt, known: _Known) -> Stmt:
         return _loop(stmt, known.inside(stmt.var))
     if isinstance(stmt, Let):
         return replace(stmt, body=_branched(stmt.body, known.inside(stmt.var)))
+    if isinstance(stmt, Block) and any(beside := [_is_beside(inner, stmt) for inner in stmt.body]):
+        parts = zip(stmt.body, beside, strict=True)
+        return block(*(_chosen(inner, known) if few else _separated(inner, known) for inner, few in parts))
     return map_statements(stmt, lambda inner: _separated(inner, known))
 
 
@@ -69,13 +81,34 @@ def _branched(body: Stmt, known: _Known) -> Stmt:
     slacks = _slacks(body, known)
     if not slacks:
         return _separated(body, known)
-    condition: Expr | None = None
-    for slack in slacks:
-        full = Op("ge", (slack, Const(0, INDEX)), BOOL)
-        condition = full if condition is None else Op("and", (condition, full), BOOL)
-    assert condition is not None
     partial = fresh(_separated(body, known.not_full(slacks)))
-    return If(condition, _separated(_full(body, known), known), partial)
+    return If(_all_full(slacks), _separated(_full(body, known), known), partial)
+
+
+def _chosen(stmt: Stmt, known: _Known) -> Stmt:
+    """What stands beside a loop, with its full tiles in a version of its own, all others in another."""
+    if isinstance(stmt, (Allocate, Block, If)):
+        return map_statements(stmt, lambda inner: _chosen(inner, known))
+    slacks = _slacks(stmt, known)
+    return If(_all_full(slacks), _full(stmt, known), fresh(stmt)) if slacks else stmt
+
+
+def _is_beside(stmt: Stmt, around: Block) -> bool:
+    """Whether a statement without loops, but for tiles, stands beside a loop without partial tiles."""
+    if any(
+        isinstance(inner, (For, Let)) and not (isinstance(inner, For) and is_tile(inner)) for inner in statements(stmt)
+    ):
+        return False
+    return any(isinstance(other, For) and not is_tile(other) and not _has_partial_tiles(other) for other in around.body)
+
+
+def _has_partial_tiles(stmt: Stmt) -> bool:
+    return any(isinstance(inner, For) and is_tile(inner) and partial_bounds(inner) for inner in statements(stmt))
+
+
+def _all_full(slacks: list[Expr]) -> Expr:
+    conditions = [Op("ge", (slack, Const(0, INDEX)), BOOL) for slack in slacks]
+    return reduce(lambda some, one: Op("and", (some, one), BOOL), conditions)
 
 
 def _loop(loop: For, known: _Known) -> Stmt:
@@ -105,13 +138,21 @@ def _loop(loop: For, known: _Known) -> Stmt:
 def _slacks(body: Stmt, known: _Known) -> list[Expr]:
     """For each tile loop that is decided here: by how much what is left exceeds a full tile."""
     found: dict[Hashable, Expr] = {}
-    for inner in statements(body):
+    for inner in _separable(body):
         if not isinstance(inner, For) or not is_tile(inner):
             continue
         for bound in partial_bounds(inner):
             if variables(bound.slack) <= known.variables:
                 found[key(bound.slack)] = bound.slack
     return [slack for k, slack in found.items() if k not in known.partial]
+
+
+def _separable(stmt: Stmt) -> Iterator[Stmt]:
+    """The statement and those in it, but for what stands beside loops further in."""
+    yield stmt
+    for inner in sub_statements(stmt):
+        if not (isinstance(stmt, Block) and _is_beside(inner, stmt)):
+            yield from _separable(inner)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,14 +64,23 @@ class StatementLowering:
         placement = self.program.placements[tensor.uid]
         layout = self.program.layout(tensor)
         shape = layout.shape(placement.stored.shape)
+        padded = self._is_padded(tensor)
         if not placement.kept:
-            self.heap.append(Buffer(name, dtype, shape, "heap", streaming=layout.streaming))
+            self.heap.append(Buffer(name, dtype, shape, "heap", padded=padded, streaming=layout.streaming))
             return self.heap[-1]
         literal = [extent.value for extent in shape if isinstance(extent, Const)]
         size = int(prod(literal) * dtype.bytes)
         fits = len(literal) == len(shape) and size <= self._stack
         self._stack -= size if fits else 0
-        return Buffer(name, dtype, shape, "stack" if fits else "heap")
+        return Buffer(name, dtype, shape, "stack" if fits else "heap", padded=padded)
+
+    def _is_padded(self, tensor: Tensor) -> bool:
+        """Whether a stage lies in panels, of which the last may not be full, and one instance writes each element that
+        is stored at a time."""
+        layout, placement = self.program.layout(tensor), self.program.placements[tensor.uid]
+        panels = any(term.modulus is not None for term in layout.terms) and not layout.folds
+        once = len(self.program.of_stage(tensor)) == 1 and len(placement.kept) == len(placement.prefix)
+        return panels and once
 
     def positions(self, tensor: Tensor, kept: Mapping[Axis, Expr], indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
         """Where an element is in the box that is stored; `kept` are the values of the prefix that tells elements

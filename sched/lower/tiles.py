@@ -6,9 +6,9 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from ..compute.dtypes import INDEX
-from ..compute.expr import Const, Expr, Op
-from ..compute.simplify import constant_value, key, linear, simplify
-from .ir import For, Var
+from ..compute.expr import Const, Expr, Op, walk
+from ..compute.simplify import constant_value, difference, key, linear, simplify
+from .ir import Buffer, For, Var
 
 # For each loop variable: its begin and the expressions whose minimum its end is.
 Ranges = dict[Var, tuple[Expr, tuple[Expr, ...]]]
@@ -63,6 +63,19 @@ def partial_bounds(loop: For) -> tuple[PartialBound, ...]:
     bounds = [PartialBound(bound, True, simplify(begin - bound)) for bound in lower]
     bounds += [PartialBound(bound, False, simplify(bound - end)) for bound in minima(loop.end)]
     return tuple(bound for bound in bounds if constant_value(bound.slack) is None)
+
+
+def tile_stays_inside(buffer: Buffer, indices: tuple[Expr, ...], var: Var, begin: Expr, count: int) -> bool:
+    """Whether an access stays in a padded buffer for var = begin, ..., begin + count - 1, if it is in it for the first:
+    the variable is in the index of one dimension alone, and that is within the dimension's literal extent."""
+    moved = [(index, extent) for index, extent in zip(indices, buffer.shape, strict=True) if var in set(walk(index))]
+    if not moved or (buffer.scope == "register" and buffer.padded):
+        return True
+    place = difference(moved[0][0], var)
+    if len(moved) > 1 or not buffer.padded or place is None:
+        return False
+    first, extent = constant_value(begin + place), constant_value(moved[0][1])
+    return first is not None and extent is not None and first >= 0 and first + count <= extent
 
 
 def minima(expr: Expr) -> tuple[Expr, ...]:

@@ -3,7 +3,7 @@
     unrolled for i in 0..min(2, n - b):   ->   if 0 < n - b: body at 0
         body                                   if 1 < n - b: body at 1
 
-Where all that the body does is to update a padded register tile, an iteration beyond the bounds may do so as well: it
+Where all that the body does is to write to a padded buffer, an iteration beyond the bounds may do so as well: it
 repeats the last one's operands, and there is no branch.
 
     acc[i] = acc[i] + A[b + i]            ->   acc[0] = acc[0] + A[b + min(0, n - b - 1)]
@@ -19,7 +19,7 @@ from ..compute.expr import Const, Expr, Op, transform
 from ..compute.simplify import simplify
 from .ir import Block, For, If, Load, Stmt, Store, Var, map_statements
 from .rewrite import block, fresh, replaced, with_variables
-from .tiles import Ranges, certainly_positive, literal_range, minima, partial_bounds
+from .tiles import Ranges, certainly_positive, literal_range, minima, partial_bounds, tile_stays_inside
 
 
 def unroll(stmt: Stmt) -> Stmt:
@@ -37,7 +37,7 @@ def _unroll(stmt: Stmt, ranges: Ranges) -> Stmt:
     assert found is not None, f"{stmt.var.name} has a literal bound"
     begin, count = found
     bounds = partial_bounds(stmt)
-    if bounds and not any(bound.is_begin for bound in bounds) and _only_pads(stmt.body):
+    if bounds and not any(bound.is_begin for bound in bounds) and _only_pads(stmt.body, stmt.var, begin, count):
         last = [bound.bound for bound in bounds]
         every = block(*(_padding(stmt, simplify(begin + k), last) for k in range(count)))
         if all(certainly_positive(end - begin, ranges) for end in last):
@@ -53,11 +53,13 @@ def _unroll(stmt: Stmt, ranges: Ranges) -> Stmt:
     return block(*copies)
 
 
-def _only_pads(body: Stmt) -> bool:
-    """Whether the body does nothing but store to padded register tiles."""
+def _only_pads(body: Stmt, var: Var, begin: Expr, count: int) -> bool:
+    """Whether the body does nothing but store to padded buffers, within them in so many iterations."""
     if isinstance(body, Block):
-        return all(map(_only_pads, body.body))
-    return isinstance(body, Store) and body.buffer.padded
+        return all(_only_pads(inner, var, begin, count) for inner in body.body)
+    if not isinstance(body, Store) or not body.buffer.padded:
+        return False
+    return tile_stays_inside(body.buffer, body.indices, var, begin, count)
 
 
 def _padding(loop: For, here: Expr, ends: list[Expr]) -> Stmt:

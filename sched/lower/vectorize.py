@@ -37,7 +37,17 @@ from .ir import (
     values,
 )
 from .rewrite import block, both, divided_ramp, fresh, variables, with_variables
-from .tiles import Ranges, certainly_positive, is_tile, literal_range, maxima, minima, most_iterations, partial_bounds
+from .tiles import (
+    Ranges,
+    certainly_positive,
+    is_tile,
+    literal_range,
+    maxima,
+    minima,
+    most_iterations,
+    partial_bounds,
+    tile_stays_inside,
+)
 
 _COMBINED = {"add": "sum", "mul": "prod", "min": "min", "max": "max", "or": "any", "and": "all"}
 
@@ -70,7 +80,8 @@ def _vectors(loop: For, ranges: Ranges) -> Stmt:
     mask: Expr | None = None
     for bound in partial:
         mask = both(mask, Op("ge" if bound.is_begin else "lt", (ramp, bound.bound), BOOL))
-    body = Vectorizer({loop.var: ramp}).run(loop.body, mask)
+    tail = None if any(bound.is_begin for bound in partial) else mask
+    body = Vectorizer({loop.var: ramp}, tail).run(loop.body, mask)
     trips = [end - first for end in minima(loop.end) for first in maxima(loop.begin)]
     if not partial or all(certainly_positive(trip, ranges) for trip in trips):
         return body
@@ -84,9 +95,11 @@ def _has_vectors(stmt: Stmt) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Vectorizer:
-    """Puts vectors for the variables that differ between lanes: the loop's, and those bound to what depends on it."""
+    """Puts vectors for the variables that differ between lanes: the loop's, and those bound to what depends on it.
+    `tail` is the mask of a loop that ends early, and of nothing else."""
 
     vectors: Mapping[Var, Expr]
+    tail: Expr | None = None
 
     def run(self, stmt: Stmt, mask: Expr | None) -> Stmt:
         match stmt:
@@ -160,13 +173,22 @@ class Vectorizer:
         value = self.value(store.value, mask)
         masked = mask if store.mask is None else both(mask, self.value(store.mask, mask))
         if any(lanes(index) > 1 for index in indices):
-            if store.buffer.scope != "register":
+            if store.buffer.scope != "register" and not (masked is self.tail and self._stays_inside(store)):
                 return Store(store.buffer, indices, value, masked)
             if masked is None or store.buffer.padded:
                 return Store(store.buffer, indices, value)
             # Which lanes run may differ from one iteration of a loop around to the next: the others keep their values.
             return Store(store.buffer, indices, Op("select", (masked, value, Load(store.buffer, indices)), value.dtype))
         return self._combined(store, indices, value, masked)
+
+    def _stays_inside(self, store: Store) -> bool:
+        """Whether all lanes of a store may go to a padded buffer, those of a tail as well."""
+        moved = {var for index in store.indices for var in variables(index)} & self.vectors.keys()
+        ramps = [self.vectors[var] for var in moved]
+        return len(moved) == 1 and all(
+            isinstance(ramp, Ramp) and tile_stays_inside(store.buffer, store.indices, var, ramp.base, ramp.lanes)
+            for var, ramp in zip(moved, ramps, strict=True)
+        )
 
     def _combined(self, store: Store, indices: tuple[Expr, ...], value: Expr, mask: Expr | None) -> Stmt | None:
         """All lanes go to one element: their operands are combined, and update it once."""

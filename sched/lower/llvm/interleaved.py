@@ -1,6 +1,8 @@
 """Vectors that are stored between each other's elements, as into packed panels: put together and stored at once.
 
 C[ramp(0, 16), 0] = a; C[ramp(0, 16), 1] = b   ->   C[0..15, 0..1] = a[0], b[0], a[1], b[1], ...
+
+Two or four are interleaved. More are the rows of a matrix that is transposed in registers, and stored column by column.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ from ..rewrite import loads
 from . import memory, transposed
 from .emitter import Emitter
 from .expressions import mask_of, offset, value_of
+from .lane_index import Operand
 
-MOST = 4
+MOST = 64
+_INTERLEAVED = (2, 4)
 
 
 def group(e: Emitter, stores: tuple[Stmt, ...]) -> list[Store]:
-    """The first two or four statements, if they are such stores; none otherwise."""
+    """The first statements that are such stores, as many as go to memory together; none if that are too few."""
     first = stores[0]
     if not isinstance(first, Store) or len(first.indices) < 2 or first.buffer.scope == "register":
         return []
@@ -24,14 +28,24 @@ def group(e: Emitter, stores: tuple[Stmt, ...]) -> list[Store]:
     if width == 1 or lanes(first.indices[-1]) > 1:
         return []
     place = offset(e, first.buffer, first.indices)
-    if place.vector is not None or place.step not in (2, 4):
+    if place.vector is not None or place.step in (1, -1):
         return []
-    members = [stmt for stmt in stores[: int(place.step)] if isinstance(stmt, Store) and stmt.buffer is first.buffer]
-    if len(members) < int(place.step) or any(_differs(member, first) for member in members[1:]):
-        return []
-    places = (offset(e, member.buffer, member.indices) for member in members)
-    beside = all(own == place._replace(constant=place.constant + k) for k, own in enumerate(places))
-    return members if beside else []
+    members = [first]
+    for stmt in stores[1:]:
+        if not isinstance(stmt, Store) or stmt.buffer is not first.buffer or _differs(stmt, first):
+            break
+        if offset(e, stmt.buffer, stmt.indices) != place._replace(constant=place.constant + len(members)):
+            break
+        members.append(stmt)
+    if place.step in _INTERLEAVED:
+        return members[: int(place.step)] if len(members) >= int(place.step) else []
+    whole = width & (width - 1) == 0 and width > 2 and not (first.buffer.streaming and len(members) % width)
+    return members if whole and len(members) > 2 and _apart(place.step, len(members)) else []
+
+
+def _apart(step: Operand, count: int) -> bool:
+    """Whether rows of so many elements do not overlap."""
+    return not isinstance(step, int) or step >= count
 
 
 def _differs(member: Store, first: Store) -> bool:
@@ -47,4 +61,5 @@ def emit(e: Emitter, members: list[Store]) -> None:
     for member in members:
         transposed.load_tiles(e, member)
     values = [e.broadcast(value_of(e, member.value), place.lanes) for member in members]
-    memory.store_interleaved(e, e.storage(first.buffer), place, values, mask_of(e, first.mask))
+    store = memory.store_interleaved if len(members) == place.step in _INTERLEAVED else memory.store_transposed
+    store(e, e.storage(first.buffer), place, values, mask_of(e, first.mask))

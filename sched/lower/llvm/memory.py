@@ -12,6 +12,7 @@ from .emitter import Emitter
 from .lane_index import LaneIndex
 from .storage import Storage
 from .streaming import can_stream, store_streaming
+from .transposition import transposed
 from .values import Value, mangled, memory_element, shuffle_mask, splat, vector
 
 _SHUFFLED_STEPS = (2, 3, 4)
@@ -73,6 +74,30 @@ def store_interleaved(e: Emitter, storage: Storage, index: LaneIndex, values: li
         whole = e.broadcast(mask, index.lanes).text
         mask = Value(_between(access, [whole] * count, "i1"), BOOL, access.lanes)
     _store_side_by_side(access, index._replace(step=1, lanes=access.lanes), bits, mask)
+
+
+def store_transposed(e: Emitter, storage: Storage, index: LaneIndex, values: list[Value], mask: Value | None) -> None:
+    """Write the first lanes of all values beside each other at `index`, the second lanes a step after them.
+
+    Where such rows lie side by side, a row may be written with more than it has, which the next ones replace.
+    """
+    access = _Access(e, storage, index.lanes)
+    bits, whole = [access.bits(value) for value in values], None if mask is None else e.broadcast(mask, index.lanes)
+    squares = [bits[first : first + access.lanes] for first in range(0, len(bits), access.lanes)]
+    columns = [transposed(e.fn, access.element, storage.dtype.bytes, access.lanes, rows) for rows in squares]
+    size = len(values) * access.lanes if index.step == len(values) and mask is None else 0
+    start, step = index._replace(step=0, lanes=1), lane_index.of_operand(index.step)
+    for lane in range(access.lanes):
+        row = lane_index.linear(e.fn, (start, step), (1, lane))
+        inside: Value | None = None
+        if whole is not None:
+            inside = Value(e.fn.pure(f"extractelement {whole.type} {whole.text}, i64 {lane}"), BOOL)
+        for number, square in enumerate(columns):
+            stays = lane * len(values) + (number + 1) * access.lanes <= size
+            wanted = access.lanes if stays else len(squares[number])
+            place = row._replace(constant=row.constant + number * access.lanes, step=1, lanes=wanted)
+            write = _store_one if wanted == 1 else _store_side_by_side
+            write(_Access(e, storage, wanted), place, access.first(square[lane], wanted), inside)
 
 
 def _between(access: _Access, parts: list[str], element: str, times: int = 1) -> str:
@@ -140,6 +165,14 @@ class _Access:
     def reversed(self, type_: str, operand: str) -> str:
         places = shuffle_mask(self.lanes, self.lanes - 1, -1)
         return self.fn.pure(f"shufflevector {type_} {operand}, {type_} poison, {places}")
+
+    def first(self, bits: str, count: int) -> str:
+        """The first lanes of what is in memory."""
+        if count == self.lanes:
+            return bits
+        if count == 1:
+            return self.fn.pure(f"extractelement {self.type} {bits}, i64 0")
+        return self.fn.pure(f"shufflevector {self.type} {bits}, {self.type} poison, {shuffle_mask(count, 0, 1)}")
 
     def mask(self, mask: Value | None, backwards: bool = False) -> str:
         """The operand of a masked access."""

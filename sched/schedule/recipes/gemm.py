@@ -73,13 +73,15 @@ class _Product:
 
 @dataclass(frozen=True, slots=True)
 class _Blocks:
-    """Sizes of tiles; `few` says that all rows are one block, which is then packed once, outside of the columns."""
+    """Sizes of tiles, and the elements of a vector; `few` says that all rows are one block, which is then packed once,
+    outside of the columns."""
 
     mr: int
     nr: int
     kc: int
     mc: int
     nc: int
+    lanes: int
     few: bool
 
 
@@ -139,7 +141,7 @@ def _blocks(product: _Product, target: Target, given: tuple[int | None, ...]) ->
     few = rows is not None and rows <= mc
     block = target.l2_bytes // (4 * kc * size) if few else min(target.l3_bytes // (4 * kc * size), 4096)
     nc = nc or max(1, block // nr) * nr
-    return _Blocks(mr, nr, kc, mc, nc, few)
+    return _Blocks(mr, nr, kc, mc, nc, lanes, few)
 
 
 def _rows(rows: int | None, most: int) -> int:
@@ -206,21 +208,28 @@ def _is_between(stage: Tensor, c: Stage, d: Stage) -> bool:
 
 def _pack_right(c: Stage, product: _Product, blocks: _Blocks, at: str | None) -> Stage:
     """Panels of nr columns."""
-    return _packed(c, product.right, product.j, product.r, blocks.nr, at)
+    return _packed(c, product.right, product.j, product.r, blocks.nr, blocks.lanes, at)
 
 
 def _pack_left(c: Stage, product: _Product, blocks: _Blocks, at: str | None) -> Stage:
     """Panels of mr rows."""
-    return _packed(c, product.left, product.i, product.r, blocks.mr, at)
+    return _packed(c, product.left, product.i, product.r, blocks.mr, blocks.lanes, at)
 
 
-def _packed(c: Stage, tensor: Tensor, axis: str, r: str, width: int, at: str | None) -> Stage:
-    """A copy in panels of so many positions of an axis, in which the sum runs through memory."""
+def _packed(c: Stage, tensor: Tensor, axis: str, r: str, width: int, lanes: int, at: str | None) -> Stage:
+    """A copy in panels of so many positions of an axis, in which the sum runs through memory; where the sum's elements
+    lie side by side, it is transposed in registers."""
     copy = c.pack(tensor, at, layout=(*_batch(c, tensor, axis, r), f"{axis}/{width}", r, f"{axis}%{width}"))
-    contiguous = copy.loops[-1] == axis
+    last = copy.loops[-1]
     outer, inner = copy.split(axis, width)
+    if last == r:
+        whole, part = copy.split(r, lanes)
+        copy.reorder(outer, whole, inner, part)
+        copy.unroll(inner)
+        copy.vectorize(part)
+        return copy
     copy.reorder(outer, r, inner)
-    if contiguous:
+    if last == axis:
         copy.vectorize(inner)
     else:
         copy.unroll(inner)

@@ -45,8 +45,11 @@ class Case:
 CASES = [
     *(Case(tuple(range(width)), width, lanes, masked)
       for width in (2, 4) for lanes in (3, 4, 16, 17) for masked in (False, True)),
-    Case((1, 0), 2, 8), Case((0, 1, 3, 2), 4, 8), Case((0, 1, 2), 4, 8), Case((0, 1, 2), 3, 8),
-    Case((0, 1, 2, 3), 5, 8),
+    Case((1, 0), 2, 8), Case((0, 1, 3, 2), 4, 8), Case((0, 1, 2), 4, 8),
+    *(Case(tuple(range(count)), width, lanes, masked)
+      for count, width in ((3, 3), (14, 14), (4, 5), (17, 17), (6, 40))
+      for lanes in (4, 16) for masked in (False, True)),
+    Case(tuple(range(6)), 6, 12), Case((0, 1, 2, 3, 5), 6, 4), Case((1, 0, 2, 3, 4, 5), 6, 8),
 ]  # fmt: skip
 
 
@@ -54,8 +57,8 @@ CASES = [
 @pytest.mark.parametrize("name", ["int8", "bool", "float16", "float32", "uint64"])
 def test_every_element_is_in_its_place(lab: Any, name: str, machine: str) -> None:
     random = np.random.default_rng(3)
-    values = random.integers(0, 2 if name == "bool" else 100, 60).astype(DTYPES[name].numpy)
-    x = lab.array("x", name, 60)
+    values = random.integers(0, 2 if name == "bool" else 100, 350).astype(DTYPES[name].numpy)
+    x = lab.array("x", name, 350)
     outs = [lab.array(f"out{k}", name, COUNT, case.width, output=True) for k, case in enumerate(CASES)]
     body = [store for case, (_, out) in zip(CASES, outs, strict=True) for store in case.stores(lab, x[1], out)]
     kernel = lab.build(body, (x, *outs), (n,), machine=getattr(lab, machine))
@@ -70,10 +73,12 @@ def scatters(lab: Any, body: list[Stmt], arrays: Any) -> int:
 
 
 def test_what_is_beside_each_other_is_no_scatter(lab: Any) -> None:
-    x = lab.array("x", "int8", 60)
+    x = lab.array("x", "int8", 350)
     for case in CASES:
         out = lab.array("out", "int8", COUNT, case.width, output=True)
-        together = case.parts == tuple(range(case.width)) and case.width in (2, 4)
+        together = case.parts == tuple(range(len(case.parts))) and (
+            len(case.parts) == case.width if case.width in (2, 4) else case.lanes in (4, 8, 16)
+        )
         assert (scatters(lab, case.stores(lab, x[1], out[1]), (x, out)) == 0) == together, case
 
 

@@ -1,0 +1,101 @@
+"""Partial register tiles over packed operands run as full ones, and only where nothing outside is touched."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+import polysched as ps
+from polysched.compute.dtypes import DTYPES, INDEX
+from polysched.compute.expr import Const, Expr, Op
+from polysched.lower.fill_tiles import fill_tiles
+from polysched.lower.ir import Allocate, Block, Buffer, For, Load, LoopKind, Stmt, Store, Var
+from polysched.lower.printing import program_text
+from polysched.lower.rewrite import simplified
+from polysched.lower.separate_full_tiles import separate_full_tiles
+from polysched.lower.unroll import unroll
+from polysched.lower.vectorize import vectorize
+
+F32 = DTYPES["float32"]
+N, K = ps.size_var("n"), ps.size_var("k")
+
+
+def number(value: int) -> Const:
+    return Const(value, INDEX)
+
+
+def panels(*, padded: bool = True, width: int = 4) -> Buffer:
+    return Buffer("P", F32, (Op("floordiv", (N + 3, number(4)), INDEX), K, number(width)), "heap", padded=padded)
+
+
+def tile(kind: LoopKind, source: Buffer, end: Expr | None = None, *, fit: bool = True) -> Stmt:
+    """Sums of columns of panels in a register tile of four, written back."""
+    o, r, i, back = Var("o"), Var("r"), Var("i"), Var("i")
+    C = Buffer("C", F32, (N,), "argument")
+    T = Buffer("T", F32, (number(4),), "register", padded=fit)
+    left = Op("min", (number(4), N - 4 * o), INDEX) if end is None else end
+    update = Store(T, (i,), Op("add", (Load(T, (i,)), Load(source, (o, r, i))), F32))
+    write = For(back, number(0), left, Store(C, (4 * o + back,), Load(T, (back,))), kind)
+    work = For(r, number(0), K, For(i, number(0), left, update, kind))
+    return For(o, number(0), Op("floordiv", (N + 3, number(4)), INDEX), Allocate(T, Block((work, write))))
+
+
+def text(stmt: Stmt) -> str:
+    return program_text(simplified(stmt))
+
+
+@pytest.mark.parametrize(("kind", "word"), [("unroll", "unrolled"), ("vectorize", "vectorized")])
+def test_the_work_is_full_and_the_write_back_is_not(kind: LoopKind, word: str) -> None:
+    wanted = f"""
+        for o in 0..(n + 3) // 4:
+            register T: float32[4]
+            for r in 0..k:
+                {word} for i in 0..4:
+                    T[i] = T[i] + P[o, r, i]
+            if n - 4 * o - 4 >= 0:
+                {word} for i in 0..4:
+                    C[4 * o + i] = T[i]
+            else:
+                {word} for i in 0..min(4, n - 4 * o):
+                    C[4 * o + i] = T[i]
+    """
+    assert text(separate_full_tiles(fill_tiles(tile(kind, panels())))) == dedent(wanted).strip()
+
+
+@pytest.mark.parametrize(
+    "stmt",
+    [
+        tile("unroll", panels(padded=False)),
+        tile("unroll", panels(width=3)),
+        tile("unroll", panels(), fit=False),
+        tile("unroll", Buffer("P", F32, (N, K, number(4)), "argument")),
+        tile("unroll", panels(), Op("min", (number(4), K - 1), INDEX)),  # which may be none at all
+    ],
+    ids=["no panels", "narrower panels", "not one tile", "an argument", "perhaps empty"],
+)
+def test_what_may_leave_memory_is_not_filled(stmt: Stmt) -> None:
+    assert text(fill_tiles(stmt)) == text(stmt)
+
+
+def packing(kind: LoopKind, destination: Buffer, end: Any = None) -> Stmt:
+    A, o, r, i = Buffer("A", F32, (N, K), "argument"), Var("o"), Var("r"), Var("i")
+    left = Op("min", (number(4), N - 4 * o), INDEX) if end is None else end(r)
+    inner = For(i, number(0), left, Store(destination, (o, r, i), Load(A, (4 * o + i, r))), kind)
+    return For(o, number(0), Op("floordiv", (N + 3, number(4)), INDEX), For(r, number(0), K, inner))
+
+
+def test_a_partial_panel_is_written_whole() -> None:
+    written = text(vectorize(packing("vectorize", panels())))
+    assert "P[o, r, ramp(0, 4)] = A[4 * o + ramp(0, 4), r if ramp(0, 4) < n - 4 * o]" in written
+    assert "where" not in written
+    rows = text(unroll(packing("unroll", panels())))
+    assert "if" not in rows
+    assert "P[o, r, 3] = A[4 * o + min(3, n - 4 * o - 1), r]" in rows
+
+
+def test_other_memory_is_written_within_its_bounds() -> None:
+    assert "where" in text(vectorize(packing("vectorize", panels(padded=False))))
+    assert "if 3 < n - 4 * o:" in text(unroll(packing("unroll", panels(padded=False))))
+    assert "if 3 < n - 4 * o:" in text(unroll(packing("unroll", panels(width=3))))
