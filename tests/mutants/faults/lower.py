@@ -146,8 +146,8 @@ IN_LOWER: tuple[Mutant, ...] = (
     Mutant(
         "nearly-full-is-full",
         "lower/separate_full_tiles.py",
-        'full = Op("ge", (slack, Const(0, INDEX)), BOOL)',
-        'full = Op("ge", (slack, Const(-1, INDEX)), BOOL)',
+        'Op("ge", (slack, Const(0, INDEX)), BOOL) for slack in slacks',
+        'Op("ge", (slack, Const(-1, INDEX)), BOOL) for slack in slacks',
         (PASSES, KEEP_MEANING),
         "a tile that lacks one iteration is run as a full one",
     ),
@@ -210,8 +210,8 @@ IN_LOWER: tuple[Mutant, ...] = (
     Mutant(
         "everything-pads",
         "lower/unroll.py",
-        "isinstance(body, Store) and body.buffer.padded",
-        "isinstance(body, Store)",
+        "if not isinstance(body, Store) or not body.buffer.padded:",
+        "if not isinstance(body, Store):",
         (PASSES, KEEP_MEANING, EVERY_COMMAND),
         "stores to memory beyond the tail are taken to go to registers",
     ),
