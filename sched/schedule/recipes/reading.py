@@ -10,6 +10,8 @@ from ...target.machine import Target
 from ..schedule import Schedule
 from ..stage import Stage
 
+_LINE = 64  # bytes that go past the caches at once
+
 
 def axes_of(schedule: Schedule, tensor: Tensor) -> tuple[Axis, ...]:
     """The axes of a stage that are not its reduction's."""
@@ -54,8 +56,10 @@ def extent(axis: Axis) -> int | None:
 
 
 def is_streamed(stage: Stage, target: Target) -> bool:
-    """Whether a stage is larger than the second-level cache, or may be."""
-    return exceeds(stage.tensor, target.l2_bytes)
+    """Whether a stage is larger than the second-level cache and its rows are whole cache lines, or may be."""
+    shape = stage.tensor.shape
+    row = bytes_of(stage.tensor, len(shape) - 1) if len(shape) > 1 else None
+    return (row is None or row % _LINE == 0) and exceeds(stage.tensor, target.l2_bytes)
 
 
 def exceeds(tensor: Tensor, size: int) -> bool:
