@@ -23,6 +23,7 @@ import matmul
 import numpy as np
 import overhead
 import rowwise
+import stencils
 from harness import Report
 
 import polysched as ps
@@ -36,6 +37,7 @@ BENCHMARKS = {
     "rowwise": rowwise.run,
     "images": images.run,
     "convolution": convolution.run,
+    "stencils": stencils.run,
 }
 
 

@@ -95,8 +95,8 @@ def system_tree(
         for pair in pairs
         if {pair.source.number, pair.sink.number} <= numbers
     ]
-    in_place = any(1 in program.layout(stage).folds.values() for stage in group)
-    return _Builder(Tree(Sequence(()), fused), uids, in_place).body(parts, 0, edges)
+    folds = [size for stage in group for size in program.layout(stage).folds.values()]
+    return _Builder(Tree(Sequence(()), fused), uids, 1 in folds, bool(folds)).body(parts, 0, edges)
 
 
 def _part(statement: Statement, nest: StageNest) -> _Part:
@@ -118,6 +118,7 @@ class _Builder:
     tree: Tree
     uids: Iterator[int]
     in_place: bool
+    folded: bool
 
     def body(self, parts: list[_Part], depth: int, edges: list[_Edge]) -> Node:
         """The statements below `depth` shared loops: circles in common loops, one after the other, in the order of the
@@ -130,9 +131,12 @@ class _Builder:
 
     def _joined(self, groups: list[list[_Part]], depth: int, edges: list[_Edge]) -> list[list[_Part]]:
         """The components, with those in one that can share the loop that a circle goes round: planes that are computed
-        step by step are so computed together, and need not all be kept. In place, they share all loops that they can:
-        what one of them writes, others may have to read before."""
+        step by step are so computed together, and need not all be kept; where they are not, also if the circle goes
+        round a loop further in. In place, they share all loops that they can: what one of them writes, others may have
+        to read before."""
         circle = next((group for group in groups if self._carries(group, depth, edges)), None)
+        if circle is None and self.folded:
+            circle = next((group for group in groups if _inside(group, edges)), None)
         if circle is None and self.in_place:
             circle = next((group for group in groups if _key(group, depth) is not None), None)
         if circle is None or (key := _key(circle, depth)) is None:

@@ -108,9 +108,9 @@ def _default(stage: Stage, target: Target) -> tuple[int | None, ...]:
     if rank == 1:
         return (_ROW,)
     if rank == 2:
+        rows, most = (32, 512) if threads > 1 else (16, _ROW)
         elements = target.l2_bytes // (4 * 2 * 16 * stage.tensor.dtype.bytes)
-        row = 256 if threads > 1 else _ROW
-        return 16, max(64, min(row, 1 << elements.bit_length() - 1))
+        return rows, max(64, min(most, 1 << elements.bit_length() - 1))
     return (*(8 for _ in range(rank - 2)), 16, None)
 
 
