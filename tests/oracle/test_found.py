@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import polysched as ps
-from polysched.schedule.primitives import Parallel, Primitive, Reorder, Vectorize
+from polysched.schedule.primitives import ComputeWith, Parallel, Primitive, Reorder, Vectorize
 
 from .oracle import Oracle
 
@@ -128,3 +128,22 @@ def test_a_copy_of_what_an_inlined_stage_reads_is_read() -> None:
     s["third"].cache_read("A", name="copy")
     assert "third[i] = (copy[n - 1 - i] + 1.0) * 2.0 - copy[i]" in str(s)
     assert next(Oracle(s.state, {"n": 4}).violations(), None) is None
+
+
+@pytest.mark.parametrize(("ours", "theirs", "legal"), [(2, 4, False), (4, 2, True), (2, 3, False), (3, 3, True)])
+def test_shared_loops_of_different_factors(ours: int, theirs: int, legal: bool) -> None:
+    """Quotient and remainder are one counter again only if both statements are split by the same number."""
+    A = ps.placeholder((n,), "float32", name="A")
+    first = ps.compute((n,), lambda i: A[i] + 1, name="first")
+    second = ps.compute((n,), lambda i: first[i] * 2, name="second")
+    s = ps.Schedule(second)
+    s["first"].split("i", ours, outer="a", inner="b")
+    s["second"].split("i", theirs, outer="a", inner="b")
+    state = ComputeWith("second", "b").apply(s.state, s["first"].tensor)
+    assert any(Oracle(state, {"n": 9}).violations()) is not legal
+    if legal:
+        s["first"].compute_with("second", "b")
+    else:
+        with pytest.raises(ps.LegalityError) as caught:
+            s["first"].compute_with("second", "b")
+        assert caught.value.sizes == {"n": ours + 1}

@@ -86,6 +86,14 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
         "two equations may define one cell",
     ),
     Mutant(
+        "other-quotients-are-rejoined",
+        "polyhedral/order.py",
+        " and len({found[1] for found in whole.values() if found}) == 1",
+        "",
+        (FOUND,),
+        "loops split by different numbers are compared as if by the same",
+    ),
+    Mutant(
         "skew-is-too-small",
         "schedule/skewing.py",
         "wanted = shifts[edge.source] - edge.least",
