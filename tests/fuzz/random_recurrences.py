@@ -301,9 +301,9 @@ class RecurrenceGenerator:
             bounds, where = f"0, {cell}", {axis: name}
         else:
             bounds, where = f"{cell} + 1, {extent}", {axis: name}
-        if "0" == bounds.split(", ")[1]:
+        if bounds.split(", ")[1] == "0":
             return None
-        for d, (a, e) in enumerate(zip(other.axes, other.extents, strict=True)):
+        for a, e in zip(other.axes, other.extents, strict=True):
             chosen = where.get(a, here.get(a, ""))
             if chosen is None:
                 guard, chosen = self._index(e, cell, -self.signs[first], region, at)

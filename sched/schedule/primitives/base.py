@@ -105,8 +105,8 @@ def refuse_recurrence(stage: Tensor) -> None:
     """Refuse what is for stages of one equation."""
     if isinstance(stage, Recurrence):
         raise ScheduleError(
-            f"{stage.name} is a recurrence, and its cells are computed where its equations say; inline, cache_write and "
-            "rfactor are for stages of ps.compute"
+            f"{stage.name} is a recurrence, and its cells are computed where its equations say; inline, cache_write "
+            "and rfactor are for stages of ps.compute"
         )
 
 
