@@ -11,7 +11,7 @@ from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Axis, Const, Expr, Op, Size, substitute, transform, walk
 from ..compute.simplify import difference, simplify
 from ..polyhedral.isl import AstExpr, AstNode, identifier_of, integer_of, mark_of, node_kind, operands_of, operation_of
-from ..polyhedral.order import shares_accumulator
+from ..polyhedral.order import is_reduction_counter, shares_accumulator
 from ..polyhedral.schedule_tree import Extended, Nest
 from ..polyhedral.statement import Statement
 from ..polyhedral.tree import Fused, LoopNode, Tree
@@ -198,13 +198,14 @@ class LoopBuilder:
         """The loop's kind, and the accumulators of which several iterations update one element, in any order.
 
         Where other equations of a recurrence are in the loop, there are no partial results, and threads would share the
-        element.
+        element; lanes of a mix are to run in order (`lanes_in_order`), so that they have none in any case.
         """
         inside = [s for s in self.nest.program.statements if s.number in loop.values]
         updates = [s for s in inside if s.kind == "update" and shares_accumulator(self.tree, loop, s)]
         alone = [s for s in updates if not any(map(partial(_interferes, s), inside))]
         kind: LoopKind = "serial" if loop.kind == "parallel" and len(alone) < len(updates) else _kind(loop)
-        return kind, tuple(map(self.statements.accumulator, alone))
+        mixed = [s for s in updates if kind == "vectorize" and not is_reduction_counter(self.tree, loop, s)]
+        return kind, tuple(self.statements.accumulator(s) for s in updates if s in alone or s in mixed)
 
     def _end(self, node: AstNode, scope: _Scope) -> Expr:
         condition = node.for_get_cond()

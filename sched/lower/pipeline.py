@@ -16,6 +16,7 @@ from .fill_tiles import fill_tiles
 from .flatten_positions import flatten_positions
 from .hoist_allocations import hoist_allocations
 from .ir import Allocate, LoopProgram, Stmt
+from .lanes_in_order import lanes_in_order
 from .llvm import EmittedKernel, emit_kernel
 from .loops import LoopBuilder
 from .narrow_loops import narrow_loops
@@ -51,6 +52,7 @@ class Lowered:
 def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
     """The passes over loop IR, in order."""
     return (
+        ("lanes_in_order", lanes_in_order),
         ("parallel_reductions", parallel_reductions),
         ("hoist_allocations", hoist_allocations),
         ("narrow_loops", narrow_loops),

@@ -6,12 +6,21 @@ from collections.abc import Iterator
 
 from ..compute.reductions import REDUCTIONS
 from .ir import Accumulator, For, Stmt, Store, statements, sub_statements
+from .lanes_in_order import is_mixed
 from .rewrite import variables
 from .tiles import is_tile
 
 
 def loops_in_order(loops: Stmt) -> list[str]:
-    """Parallel loops over a reduction inside vector loops, before any pass."""
+    """Parallel loops over a reduction inside vector loops, and vector loops over data and a reduction, before any
+    pass."""
+    mixed = [
+        f"P007: loop {loop.var.name} of {accumulator.name} runs in order, lane by lane: it is a vector loop over data "
+        "and a reduction, and several of its lanes update one element; vectorize a loop over one of both"
+        for loop in _vector_loops(loops)
+        for accumulator in loop.shared
+        if is_mixed(loop, accumulator)
+    ]
     found = (
         f"P007: loop {inner.var.name} of {accumulator.name} runs in order, on one thread: it is parallel over a "
         f"reduction, inside the vector loop {outer.var.name}"
@@ -20,7 +29,7 @@ def loops_in_order(loops: Stmt) -> list[str]:
         if isinstance(inner, For) and inner.kind == "parallel"
         for accumulator in inner.shared
     )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys((*mixed, *found)))
 
 
 def loops_without_partial_results(loops: Stmt) -> list[str]:

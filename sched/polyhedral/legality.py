@@ -171,8 +171,6 @@ def _why(requirement: Requirement, element: str, instances: tuple[str, str]) -> 
         case "finish":
             return f"but all of {element} must be accumulated before its value is made of that"
         case "accumulate":
-            if requirement.free:
-                return f"but both are lanes that update {element}"
             reduce = requirement.sink.reduce
             assert reduce is not None
             return (
@@ -195,8 +193,6 @@ def _advice(requirement: Requirement, skews: tuple[str, ...]) -> str:
     names = ", ".join(axis.name for axis in reduce.axes)
     own = requirement.sink.axes[len(requirement.sink.prefix) :]
     data = ", ".join(axis.name for axis in own if not axis.reduction) or "none"
-    if requirement.free:
-        return f"Vectorize a loop made of {names} alone, or one of {data} alone: the lanes of a mix are not independent"
     return (
         f"Keep the loops made of {names} serial and in order (splitting them and moving the loops of {data} is legal), "
         f"or declare that the order is free with ps.{reduce.name}(..., reassociate=True)"

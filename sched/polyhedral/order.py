@@ -71,25 +71,16 @@ def violations(tree: Tree, requirement: Requirement) -> Violations:
     if first is not None:
         wrong = wrong if first is source or requirement.free else wrong.union(remaining)
         return Violations(wrong, together, exact)
-    if not requirement.free:
-        return Violations(wrong, together.union(remaining), exact)
-    for node in vectors:
-        if not _is_reduction_counter(tree, node, sink):
-            exact = exact and _is_affine(tree, node, source, sink)
-            together = together.union(remaining.subtract(_equal(tree, node, source, sink)))
-    return Violations(wrong, together, exact)
+    return Violations(wrong, together if requirement.free else together.union(remaining), exact)
 
 
 def shares_accumulator(tree: Tree, node: LoopNode, update: Statement) -> bool:
-    """Whether iterations of a loop, in one iteration of all loops around it, may update one element in any order.
-
-    Lanes that do so are of a reduction alone: no others are legal.
-    """
+    """Whether iterations of a loop, in one iteration of all loops around it, may update one element in any order."""
     reduce = update.reduce
     if reduce is None or not reduce.reassociate:
         return False
     axes = _axes(tree, node, update)
-    if axes <= set(reduce.axes) or node.kind != "parallel":
+    if axes <= set(reduce.axes) or node.kind not in ("parallel", "vectorize"):
         return bool(axes) and axes <= set(reduce.axes)
     remaining = accumulation(update).relation
     outer: list[LoopNode] = []
@@ -145,7 +136,7 @@ def _rejoined(quotient: Expr, remainder: Expr) -> tuple[Expr, int] | None:
     return None
 
 
-def _is_reduction_counter(tree: Tree, node: LoopNode, update: Statement) -> bool:
+def is_reduction_counter(tree: Tree, node: LoopNode, update: Statement) -> bool:
     """Whether all lanes of a vector loop accumulate into one element, so that they are combined before the update."""
     return all(axis.reduction for axis in _axes(tree, node, update))
 

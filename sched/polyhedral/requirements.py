@@ -19,7 +19,7 @@ from .program import Program, Statement
 @dataclass(frozen=True, slots=True, eq=False)
 class Requirement:
     """Every pair of `relation` must run source first. Where the order is `free`, it may run in any order, and in
-    different threads or lanes of a reduction, which have partial results of their own; but not in lanes of a mix.
+    different threads or lanes: those of a reduction have partial results of their own, and lanes of a mix take turns.
 
     flow        the source writes the element that the sink reads
     init        the source initialises what the sink accumulates into

@@ -109,6 +109,15 @@ def test_every_reduction_under_every_schedule(kind: str, schedule: Callable[[ps.
     agree(S, schedule, *(elements(kind, "float32", *shape) for shape in ((5, 37), (1, 3), (3, 0), (0, 4), (9, 100))))
 
 
+@pytest.mark.parametrize("schedule", [mixed, pieces_of_the_mix])
+def test_threads_over_data_and_reduction_have_partial_results(schedule: Callable[[ps.Stage], None]) -> None:
+    """Without them, threads race for an element: seldom where there is little to do, so the loops are looked at."""
+    _, S = reduced("max", "float32")
+    s = ps.Schedule(S)
+    schedule(s[S])
+    assert "heap S_part: float32[16, " in s.build(THREADS).source("loops")
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float64", "int8", "uint64", "bool"])
 @pytest.mark.parametrize("kind", ["sum", "max", "argmin"])
 def test_types(kind: str, dtype: str) -> None:

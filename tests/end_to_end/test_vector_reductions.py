@@ -95,9 +95,28 @@ def rows_inside(c: ps.Stage) -> None:
     c.vectorize("r_i")
 
 
+def lanes_of_the_mix(c: ps.Stage) -> None:
+    c.split(c.fuse("i", "r", name="f"), 8)
+    c.vectorize("f_i")
+
+
+def lanes_of_the_mix_under_threads(c: ps.Stage) -> None:
+    c.split(c.fuse("i", "r", name="f"), 8)
+    c.vectorize("f_i")
+    c.parallel("f_o")
+
+
+def lanes_of_a_wavefront(c: ps.Stage) -> None:
+    """At one counter of the skewed loop, other elements; inside it, several loops of lanes."""
+    c.skew("r", 1, by="i")
+    c.tile("r", "i", 8, 3)
+    c.vectorize("r_i")
+    c.vectorize("i_i")
+
+
 SCHEDULES = (
     long_vectors, odd_vectors, copies, rows, rows_outside, columns_first, lanes_of_both, lanes_of_both_the_other_way,
-    rows_inside,
+    rows_inside, lanes_of_the_mix, lanes_of_the_mix_under_threads, lanes_of_a_wavefront,
 )  # fmt: skip
 SHAPES = ((5, 41), (1, 3), (3, 0), (0, 4), (8, 80), (9, 16))
 

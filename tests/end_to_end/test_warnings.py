@@ -56,6 +56,20 @@ def test_threads_over_a_reduction_inside_vectors_are_named() -> None:
     )
 
 
+def test_lanes_over_data_and_a_reduction_are_named() -> None:
+    r = ps.reduce_axis((0, 64), name="r")
+    total = ps.compute((n,), lambda i: ps.max(A[i, r], axis=r), name="total")
+    s = ps.Schedule(total)
+    s[total].split(s[total].fuse("i", "r", name="f"), 5)
+    s[total].vectorize("f_i")
+    (warning,) = warned(s, "P005", "P006", "P007")
+    assert warning.startswith("P007: loop f_i of total runs in order, lane by lane: it is a vector loop over data and")
+    s = ps.Schedule(total)
+    s[total].tile("i", "r", 5, 1)
+    s[total].vectorize(s[total].fuse("i_i", "r_i", name="f"))  # one value of r at a time
+    assert not warned(s, "P005", "P006", "P007")
+
+
 def test_other_vector_loops_are_not() -> None:
     r = ps.reduce_axis((0, 8), name="r")
     best = ps.compute((64,), lambda j: ps.argmax(B[r, j], axis=r), name="best")

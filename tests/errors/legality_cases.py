@@ -52,7 +52,7 @@ def tiled_float_product():
 
 @case
 def vectorized_mix_of_data_and_reduction():
-    s, c = two_reduction_axes(ps.argmax)
+    s, c = two_reduction_axes(ps.prod)
     c.split(c.fuse("i", "p"), 5)
     yield s
     c.vectorize("i_p_i")

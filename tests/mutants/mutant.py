@@ -31,3 +31,4 @@ REDUCTIONS, KEEP_MEANING = "tests/dtypes/test_reductions.py", "tests/lower/test_
 PASSES = "tests/lower/test_passes.py"
 ORDER, LEGALITY = "tests/polyhedral/test_order.py", "tests/polyhedral/test_legality.py"
 VERIFIER = "tests/polyhedral/test_verify.py"
+RECURRENCES_FOUND = "tests/recurrences/test_found.py"

@@ -6,7 +6,7 @@ run each statement of the body together, so that they count only where all else 
 stands before its outermost reduction loop. Every access has a version of its cell: init makes 1, the k-th update k + 1
 of k, and readers see the last. A read sees its version under every order that is allowed exactly if the writes of
 earlier versions are certainly before it and those of later ones certainly after; so pairs are enough. Updates of a
-re-associable reduction come in any order: threads, and lanes of reduction axes alone, have partial results.
+re-associable reduction come in any order: threads and lanes have partial results, or take turns.
 
 Stages in loops of others have a copy of an element for each iteration of the loops around their store. Which elements
 an iteration computes is claimed (`claims`) and checked: each once in a copy, inside the buffer, where something of that
@@ -26,7 +26,7 @@ from polysched.compute.tensor import Tensor
 
 from .claims import claimed
 from .loops import Loops
-from .runs import BEFORE, SERIAL, TOGETHER, Instance, Run, ordered
+from .runs import BEFORE, SERIAL, Instance, Run, ordered
 from .values import Columns, grid, joined, numbers, row_numbers
 
 
@@ -50,10 +50,9 @@ class Oracle:
                 yield from self._overwritten(writer, reader)
         for source, sink in product(self.runs if runs is None else runs, repeat=2):
             for mine, theirs in self._conflicts(source, sink):
-                order = ordered(source, mine, sink, theirs)
                 free = source is sink and self.equations[source.stage.uid].body.reassociate
-                wrong = order == TOGETHER if free else order != BEFORE
-                if wrong.any():
+                wrong = ordered(source, mine, sink, theirs) != BEFORE
+                if not free and wrong.any():
                     yield source, mine[wrong], sink, theirs[wrong]
 
     def violated(self, source: Instance, sink: Instance) -> bool:

@@ -32,7 +32,8 @@ class Fuse(Primitive):
 
         for i_j in 0..n * m:          # i = i_j // m, j = i_j % m
 
-    Legal when: always; the order of instances does not change.
+    Legal when: always; the order of instances does not change. In recurrences, statements that have not all of these
+    loops get others, which must keep what needs what in order.
     Also called: fuse (Halide, TVM), collapse (OpenMP).
     """
 

@@ -27,9 +27,9 @@ class Vectorize(Primitive):
         vectorized for j_i in 0..64:
 
     Legal when: no dependence is between two lanes, except among the updates of one element of a re-associable
-    reduction, where the loop is made of reduction axes alone: lanes have partial results of their own, which are
-    combined after all loops that go on accumulating into the same elements. The loop must have at most a literal
-    number of iterations: split it first.
+    reduction: lanes have partial results of their own, which are combined after all loops that go on accumulating into
+    the same elements. Where the loop is made of data and reduction axes, lanes that may update one element run one
+    after the other, with the warning P007. The loop must have at most a literal number of iterations: split it first.
     Also called: vectorize (Halide, TVM), simd (OpenMP).
     """
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from ..mutant import CORPUS, ERRORS, EVERY_COMMAND, FOUND, LEGALITY, ORDER, PARALLEL_REDUCTIONS, VERDICTS, Mutant
+from ..mutant import (
+    CORPUS,
+    ERRORS,
+    EVERY_COMMAND,
+    FOUND,
+    LEGALITY,
+    ORDER,
+    PARALLEL_REDUCTIONS,
+    VECTOR_REDUCTIONS,
+    Mutant,
+)
 
 IN_POLYHEDRAL: tuple[Mutant, ...] = (
     Mutant(
@@ -114,7 +124,7 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
         "polyhedral/order.py",
         "return not remaining.is_subset(_equal(tree, node, update, update))",
         "return False",
-        (CORPUS, PARALLEL_REDUCTIONS),
+        (PARALLEL_REDUCTIONS, VECTOR_REDUCTIONS),
         "threads of a loop over data and reduction have no partial results of their own",
     ),
     Mutant(
@@ -174,12 +184,12 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
         "lanes of a vector loop may depend on each other",
     ),
     Mutant(
-        "lanes-of-mixed-loops-combine",
+        "lanes-of-mixed-loops-at-once",
         "polyhedral/order.py",
-        "return all(axis.reduction for axis",
-        "return any(axis.reduction for axis",
-        (ORDER, FOUND, VERDICTS),
-        "lanes that update several elements are taken to update one",
+        'node.kind not in ("parallel", "vectorize")',
+        'node.kind != "parallel"',
+        (VECTOR_REDUCTIONS,),
+        "lanes that update one element and others do not take turns",
     ),
     Mutant(
         "position-without-stride",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..mutant import CORPUS, ERRORS, EVERY_COMMAND, NESTS, REDUCTIONS, VERDICTS, Mutant
+from ..mutant import CORPUS, ERRORS, EVERY_COMMAND, NESTS, RECURRENCES_FOUND, REDUCTIONS, VERDICTS, Mutant
 
 IN_SCHEDULE: tuple[Mutant, ...] = (
     Mutant(
@@ -112,5 +112,13 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
         "    if rest and named:\n",
         ("tests/schedule/test_text.py",),
         "further arguments in a schedule's text are ignored",
+    ),
+    Mutant(
+        "loops-of-systems-unproven",
+        "schedule/schedule.py",
+        "if command.reorders or state.places or system_of(state, stage):",
+        "if command.reorders or state.places:",
+        (RECURRENCES_FOUND,),
+        "commands that keep the order of one stage are not proven where its statements get other loops",
     ),
 )
