@@ -117,17 +117,19 @@ def _summands(value: Expr) -> list[tuple[tuple[int, int | None], Expr]] | None:
     return sorted(found, key=lambda part: (part[0][0], part[0][1] or 0))
 
 
-def _digit(atom: Expr) -> tuple[tuple[int, int | None], Expr] | None:
+def _digit(value: Expr) -> tuple[tuple[int, int | None], Expr] | None:
     """x, with the divisor and the modulus, for x // divisor % modulus of an affine x."""
-    divisor, modulus = 1, None
-    match atom:
-        case Op("mod", (inner, Const(value))) if value > 0:
-            atom, modulus = inner, int(value)
-    while isinstance(atom, Op) and atom.name == "floordiv":
-        inner, by = atom.operands
-        if not isinstance(by, Const) or by.value <= 0:
-            return None
-        atom, divisor = inner, divisor * int(by.value)
-    terms, _ = linear(atom)
-    is_plain = atom.dtype == INDEX and all(isinstance(a, (Axis, Size)) for a, _ in terms.values())
-    return ((divisor, modulus), atom) if is_plain else None
+    match value:
+        case Op("floordiv" | "mod" as name, (inner, Const(by))) if by > 0:
+            found = _digit(inner)
+            if found is None:
+                return None
+            (divisor, modulus), x = found
+            if modulus is not None and modulus % by:
+                return None
+            if name == "mod":
+                return (divisor, int(by)), x
+            return (divisor * int(by), None if modulus is None else modulus // int(by)), x
+    terms, _ = linear(value)
+    is_plain = value.dtype == INDEX and all(isinstance(atom, (Axis, Size)) for atom, _ in terms.values())
+    return ((1, None), value) if is_plain else None

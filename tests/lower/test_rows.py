@@ -1,0 +1,67 @@
+"""Long vector loops run as rows of vectors: what becomes of them, and the same bits for every place and length."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import polysched as ps
+
+LANES = ps.Target("x86-64-v3").vector_bits // 32
+
+
+def kernel(extent: int, offset: int) -> ps.Kernel:
+    n = ps.size_var("n")
+    A = ps.placeholder((n + 9,), "float32", name="A")
+    t, i = ps.axes("t i")
+    B = ps.recurrence((2, n), "float32", name="B")
+    B[0, i] = A[i + offset]
+    B.define((t + 1, i), 2 * B[t, i] + A[i], where=i % 2 == 0)
+    B.define((t + 1, i), 3 * B[t, i] - A[i + 1], where=i % 2 == 1)
+    s = ps.Schedule(B)
+    if offset:
+        s[B].skew("i", offset, by="t")
+    s[B].split("i", extent, outer="io", inner="ii")
+    s[B].vectorize("ii")
+    return s.build(check=True)
+
+
+@pytest.mark.parametrize("offset", [0, 1, 5])
+def test_every_length_and_place(offset: int) -> None:
+    long, short = kernel(512, offset), kernel(4, offset)
+    for n in (0, 1, 2, 15, 16, 17, 31, 33, 64, 511, 512, 513, 1030):
+        a = np.random.default_rng(n).standard_normal(n + 9).astype(np.float32)
+        np.testing.assert_array_equal(long(a, n=n), short(a, n=n))
+
+
+def loops(extent: int, *marks: str) -> str:
+    n = ps.size_var("n")
+    A = ps.placeholder((n, n), "float32", name="A")
+    B = ps.compute((n, n), lambda i, j: A[i, j] + 1, name="B")
+    s = ps.Schedule(B)
+    s[B].split("j", extent, outer="jo", inner="ji")
+    for word in marks:
+        getattr(s[B], word)("ji")
+    return s.build(ps.Target("x86-64-v3")).source("loops")
+
+
+def test_a_long_loop_is_a_row_and_a_short_one_is_written_out() -> None:
+    long, short = loops(64 * LANES, "vectorize"), loops(4 * LANES, "vectorize")
+    assert f"for ji_v in 0..max((ji_end - ji_first) // {LANES}, 0):" in long
+    assert long.count("B[") == 3, "a vector before the first whole one, the whole ones, and one after the last"
+    assert "ji_v" not in short
+
+
+def test_stores_are_aligned_to_the_row_in_memory() -> None:
+    T, n = ps.size_var("T"), ps.size_var("n", min=1)
+    A = ps.placeholder((n,), "float32", name="A")
+    t, i = ps.axes("t i")
+    u = ps.recurrence((T + 1, n), "float32", name="u")
+    u[0, i] = A[i]
+    u[t + 1, i] = u[t, i] + 1.0
+    s = ps.Schedule(u)
+    s[u].skew("i", 3, by="t")
+    s[u].split("i", 1024, outer="io", inner="ii")
+    s[u].vectorize("ii")
+    text = s.build(ps.Target("x86-64-v3")).source("loops")
+    assert f"ii_first = {LANES} * ((ii_begin - 3 * t + {LANES - 1}) // {LANES}) + 3 * t" in text

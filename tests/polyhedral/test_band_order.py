@@ -1,0 +1,67 @@
+"""What is taken for ordered without quotients is so by the exact test, too, and tiles of a band are."""
+
+from __future__ import annotations
+
+import polysched as ps
+from polysched.polyhedral.band_order import certainly_ordered
+from polysched.polyhedral.order import violations
+from polysched.schedule import text
+from polysched.schedule.primitives import State
+
+
+def stencil() -> ps.Schedule:
+    T, n = ps.size_var("T"), ps.size_var("n", min=1)
+    A = ps.placeholder((n,), "float64", name="A")
+    t, i = ps.axes("t i")
+    u = ps.recurrence((T + 1, n), "float64", name="u")
+    u[0, i] = A[i]
+    u[t + 1, i] = u[t, i] + ps.select(i > 0, u[t, i - 1], 0.0) + ps.select(i < n - 1, u[t, i + 1], 0.0)
+    return ps.Schedule(u)
+
+
+def state_after(*commands: str) -> State:
+    """The state after commands, legal or not."""
+    s = stencil()
+    for line in commands:
+        other = s.copy()
+        other._prove = lambda *_: None  # type: ignore[method-assign]  # orders that would be refused are of interest
+        for _, stage, command in text.parse_schedule(f"{text.HEADER}\n{line}"):
+            other.apply(other[stage].tensor, command)
+        s = other
+    return s.state
+
+
+TILES = ('u.split("t", 4, outer="to", inner="ti")', 'u.split("i", 8, outer="io", inner="ii")')
+SKEW, ORDER = 'u.skew("i", 1, by="t")', 'u.reorder("to", "io", "ti", "ii")'
+WAVE = ('u.skew("io", 1, by="to")', 'u.reorder("io", "to")', 'u.parallel("to")')
+
+
+def verdicts(*commands: str) -> list[bool]:
+    state = state_after(*commands)
+    tree = state.tree()
+    found = []
+    for pair in state.pairs:
+        bad = violations(tree, pair)
+        legal = bad.reversed.is_empty() and bad.together.is_empty()
+        certain = certainly_ordered(tree, pair)
+        assert legal or not certain, f"{commands}: {pair}"
+        found.append(certain)
+    return found
+
+
+def test_tiles_of_a_band_need_no_quotients() -> None:
+    assert all(verdicts(SKEW, *TILES, ORDER))
+    assert all(verdicts(SKEW, *TILES, ORDER, *WAVE))
+    assert all(verdicts(SKEW, *TILES, ORDER, 'u.split("ii", 2, outer="a", inner="b")'))
+    assert all(verdicts(SKEW, *TILES, ORDER, 'u.vectorize("ii")'))
+
+
+def test_what_is_not_in_order_is_never_taken_for_it() -> None:
+    assert not all(verdicts(*TILES, ORDER))
+    assert not all(verdicts(SKEW, *TILES, ORDER, 'u.parallel("to")'))
+    assert not all(verdicts(SKEW, *TILES, ORDER, 'u.parallel("io")'))
+    assert not all(verdicts(SKEW, *TILES, ORDER, 'u.parallel("ti")'))
+    assert not all(verdicts(SKEW, *TILES, ORDER, *WAVE[:2], 'u.parallel("io")'))
+    assert not all(verdicts(SKEW, *TILES, ORDER, 'u.reverse("ii")', 'u.reverse("ti")'))
+    assert not all(verdicts(SKEW, *TILES, 'u.reorder("to", "io", "ii", "ti")', 'u.reverse("io")'))
+    assert not all(verdicts('u.reorder("i", "t")'))
