@@ -30,8 +30,8 @@ COMMANDS = 5
 MOST = 220  # instances
 LITERALS = (1, 2, 3, 4)
 WORDS = (
-    "split split tile reorder reorder skew skew shift parallel parallel vectorize vectorize reverse reverse fuse "
-    "fold_storage fold_storage unroll inline".split()
+    *["split", "reorder", "skew", "parallel", "vectorize", "reverse", "fold_storage"] * 2,
+    *["tile", "shift", "fuse", "unroll", "inline"],
 )
 
 
@@ -148,9 +148,8 @@ def run_case(seed: int, verdicts: Counter[tuple[str, str]]) -> None:
 
 def table(verdicts: Counter[tuple[str, str]]) -> str:
     columns = ("accepted", "refused", "undecided", "invalid")
-    rows = [
-        f"{word:14}{''.join(f'{verdicts[word, c]:>11}' for c in columns)}" for word in sorted({*WORDS, "definition"})
-    ]
+    words = sorted({*WORDS, "definition"})
+    rows = [f"{word:14}{''.join(f'{verdicts[word, c]:>11}' for c in columns)}" for word in words]
     return "\n".join([f"{'':14}{''.join(f'{c:>11}' for c in columns)}", *rows])
 
 
