@@ -142,8 +142,12 @@ def _reads(stmt: Stmt, buffer: Buffer) -> bool:
 
 def _always(first: _Access, accesses: list[_Access]) -> bool:
     """Whether nothing inside the scope decides on an access that does not decide on all of them."""
-    conditions = [stmt for stmt in first.around if isinstance(stmt, If)]
-    return all(stmt in access.around for stmt in conditions for access in accesses)
+    branches = {stmt: _contains(stmt.then, first.statement) for stmt in first.around if isinstance(stmt, If)}
+    return all(
+        stmt in access.around and _contains(stmt.then, access.statement) == then
+        for stmt, then in branches.items()
+        for access in accesses
+    )
 
 
 def _accesses(stmt: Stmt, buffer: Buffer, around: tuple[Stmt, ...]) -> Iterator[_Access]:

@@ -51,8 +51,8 @@ class _Region:
 class RecurrenceGenerator:
     """One random system of recurrences, with what it reads and what reads it."""
 
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
+    def __init__(self, rng: random.Random, literals: tuple[int, ...]) -> None:
+        self.rng, self.literals = rng, literals
         self.made = Lines()
         self.count = 0
         self.dtype = rng.choice(DTYPES)
@@ -66,7 +66,7 @@ class RecurrenceGenerator:
             least = rng.choice(("", ", min=1", ", min=1", ", min=2"))
             self.made.lines.append(f'{name} = ps.size_var("{name}"{least})')
         rank = rng.choice((1, 2, 2, 2, 3))
-        pool = [*sizes, *sizes, f"{sizes[0]} + 1", str(rng.choice(LITERALS))]
+        pool = [*sizes, *sizes, f"{sizes[0]} + 1", str(rng.choice(self.literals))]
         extents = tuple(rng.choice(pool) for _ in range(rank))
         if rng.random() < 0.4:
             extents = (extents[0],) * rank
@@ -324,6 +324,6 @@ def _at(values: tuple, place: int, value: object) -> tuple:  # type: ignore[type
     return (*values[:place], value, *values[place + 1 :])
 
 
-def random_recurrences(rng: random.Random) -> Lines:
-    """Lines that may still mean nothing: whoever makes a Schedule of them finds out."""
-    return RecurrenceGenerator(rng).generate()
+def random_recurrences(rng: random.Random, literals: tuple[int, ...] = LITERALS) -> Lines:
+    """Lines that may still mean nothing: whoever makes a Schedule of them finds out. Extents are sizes or literals."""
+    return RecurrenceGenerator(rng, literals).generate()

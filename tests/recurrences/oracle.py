@@ -2,9 +2,10 @@
 
 No isl here, and nothing of the checker: instances are enumerated, what they read is evaluated, and two instances are
 compared loop by loop down the tree. What is read must have been written, by everything that writes the cell; what is
-accumulated is initialised before, updated in order (one after the other in any order where it is re-associable), and
-finished after. Iterations of parallel loops are unordered; lanes of a vector loop run each statement together. Parallel
-loops over what is reduced alone have partial results, so that they do not race.
+accumulated is initialised before, updated in order (in any where it is re-associable: threads and lanes have partial
+results, or take turns), and finished after. Iterations of parallel loops are unordered; lanes of a vector loop run each
+statement together. Where dimensions are folded, whoever writes another element into a cell is before the element is
+written, or after it is read.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from polysched.compute.expr import Axis, Cast, Const, Expr, Op, Read, Size, walk
+from polysched.compute.expr import Axis, Cast, Const, Expr, Op, Read, Size
 from polysched.compute.recurrence import Recurrence
+from polysched.compute.tensor import Tensor
 from polysched.polyhedral.statement import Statement
 from polysched.polyhedral.tree import Fused, Leaf, LoopNode, Node
 
@@ -123,7 +125,7 @@ def _of_statement(statement: Statement, path: tuple[Any, ...], known: Sizes) -> 
         steps = tuple(
             ("sequence", step)
             if isinstance(step, int)
-            else (_kind(step, statement), int(known.value(step.values[statement.number], at)))
+            else (step.kind, int(known.value(step.values[statement.number], at)))
             for step in path
             if isinstance(step, int) or step.kind not in ("position", "component")
         )
@@ -131,12 +133,6 @@ def _of_statement(statement: Statement, path: tuple[Any, ...], known: Sizes) -> 
         found = [r for r in known.reads(statement.value, at) if r.tensor.equations and not statement.accumulates(r)]
         reads = frozenset((r.tensor.uid, tuple(known.value(index, at) for index in r.indices)) for r in found)
         yield Instance(statement, at, cell, reads, steps)
-
-
-def _kind(loop: LoopNode, statement: Statement) -> str:
-    """The kind of a loop; "partial" of a parallel one over what is reduced alone: it has partial results."""
-    axes = [node for node in walk(loop.values[statement.number]) if isinstance(node, Axis)]
-    return "partial" if loop.kind == "parallel" and all(axis.reduction for axis in axes) else loop.kind
 
 
 def _conditions(statement: Statement) -> tuple[Expr, ...]:
@@ -158,7 +154,7 @@ def _grid(axes: tuple[Axis, ...], known: Sizes) -> Iterator[dict[Axis, int]]:
             yield {**at, axis: value}
 
 
-BEFORE, AFTER, BESIDE, PARTIAL, TOGETHER = "before", "after", "beside", "partial", "together"
+BEFORE, AFTER, BESIDE, TOGETHER = "before", "after", "beside", "together"
 
 
 def order(a: Instance, b: Instance) -> str:
@@ -168,33 +164,57 @@ def order(a: Instance, b: Instance) -> str:
         if kind == "vectorize":
             lanes = lanes or x != y
         elif x != y:
-            return {"parallel": BESIDE, "partial": PARTIAL}.get(kind, BEFORE if x < y else AFTER)
+            return BESIDE if kind == "parallel" else BEFORE if x < y else AFTER
     return TOGETHER if lanes else "same"
 
 
 def violations(state: Any, sizes: dict[str, int]) -> Iterator[tuple[Instance, Instance]]:
     """Pairs of which the first must run before the second, or apart from it, and does not."""
     every = instances(state, sizes)
-    writers: dict[tuple[int, tuple[int, ...]], list[Instance]] = {}
-    for instance in every:
-        writers.setdefault((instance.statement.stage.uid, instance.cell), []).append(instance)
-    for sink in every:
-        for read in sink.reads:
-            yield from ((w, sink) for w in writers[read] if order(w, sink) != BEFORE)
-    for group in writers.values():
-        yield from _within(group)
+    for first, second, free in _needs(every):
+        if not free and order(first, second) != BEFORE:
+            yield first, second
+    for stage in state.program.live_stages():
+        folds = state.program.layout(stage).folds
+        if folds:
+            yield from _overwritten(stage, folds, every)
 
 
 _RANK = {"define": 0, "init": 0, "update": 1, "finish": 2}
 
 
-def _within(group: list[Instance]) -> Iterator[tuple[Instance, Instance]]:
-    """What accumulates in one cell; the group is in the order of the definition."""
-    ranked = sorted(group, key=lambda instance: _RANK[instance.statement.kind])
-    for k, first in enumerate(ranked):
-        for second in ranked[k + 1 :]:
-            how = order(first, second)
-            both = first.statement.kind == second.statement.kind == "update"
-            free = both and first.statement.reduce is not None and first.statement.reduce.reassociate
-            if how in ((BESIDE,) if free else (AFTER, BESIDE, PARTIAL, TOGETHER)):
-                yield first, second
+def _needs(every: list[Instance]) -> Iterator[tuple[Instance, Instance, bool]]:
+    """Who writes what another reads, or goes on with; and whether they may be in any order."""
+    writers: dict[tuple[int, tuple[int, ...]], list[Instance]] = {}
+    for instance in every:
+        writers.setdefault((instance.statement.stage.uid, instance.cell), []).append(instance)
+    for sink in every:
+        for read in sink.reads:
+            yield from ((writer, sink, False) for writer in writers[read])
+    for group in writers.values():  # in the order of the definition
+        ranked = sorted(group, key=lambda instance: _RANK[instance.statement.kind])
+        for k, first in enumerate(ranked):
+            for second in ranked[k + 1 :]:
+                both = first.statement.kind == second.statement.kind == "update"
+                reduce = first.statement.reduce
+                yield first, second, both and reduce is not None and reduce.reassociate
+
+
+def _overwritten(stage: Tensor, folds: Mapping[int, int], every: list[Instance]) -> Iterator[tuple[Instance, Instance]]:
+    """Who reads an element, or goes on with it, and who may have written another into its cell since."""
+
+    def place(instance: Instance) -> tuple[int, ...]:
+        return tuple(x % folds[d] if d in folds else x for d, x in enumerate(instance.cell))
+
+    sharing: dict[tuple[int, ...], list[Instance]] = {}
+    for instance in every:
+        if instance.statement.stage is stage:
+            sharing.setdefault(place(instance), []).append(instance)
+    for first, second, free in _needs(every):
+        if first.statement.stage is not stage:
+            continue
+        for writer, reader in ((first, second), (second, first)) if free else ((first, second),):
+            for other in sharing[place(writer)]:
+                apart = other.cell == writer.cell or other is reader
+                if not apart and order(other, writer) != BEFORE and order(reader, other) != BEFORE:
+                    yield reader, other

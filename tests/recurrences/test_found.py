@@ -86,3 +86,15 @@ def test_rfactor_of_a_recurrence_is_refused() -> None:
     u[i, j] = ps.sum(u[r, j], axis=r)
     s = ps.Schedule(u)
     assert "is a recurrence" in str(s["u"].why_not("rfactor", "r"))
+
+
+def test_a_cell_that_either_branch_writes_is_stored_after_both() -> None:
+    """A register that one branch of a condition began was stored under the condition, and lost by the other branch."""
+    i, j = ps.axes("i j")
+    r = ps.reduce_axis((0, i), name="r")
+    u, v = (ps.recurrence((n + 1, n + 1), "int64", name=name) for name in "uv")
+    u.define((i, j), ps.select(j > 0, v[i, j - 1], 1), where=j <= i)
+    u.define((i, j), ps.min(v[r, j], axis=r), where=j > i)
+    v[0, j] = 1
+    v[i + 1, j] = 2 + u[i + 1, j]
+    bits(ps.Schedule(v), n=4)

@@ -256,4 +256,12 @@ IN_LOWER: tuple[Mutant, ...] = (
         (RECURRENCES_FOUND,),
         "several lanes of one element stay a vector",
     ),
+    Mutant(
+        "either-branch-is-the-same",
+        "lower/promote_accumulators.py",
+        "stmt in access.around and _contains(stmt.then, access.statement) == then",
+        "stmt in access.around",
+        (RECURRENCES_FOUND,),
+        "a register that one branch of a condition begins is not stored by the other",
+    ),
 )
