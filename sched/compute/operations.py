@@ -110,6 +110,7 @@ TRANSCENDENTAL = frozenset(
 #   exact_fma(a, b, c, x, y)  a * b + c where that and a * x + c are exact, for b = x + y
 #   product_rest(a, b, p)     a * b - p, exactly, for p = a * b
 #   scaled(x, s)              x * 2 ** k rounded once, for an integer k and s = k + 1.5 * 2 ** (bits of the fraction)
+#   scaled_down(x, s)         the same for k from -165 (float32) or -1090 (float64) to 0
 #   reinterpret(x)            the bits of x at another type of the same size
 
 _UINT64 = DTYPES["uint64"]

@@ -120,25 +120,30 @@ class Load(Expr):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Rarely(Expr):
-    """`usual`, but where the condition holds, an elementary function of `argument` that is hardly ever needed.
+    """usual[part], but where the condition holds, that part of a function of `argument` that is hardly ever needed.
 
     function  the name of its expansion (lower/math/expansion.py), which runs only if the condition holds in a lane
+    usual     what all parts are elsewhere; nodes of one tuple run the function once
     """
 
     condition: Expr
     function: str
     argument: Expr
-    usual: Expr
-    dtype: DType
+    usual: tuple[Expr, ...]
+    part: int
     weak: bool = False
 
     @property
+    def dtype(self) -> DType:  # type: ignore[override]  # that of the part
+        return self.usual[self.part].dtype
+
+    @property
     def children(self) -> tuple[Expr, ...]:
-        return self.condition, self.argument, self.usual
+        return self.condition, self.argument, *self.usual
 
     def with_children(self, operands: tuple[Expr, ...]) -> Expr:
-        condition, argument, usual = operands
-        return replace(self, condition=condition, argument=argument, usual=usual)
+        condition, argument, *usual = operands
+        return replace(self, condition=condition, argument=argument, usual=tuple(usual))
 
 
 # Operations that combine the lanes of their one operand into a scalar: the lower half with the upper half, and so on

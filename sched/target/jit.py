@@ -150,7 +150,7 @@ def _optimized(
                 module.verify()
             module.triple, module.data_layout = target.triple, str(compiler.machine.target_data)
             with _timed(timings, "optimize"):
-                compiler.optimize(module)
+                compiler.optimize(module, has_slots=" = alloca " in text)
             yield module, compiler.machine
 
 
@@ -173,12 +173,14 @@ class _Compiler:
     promotion: llvm.FunctionPassManager
     simplification: llvm.FunctionPassManager
 
-    def optimize(self, module: llvm.ModuleRef) -> None:
-        """Run all passes over IR. Accumulators go to registers first, so that all else sees values and not memory."""
+    def optimize(self, module: llvm.ModuleRef, has_slots: bool) -> None:
+        """Run all passes over IR. Accumulators, if the module has any memory of its own, go to registers first, so that
+        all else sees values and not memory."""
         self.inlining.run(module, self.builder())
         for function in module.functions:
             if not function.is_declaration:
-                self.promotion.run(function, self.builder())
+                if has_slots:
+                    self.promotion.run(function, self.builder())
                 self.simplification.run(function, self.builder())
 
     def builder(self) -> llvm.PassBuilder:

@@ -37,6 +37,7 @@ class Machine(Protocol):
     def dot_bits(self) -> int: ...
     @property
     def has_vnni(self) -> bool: ...
+    def __hash__(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Emitter:
 
     __slots__ = (
         "buffers", "failure", "fn", "imports", "indices", "machine", "memo", "module", "notes", "on_failure",
-        "parameters", "parent", "streams", "tiles", "variables",
+        "parameters", "parent", "parts", "streams", "tiles", "variables",
     )  # fmt: skip
 
     def __init__(self, module: Module, machine: Machine, parent: Emitter | None = None) -> None:
@@ -97,6 +98,7 @@ class Emitter:
         self.memo: dict[int, Value] = {}
         self.indices: dict[int, LaneIndex] = {}
         self.tiles: dict[tuple[Buffer, LaneIndex], Tile] = {}
+        self.parts: dict[int, tuple[Value, ...]] = {}
         self.failure: str | None = None
         self.on_failure: str | None = None
         self.streams = False

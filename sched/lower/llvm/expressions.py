@@ -209,9 +209,9 @@ def _on_floats(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
 
 def _expanded(e: Emitter, function: Expansion, arguments: tuple[Value, ...]) -> Value:
     """An elementary function of values. What is remembered of its nodes is forgotten: they stand for these values."""
-    outer, e.memo = e.memo, {}
+    outer, e.memo, e.parts = e.memo, {}, {}
     e.variables.update(zip(function.arguments, arguments, strict=True))
-    result = value_of(e, function.value)
+    (result,) = map(value_of, repeat(e), function.values)
     e.memo = outer
     for variable in function.arguments:
         del e.variables[variable]

@@ -40,7 +40,7 @@ def emit_kernel(
     if e.on_failure is not None:
         e.fn.start(e.on_failure)
         e.fn.do(f"ret i32 {OUT_OF_MEMORY}")
-    module.define(f"i32 @kernel({', '.join(parameters)})", e.fn)
+    module.define(f"i32 @kernel({', '.join(parameters)})", e.fn.body())
     text = module.text()
     if module.cells:
         text += f"\n{release_function(tuple(module.cells))}\n"

@@ -101,9 +101,9 @@ class Module:
         """The mark of a store past the caches."""
         return "!nontemporal " + self.metadata("!{i32 1}")
 
-    def define(self, header: str, function: Function) -> None:
-        """Add a finished function: `header` is its linkage, result, name and parameters."""
-        self._functions[header] = f"define {header} #0 {{\n{function.body()}\n}}"
+    def define(self, header: str, body: str) -> None:
+        """Add a function: `header` is its linkage, result, name and parameters."""
+        self._functions[header] = f"define {header} #0 {{\n{body}\n}}"
 
     def defines(self, header: str) -> bool:
         """Whether a function with this header has been added."""
@@ -187,6 +187,16 @@ class Function:
     def rearrange(self, start: int, order: Callable[[list[str]], list[str]]) -> None:
         """Put the lines from `start` on, which are in one block, in another order."""
         self._lines[start:] = order(self._lines[start:])
+
+    def in_blocks(self, length: int) -> None:
+        """Cut what has been written, without any control flow, into blocks of so many lines."""
+        whole, self._lines = self._lines, []
+        for first in range(0, len(whole), length):
+            if first:
+                label = self.label()
+                self.jump(label)
+                self.start(label)
+            self._lines += whole[first : first + length]
 
     def label(self) -> str:
         """A name for a block, to be started by `start`."""

@@ -102,7 +102,7 @@ def _define_range(e: Emitter, loop: For, name: str, can_fail: bool, body: LoopBo
         inner.fn.do("ret void")
     parameters = ", ".join(f"{type_} {local}" for local, type_ in inner.imports.values())
     header = f"internal void {name}(i64 %begin, i64 %end{', ' if parameters else ''}{parameters}) noinline"
-    e.module.define(header, inner.fn)
+    e.module.define(header, inner.fn.body())
     return inner
 
 
@@ -133,7 +133,7 @@ def _define_work(e: Emitter, name: str, runner: str, types: list[str], flag: int
         fn.branch(_failed(fn, operands[flag]), done, take)
     fn.start(done)
     fn.do("ret void")
-    e.module.define(f"internal void {name}(ptr align 64 %data)", fn)
+    e.module.define(f"internal void {name}(ptr align 64 %data)", fn.body())
 
 
 def _failed(fn: Function, flag: str) -> str:

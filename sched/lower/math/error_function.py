@@ -93,5 +93,5 @@ def _tail(f: Format, ratio: tuple[Expr, tuple[float, ...], float, Const], expone
     parts = reduced(f, -exponent, -exponent_rest)
     square = parts.rest * parts.rest
     small = fma(square, polynomial(parts.rest, EXP[a.dtype.name]), parts.second)
-    low = fma(quotient, parts.first, fma(quotient, small, rest))
+    low = fma(quotient, parts.first, fma(quotient, small, fma(rest, parts.first, rest)))
     return _Tail(quotient, low, parts.shifted)

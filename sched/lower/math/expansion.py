@@ -51,20 +51,16 @@ _FUNCTIONS: dict[str, Callable[..., Expr]] = {
     "cosh": hyperbolic.cosh,
 }
 EXPANDED = frozenset(_FUNCTIONS)
-# What these call for some arguments (ir.Rarely).
-_OUTLINED: dict[str, Callable[..., Expr]] = {
-    "sin_far": trigonometric.sin_far,
-    "cos_far": trigonometric.cos_far,
-    "tan_far": trigonometric.tan_far,
-}
+# What these call for some arguments (ir.Rarely): several functions of one.
+_OUTLINED: dict[str, Callable[[Expr], tuple[Expr, ...]]] = {"far_turn": trigonometric.far}
 
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """`value` is the function of `arguments`, of exactly rounded operations only."""
+    """`values` are the functions of `arguments`, of exactly rounded operations only."""
 
     arguments: tuple[Var, ...]
-    value: Expr
+    values: tuple[Expr, ...]
 
 
 @lru_cache(maxsize=256)
@@ -74,6 +70,12 @@ def expansion(name: str, dtype: str) -> Expansion:
     It is made for variables and once: the operands of the function are emitted before, whatever they are made of, and
     no contraction of the user's expressions reaches inside.
     """
-    function, arity = (_OUTLINED[name], 1) if name in _OUTLINED else (_FUNCTIONS[name], OPERATIONS[name].arity)
-    arguments = tuple(Var(letter, DTYPES[dtype]) for letter in "xy"[:arity])
-    return Expansion(arguments, function(*arguments))
+    arguments = tuple(Var(letter, DTYPES[dtype]) for letter in "xy"[: OPERATIONS[name].arity])
+    return Expansion(arguments, (_FUNCTIONS[name](*arguments),))
+
+
+@lru_cache(maxsize=16)
+def outlined(name: str, dtype: str) -> Expansion:
+    """The same of what is called for some arguments."""
+    argument = Var("x", DTYPES[dtype])
+    return Expansion((argument,), _OUTLINED[name](argument))

@@ -1,7 +1,7 @@
 """sin, cos and tan: x = k pi / 2 + r with an integer k, and polynomials in r ** 2.
 
 The reductions of moderate x and of large x give the same kind of r, in two parts; what follows them is the same. The
-second one is slow and seldom needed: it is a function of its own, called where a lane needs it.
+second one is slow and seldom needed: it is a function of its own, one for all three, called where a lane needs it.
 """
 
 from __future__ import annotations
@@ -16,63 +16,44 @@ from .reduction import NEAR, Reduced
 
 
 def sin(x: Expr) -> Expr:
-    f = FORMATS[x.dtype.name]
-    return _rarely_far(f, "sin_far", x, _sin(f, x, reduction.reduced(f, f.magnitude(x))))
-
-
-def cos(x: Expr) -> Expr:
-    f = FORMATS[x.dtype.name]
-    return _rarely_far(f, "cos_far", x, _cos(f, reduction.reduced(f, f.magnitude(x))))
-
-
-def tan(x: Expr) -> Expr:
-    f = FORMATS[x.dtype.name]
-    return _rarely_far(f, "tan_far", x, _tan(f, x, reduction.reduced(f, f.magnitude(x))))
-
-
-def sin_far(x: Expr) -> Expr:
-    f = FORMATS[x.dtype.name]
-    return _nan_for_infinity(x, _sin(f, x, payne_hanek.reduced(f, f.magnitude(x))))
-
-
-def cos_far(x: Expr) -> Expr:
-    f = FORMATS[x.dtype.name]
-    return _nan_for_infinity(x, _cos(f, payne_hanek.reduced(f, f.magnitude(x))))
-
-
-def tan_far(x: Expr) -> Expr:
-    f = FORMATS[x.dtype.name]
-    return _nan_for_infinity(x, _tan(f, x, payne_hanek.reduced(f, f.magnitude(x))))
-
-
-def _rarely_far(f: Format, far: str, x: Expr, usual: Expr) -> Expr:
-    return Rarely(f.magnitude(x) > f.const(NEAR[x.dtype.name]), far, x, usual, x.dtype)
-
-
-def _nan_for_infinity(x: Expr, value: Expr) -> Expr:
-    """value; it is never zero."""
-    return value + (x - x)
-
-
-def _sin(f: Format, x: Expr, reduced: Reduced) -> Expr:
-    """The sine, of |x| reduced: by turns that of r and its cosine, with the signs of the half turn and of x."""
+    """The sine of |x|: by turns that of r and its cosine, with the signs of the half turn and of x."""
+    f, reduced = _reduced(x)
     value = _sine_or_cosine(f, reduced, reduced.quadrant)
     return _with_sign(f, value, f.bits(x) ^ _half_turn(f, reduced.quadrant))
 
 
-def _cos(f: Format, reduced: Reduced) -> Expr:
+def cos(x: Expr) -> Expr:
     """The sine a quarter turn further."""
+    f, reduced = _reduced(x)
     quadrant = reduced.quadrant + f.int(1)
     return _with_sign(f, _sine_or_cosine(f, reduced, quadrant), _half_turn(f, quadrant))
 
 
-def _tan(f: Format, x: Expr, reduced: Reduced) -> Expr:
+def tan(x: Expr) -> Expr:
     """By turns r + r ** 3 T(r ** 2), and -1 divided by that."""
+    f, reduced = _reduced(x)
     r, rest = reduced.r, reduced.rest
     z = r * r
     tangent = r + fma(r * z, polynomial(z, TAN[x.dtype.name]), fma(z, rest, rest))
     value = select(_is_odd(f, reduced.quadrant), f.const(-1.0) / tangent, tangent)
     return _with_sign(f, value, f.bits(x))
+
+
+def far(x: Expr) -> tuple[Expr, Expr, Expr]:
+    """The parts of |x| reduced, for large x; NaN for infinity."""
+    f = FORMATS[x.dtype.name]
+    reduced = payne_hanek.reduced(f, x)
+    return reduced.quadrant, reduced.r + (x - x), reduced.rest
+
+
+def _reduced(x: Expr) -> tuple[Format, Reduced]:
+    """|x| reduced, whatever its size."""
+    f = FORMATS[x.dtype.name]
+    magnitude = f.magnitude(x)
+    near = reduction.reduced(f, magnitude)
+    usual = near.quadrant, near.r, near.rest
+    large = magnitude > f.const(NEAR[x.dtype.name])
+    return f, Reduced(*(Rarely(large, "far_turn", magnitude, usual, part) for part in range(3)))
 
 
 def _sine_or_cosine(f: Format, reduced: Reduced, quadrant: Expr) -> Expr:

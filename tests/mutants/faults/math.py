@@ -42,8 +42,8 @@ IN_MATH: tuple[Mutant, ...] = (
     Mutant(
         "rarely-replaces-all-lanes",
         "lower/llvm/outlined.py",
-        "chosen = e.choose(condition, Value(text, usual.dtype, usual.lanes), usual)",
-        "chosen = Value(text, usual.dtype, usual.lanes)",
+        "[e.choose(condition, replace(part, text=text), part) for",
+        "[replace(part, text=text) for",
         _CIRCULAR,
         "one large argument changes the bits of the other lanes",
     ),
