@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..compute.dtypes import INDEX
 from ..compute.expr import Const, Expr, Op
@@ -63,6 +63,19 @@ def partial_bounds(loop: For) -> tuple[PartialBound, ...]:
     bounds = [PartialBound(bound, True, simplify(begin - bound)) for bound in lower]
     bounds += [PartialBound(bound, False, simplify(bound - end)) for bound in minima(loop.end)]
     return tuple(bound for bound in bounds if constant_value(bound.slack) is None)
+
+
+def bounded(loop: For, bounds: list[PartialBound]) -> For:
+    """The loop over a full tile, but for these bounds."""
+    found = literal_range(loop)
+    assert found is not None, f"{loop.var.name} has a literal bound"
+    begin, end = found[0], simplify(found[0] + found[1])
+    for bound in bounds:
+        if bound.is_begin:
+            begin = Op("max", (begin, bound.bound), INDEX)
+        else:
+            end = Op("min", (end, bound.bound), INDEX)
+    return replace(loop, begin=begin, end=end)
 
 
 def minima(expr: Expr) -> tuple[Expr, ...]:
