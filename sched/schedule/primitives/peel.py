@@ -89,7 +89,7 @@ def found_border(state: State, stage: Tensor, name: str) -> tuple[int, int]:
     if first == last == 0:
         raise ScheduleError(
             f"peel of {name}: no comparison in a select of {stage.name} is decided by leaving out the first or the "
-            f"last iterations of {name} (up to {MOST}); give their numbers with first= and last=, or 0 for both to keep "
-            "the loop in one piece"
+            f"last iterations of {name} (up to {MOST}); give their numbers with first= and last=, or 0 for both to keep"
+            " the loop in one piece"
         )
     return first, last
