@@ -185,7 +185,9 @@ class For(Stmt):
     parallel    iterations run in any order, at the same time
 
     `shared` are the accumulators of which several iterations update one element, in any order: threads, lanes and
-    copies need partial results of their own (see `parallel_reductions` and `vector_reductions`).
+    copies need partial results of their own (see `parallel_reductions` and `vector_reductions`). `peel` are the numbers
+    of first and last iterations that are to have code of their own (see `peel_loops`); none of both keeps the loop in
+    one piece.
     """
 
     var: Var
@@ -194,6 +196,7 @@ class For(Stmt):
     body: Stmt
     kind: LoopKind = "serial"
     shared: tuple[Accumulator, ...] = ()
+    peel: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -178,7 +178,7 @@ class LoopBuilder:
             begin, end = Const(0, INDEX), simplify((end - begin + (step - 1)) // step)
         loop_body = self._iteration(loop, self._node(body, None, inner), inner)
         kind, shared = self._shared(loop)
-        made = For(var, begin, end, loop_body, kind, shared)
+        made = For(var, begin, end, loop_body, kind, shared, loop.peel)
         if is_tile(made) and most_iterations(made) is None:
             assert loop.most is not None, f"{loop.name} has at most a literal number of iterations"
             made = replace(made, end=Op("min", (simplify(begin + loop.most), end), INDEX))

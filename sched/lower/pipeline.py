@@ -21,6 +21,7 @@ from .llvm import EmittedKernel, emit_kernel
 from .loops import LoopBuilder
 from .narrow_loops import narrow_loops
 from .parallel_reductions import parallel_reductions
+from .peel_loops import peel_loops
 from .prefetch_lines import prefetch_lines
 from .promote_accumulators import promote_accumulators
 from .reduce_divisions import reduce_divisions
@@ -59,6 +60,7 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
         ("reduce_divisions", reduce_divisions),
         ("vector_reductions", lambda stmt: vector_reductions(stmt, target.vector_bits)),
         ("promote_accumulators", promote_accumulators),
+        ("peel_loops", peel_loops),
         ("rows", lambda stmt: rows(stmt, target.vector_bits)),
         ("fill_tiles", fill_tiles),
         ("separate_full_tiles", separate_full_tiles),

@@ -21,7 +21,8 @@ loop, which is most of the code and of the work, is written once.
                 0..min(64, m - 64 * j_o): ...        else: vectorized for j_i in 0..m - 64 * j_o: ...
 
 What is below a partial tile is separated once more, along loops further in, and then no further: tiles that are partial
-in one direction run as fast as they can, and many tiled loops do not give many more versions.
+in one direction run as fast as they can, and many tiled loops do not give many more versions. Nothing is separated
+along loops that are to stay in one piece.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Const, Expr, Op
 from ..compute.simplify import key, linear, simplify
 from .ir import Allocate, Block, For, If, Let, Stmt, Var, map_statements, statements, sub_statements
+from .peel_loops import WHOLE
 from .rewrite import block, fresh, variables
-from .tiles import PartialBound, is_tile, literal_range, partial_bounds
+from .tiles import PartialBound, bounded, is_tile, partial_bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,10 @@ class _Known:
         return replace(self, variables=self.variables | {var})
 
     def not_full(self, slacks: list[Expr]) -> _Known:
-        return replace(self, partial=self.partial | {key(slack) for slack in slacks}, more=self.more - 1)
+        return replace(self.as_they_are(slacks), more=self.more - 1)
+
+    def as_they_are(self, slacks: list[Expr]) -> _Known:
+        return replace(self, partial=self.partial | {key(slack) for slack in slacks})
 
 
 def separate_full_tiles(stmt: Stmt) -> Stmt:
@@ -116,6 +121,8 @@ def _loop(loop: For, known: _Known) -> Stmt:
     limits = [_limit(slack, loop.var) for slack in slacks]
     if not slacks:
         return replace(loop, body=_separated(loop.body, known))
+    if loop.peel == WHOLE:
+        return replace(loop, body=_separated(loop.body, known.as_they_are(slacks)))
     if loop.kind == "parallel" or any(limit is None for limit in limits):
         return replace(loop, body=_branched(loop.body, known))
     begin, end = loop.begin, loop.end
@@ -188,15 +195,7 @@ def _full(body: Stmt, known: _Known) -> Stmt:
 
     def fill(stmt: Stmt) -> Stmt:
         if isinstance(stmt, For) and is_tile(stmt):
-            found = literal_range(stmt)
-            assert found is not None, f"{stmt.var.name} has a literal bound"
-            begin, end = found[0], simplify(found[0] + found[1])
-            for bound in filter(is_open, partial_bounds(stmt)):
-                if bound.is_begin:
-                    begin = Op("max", (begin, bound.bound), INDEX)
-                else:
-                    end = Op("min", (end, bound.bound), INDEX)
-            stmt = replace(stmt, begin=begin, end=end)
+            stmt = bounded(stmt, list(filter(is_open, partial_bounds(stmt))))
         return map_statements(stmt, fill)
 
     return fill(body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..compute.dtypes import INDEX
 from ..compute.expr import Const, Expr, Op, walk
@@ -76,6 +76,19 @@ def tile_stays_inside(buffer: Buffer, indices: tuple[Expr, ...], var: Var, begin
         return False
     first, extent = constant_value(begin + place), constant_value(moved[0][1])
     return first is not None and extent is not None and first >= 0 and first + count <= extent
+
+
+def bounded(loop: For, bounds: list[PartialBound]) -> For:
+    """The loop over a full tile, but for these bounds."""
+    found = literal_range(loop)
+    assert found is not None, f"{loop.var.name} has a literal bound"
+    begin, end = found[0], simplify(found[0] + found[1])
+    for bound in bounds:
+        if bound.is_begin:
+            begin = Op("max", (begin, bound.bound), INDEX)
+        else:
+            end = Op("min", (end, bound.bound), INDEX)
+    return replace(loop, begin=begin, end=end)
 
 
 def minima(expr: Expr) -> tuple[Expr, ...]:

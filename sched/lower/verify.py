@@ -82,6 +82,8 @@ class _Verifier:
                 self.require(
                     not is_tile(stmt) or literal_range(stmt) is not None, "a tile loop has no literal bound", stmt
                 )
+                peeled = "peel_loops" in self.done and stmt.peel not in (None, (0, 0))
+                self.require(not peeled, "a loop is still to be peeled", stmt)
                 variables |= {stmt.var}
             case Let(var, value, _):
                 self._bind(var, stmt)

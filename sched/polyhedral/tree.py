@@ -49,7 +49,8 @@ class LoopNode:
 
     `most` is the largest number of iterations, where it is a literal. `of` is the virtual axis of a position or
     component loop, `component` which one of its components. `stage` is whose loop it is, and `stores` are the stages of
-    which each iteration has its own elements.
+    which each iteration has its own elements. `peel` are the numbers of first and last iterations that are to have code
+    of their own.
     """
 
     uid: int
@@ -62,6 +63,7 @@ class LoopNode:
     component: int = 0
     stage: Tensor | None = None
     stores: tuple[Tensor, ...] = ()
+    peel: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -110,7 +110,7 @@ class _Chain:
             for axis in reversed(self.nest.virtual(loop.value)):
                 if last[axis] == k:
                     body = self._resolved(axis, body)
-            body = self._node(loop.name, loop.kind, loop.value, body, most=loop.most, stores=stored)
+            body = self._node(loop.name, loop.kind, loop.value, body, most=loop.most, stores=stored, peel=loop.peel)
         return body
 
     def _resolved(self, axis: Axis, body: Node) -> Node:

@@ -24,7 +24,8 @@ class Loop:
 
     The counter runs over begin, begin + 1, ..., begin + extent - 1 where all of the loop is inside the domain; tails
     are what isl leaves out. `begin` and `extent` may depend on outer axes (triangles). `reversed` says, for the reader,
-    that the counter runs against what the name stands for.
+    that the counter runs against what the name stands for. `peel` are the numbers of first and last iterations that
+    have code of their own; None leaves that to the code generator.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Loop:
     extent: Expr
     kind: LoopKind = "serial"
     reversed: bool = False
+    peel: tuple[int, int] | None = None
 
     @property
     def end(self) -> Expr:
@@ -171,7 +173,7 @@ class StageNest:
         difference to it."""
         inner = self.loops[first:]
         mixed = [loop for loop in inner if self.is_reduction(loop)]
-        pure = tuple(loop for loop in inner if self.axes_of(loop.value) and loop not in mixed)
+        pure = tuple(replace(loop, peel=None) for loop in inner if self.axes_of(loop.value) and loop not in mixed)
         closed = {axis for loop in (*self.loops[:first], *pure) for axis in self.virtual(loop.value)}
         shared = dict.fromkeys(axis for loop in mixed for axis in self.virtual(loop.value) if axis in closed)
         positions = (Loop(axis.name, axis, Const(0, INDEX), self.fused[axis].count) for axis in shared)

@@ -31,7 +31,14 @@ def primed(nest: StageNest, loop: Loop) -> Loop:
 def header(nest: StageNest, loop: Loop, bindings: Bindings) -> str:
     begin, end = bindings.visible(loop.begin, upper=False), bindings.visible(loop.end, upper=True)
     span = f"{nest.shown(begin)}..{nest.shown(end)}"
-    return f"{_KINDS[loop.kind]} {loop.name} in {f'reversed({span})' if loop.reversed else span}:"
+    apart = "" if loop.peel is None else f"  # {_apart(*loop.peel)}"
+    return f"{_KINDS[loop.kind]} {loop.name} in {f'reversed({span})' if loop.reversed else span}:{apart}"
+
+
+def _apart(first: int, last: int) -> str:
+    """What of a loop is peeled."""
+    parts = [f"the {where} {count}" for where, count in (("first", first), ("last", last)) if count]
+    return f"{' and '.join(parts)} apart" if parts else "in one piece"
 
 
 def fetched(state: State, stage: Tensor, loop: str) -> list[str]:

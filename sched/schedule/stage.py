@@ -21,6 +21,7 @@ from .primitives import (
     Fuse,
     Inline,
     Parallel,
+    Peel,
     Prefetch,
     Primitive,
     Reorder,
@@ -36,6 +37,7 @@ from .primitives import (
     Unroll,
     Vectorize,
 )
+from .primitives.peel import found_border
 from .suggestion import listed, shown
 
 if TYPE_CHECKING:
@@ -115,6 +117,30 @@ class Stage:
         made = _new(name, "_".join(loops), "name")
         self._apply(Parallel(loops, made if len(loops) > 1 or name is not None else ""))
         return made
+
+    def peel(self, loop: str, *, first: int | None = None, last: int | None = None) -> tuple[int, int]:
+        """Run the first and the last iterations of a loop in code of their own; returns their numbers. See `Peel`.
+
+        Without numbers, those that decide comparisons in selects; with one, the other is 0.
+
+        >>> import polysched as ps
+        >>> n = ps.size_var("n")
+        >>> A = ps.placeholder((n,), "float32", name="A")
+        >>> B = ps.compute((n,), lambda i: A[i] + ps.select((i > 0) & (i < n - 2), A[i - 1] + A[i + 2], 0.0), name="B")
+        >>> s = ps.Schedule(B)
+        >>> s[B].peel("i")
+        (1, 2)
+        >>> print(s)
+        B: float32[n]
+            for i in 0..n:  # the first 1 and the last 2 apart
+                B[i] = A[i] + select((i > 0) & (i < n - 2), A[i - 1] + A[i + 2], 0.0)
+        """
+        loop = _name(loop)
+        if first is None and last is None:
+            first, last = found_border(self.schedule.state, self.tensor, loop)
+        command = Peel(loop, _factor(0 if first is None else first), _factor(0 if last is None else last))
+        self._apply(command)
+        return command.first, command.last
 
     def reverse(self, loop: str) -> None:
         """Run a loop from its end. See `Reverse`."""

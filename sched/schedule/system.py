@@ -201,7 +201,7 @@ class _Builder:
                 body = self._resolved(axis, parts[0].nest, tuple(counters), body)
         most = [loop.most for loop in loops.values()]
         literal = max((m for m in most if m is not None), default=None) if None not in most else None
-        return LoopNode(uid, first.name, first.kind, counters, body, most=literal)
+        return LoopNode(uid, first.name, first.kind, counters, body, most=literal, peel=first.peel)
 
     def _resolved(self, axis: Axis, nest: StageNest, numbers: tuple[int, ...], body: Node) -> Node:
         """The position of a virtual axis and its components around `body`."""

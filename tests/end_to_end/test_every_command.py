@@ -186,6 +186,13 @@ def shift(s: ps.Schedule, f: int) -> None:
     s["T"].vectorize(s["T"].split("j", f)[1])
 
 
+def peel(s: ps.Schedule, f: int) -> None:
+    s["T"].tile("i", "j", 4, f)
+    s["T"].vectorize("j_i")
+    s["T"].peel("i_o", first=1, last=2)
+    s["T"].peel("j_o", last=1)
+
+
 def prefetch(s: ps.Schedule, f: int) -> None:
     """What rows further on need, in a loop over tiles of a row; of definitions that read nothing by rows, nothing."""
     s["T"].split("j", 8)
@@ -225,6 +232,7 @@ SCHEDULES = {
             reverse,
             skew,
             shift,
+            peel,
             prefetch,
             inline,
             compute_root,

@@ -47,7 +47,7 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
              *["compute_at"] * 5, "store_at",
              "store_at", "cache_read", "cache_read", "cache_write", "rfactor", "fold_storage", "fold_storage",
              "reorder_storage", "compute_with", "compute_with", "store_streaming",
-             "prefetch", "align_storage")  # fmt: skip
+             "prefetch", "align_storage", "peel", "peel")  # fmt: skip
     word = rng.choice(words)
     if word in _STORAGE:
         return _storage(schedule, handle.tensor, loops, word, rng)
@@ -59,6 +59,8 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
         return None
     loop = rng.choice(loops) if rng.random() < 0.5 else loops[-1]
     match word:
+        case "peel":
+            return f'peel("{loop}", first={rng.choice((0, 1, 1, 2, 5))}, last={rng.choice((0, 1, 1, 3))})'
         case "prefetch":
             return _prefetch(schedule, handle.tensor, loops, rng)
         case "split":

@@ -103,6 +103,20 @@ def aligned_rows_of_a_window():
 
 
 @case
+def borders_apart():
+    n, m = sizes("n m")
+    A = ps.placeholder((n, m), "float32", name="A")
+    up = lambda i, j: ps.select(i > 0, A[i - 1, j], 0)  # noqa: E731
+    C = ps.compute((n, m), lambda i, j: A[i, j] + up(i, j) + ps.select(j < m - 1, A[i, j + 1], 0), name="C")
+    s = ps.Schedule(C)
+    s[C].split("j", 8)
+    s[C].vectorize("j_i")
+    s[C].peel("i")
+    s[C].peel("j_o")
+    return s
+
+
+@case
 def rows_and_tiles_fetched_ahead():
     n, m = sizes("n m")
     A = ps.placeholder((n + 2, m), "float32", name="A")

@@ -26,7 +26,7 @@ WORDS = (
 )  # fmt: skip
 STORAGE = (
     ["cache_read"] * 4 + ["cache_write"] * 3 + ["rfactor"] * 4 + ["compute_with"] * 5 + ["fold_storage"] * 6
-    + ["reorder_storage", "store_streaming", "prefetch", "align_storage"]
+    + ["reorder_storage", "store_streaming", "prefetch", "align_storage", "peel"]
 )  # fmt: skip
 assert {*WORDS, *STORAGE} == set(REGISTRY), "every primitive is tried"
 
@@ -212,6 +212,8 @@ def _storage(schedule: ps.Schedule, stage: ps.Tensor, word: str, rng: random.Ran
             arguments = (
                 tuple(rng.sample([*(a for a in axes if a != split), f"{split}/2", f"{split}%2"], len(axes) + 1)),
             )
+        case "peel" if loops:
+            arguments = rng.choice(loops), rng.choice((0, 1, 2)), rng.choice((0, 1, 3))
         case "align_storage" if axes:
             arguments = rng.choice(axes), rng.choice((2, 8)), rng.choice((0, 1))
         case "store_streaming":

@@ -11,6 +11,7 @@ from .fold_storage import FoldStorage
 from .fuse import Fuse
 from .inline import Inline
 from .parallel import Parallel
+from .peel import Peel
 from .prefetch import Prefetch
 from .reorder import Reorder
 from .reorder_storage import ReorderStorage
@@ -27,6 +28,6 @@ from .vectorize import Vectorize
 
 __all__ = [
     "REGISTRY", "AlignStorage", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot", "ComputeWith", "FoldStorage",
-    "Fuse", "Inline", "Parallel", "Prefetch", "Primitive", "Reorder", "ReorderStorage", "Reverse", "Rfactor", "Shift",
-    "Skew", "Split", "State", "StoreAt", "StoreStreaming", "Tile", "Unroll", "Vectorize",
+    "Fuse", "Inline", "Parallel", "Peel", "Prefetch", "Primitive", "Reorder", "ReorderStorage", "Reverse", "Rfactor",
+    "Shift", "Skew", "Split", "State", "StoreAt", "StoreStreaming", "Tile", "Unroll", "Vectorize",
 ]  # fmt: skip

@@ -16,6 +16,8 @@ _MARKED = {"parallel": "parallel", "vectorize": "vectorized", "unroll": "unrolle
 
 def unmarked(nest: StageNest, loop: Loop, word: str, then: str) -> None:
     """Refuse `word` for a loop that is marked: what a mark means would be lost."""
+    if loop.peel is not None:
+        raise ScheduleError(f"{loop.name} of {nest.stage.name} is peeled; {word} first, and then peel what that makes")
     if loop.kind != "serial":
         raise ScheduleError(
             f"{word} takes loops that are not marked yet, and {loop.name} of {nest.stage.name} is "
@@ -32,6 +34,11 @@ def marked(nest: StageNest, name: str, kind: LoopKind) -> StageNest:
         raise ScheduleError(
             f"loop {name} of {nest.stage.name} is {_MARKED[loop.kind]} already, and a loop is marked once; loops "
             f"that are not marked are {free}"
+        )
+    if loop.peel is not None and kind != "parallel":
+        raise ScheduleError(
+            f"{name} of {nest.stage.name} is peeled, and {_MARKED[kind]} loops are one piece of code; split {name} and "
+            f"peel the outer loop instead, or {kind} another one"
         )
     changed = nest.replaced(position, replace(loop, kind=kind))
     _check_copies(changed, loop, kind)

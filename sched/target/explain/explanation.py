@@ -25,6 +25,7 @@ from ..machine import Target
 from . import notes
 from .costs import Level, Roofline, level_of, roofline
 from .html import html_of
+from .memory import Memory, memory_of
 from .text import text_of
 from .vectors import Lanes, Tile, lanes_of, tiles_of
 
@@ -59,6 +60,7 @@ class Explanation:
 
     nests   one row a loop: `nests[0].level` is all of the first one, its `children` are the loops in it
     stages  by their names
+    memory  of intermediates: where each is, and how much there is at once
     notes   numbered; each begins with "P" and its number
     """
 
@@ -66,6 +68,7 @@ class Explanation:
     sizes: Mapping[str, int]
     nests: tuple[Nest, ...]
     stages: Mapping[str, StageCosts]
+    memory: Memory
     notes: tuple[str, ...]
 
     def level(self, loop: str, stage: str | None = None) -> Level:
@@ -114,7 +117,8 @@ def explain(schedule: Schedule, target: Any = None, **sizes: int) -> Explanation
         *notes.unmarked(tree, machine),
         *notes.spills(tiles, machine),
     ))  # fmt: skip
-    return Explanation(machine, dict(sizes), nests, stages, tuple(sorted(said)))
+    memory = memory_of(lowered.program.body, sizes, machine.thread_count())
+    return Explanation(machine, dict(sizes), nests, stages, memory, tuple(sorted(said)))
 
 
 def _check(program: Program, sizes: Mapping[str, Any]) -> None:

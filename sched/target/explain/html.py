@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from .text import HEADINGS, LEGEND, bounds, machine, rows_of, stages, title
+from .text import HEADINGS, LEGEND, bounds, machine, memory, rows_of, stages, title
 
 if TYPE_CHECKING:
     from .explanation import Explanation
@@ -17,7 +17,7 @@ def html_of(explanation: Explanation) -> str:
         rows = [_row("th", HEADINGS), *(_row("td", row) for row in rows_of(nest.level, explanation))]
         parts.append(f"<table>{''.join(rows)}</table>")
         parts += [f"<p>bound by {escape(bound)}</p>" for bound in bounds(nest.roofline)]
-    parts += [f"<p>{escape(stage)}</p>" for stage in stages(explanation)]
+    parts += [f"<p>{escape(stage)}</p>" for stage in (*stages(explanation), *memory(explanation))]
     notes = "".join(f"<li>{escape(note)}</li>" for note in explanation.notes)
     return f'<div class="polysched-explain">{"".join(parts)}<p>{escape(LEGEND)}</p><ul>{notes}</ul></div>'
 

@@ -32,7 +32,7 @@ def text_of(explanation: Explanation) -> str:
             ]
             lines.append("  ".join(cells).rstrip())
         lines += [f"bound by {bound}" for bound in bounds(nest.roofline)]
-    lines += ["", *stages(explanation), "", LEGEND]
+    lines += ["", *stages(explanation), *memory(explanation), "", LEGEND]
     return "\n".join([*lines, *explanation.notes])
 
 
@@ -106,6 +106,22 @@ def _about(costs: StageCosts, explanation: Explanation) -> Iterator[str]:
             f"{tile.rows} x {tile.columns} accumulators: {tile.vectors} + {tile.needed - tile.vectors - 1} + 1 = "
             f"{tile.needed} of {explanation.target.vector_registers} registers ({verdict})"
         )
+
+
+def memory(explanation: Explanation) -> Iterator[str]:
+    """Where intermediates are, and how many bytes of them there are at once."""
+    found = explanation.memory
+    if not found.stored:
+        yield "memory: nothing but the arguments"
+        return
+    parts = []
+    for one in found.stored:
+        where = {"heap": "on the heap", "stack": "on the stack", "registers": "in registers"}[one.place]
+        parts.append(f"{one.name} {_amount(one.bytes)} {where}{' of each thread' if one.private else ''}")
+    yield f"memory (bytes): {', '.join(parts)}"
+    if any(one.place != "registers" for one in found.stored):
+        each = f" ({_amount(found.shared)} shared, {_amount(found.private)} for each of {found.threads} threads)"
+        yield f"at once: {_amount(found.total)}{each if any(one.private for one in found.stored) else ''}"
 
 
 def _amount(expr: Expr) -> str:

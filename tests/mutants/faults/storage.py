@@ -6,9 +6,58 @@ from ..mutant import Mutant
 
 FETCHED, PREFETCH = "tests/lower/test_prefetch_lines.py", "tests/schedule/test_prefetch.py"
 
+PEEL = "tests/lower/test_peel_loops.py"
 ALIGN = "tests/schedule/test_align_storage.py"
 
 IN_STORAGE: tuple[Mutant, ...] = (
+    Mutant(
+        "peel-the-middle-too-far",
+        "lower/peel_loops.py",
+        "ends = tuple(simplify(end - last) for end in minima(stmt.end))",
+        "ends = tuple(simplify(end - last + 1) for end in minima(stmt.end))",
+        (PEEL,),
+        "an iteration between the middle and the last ones runs twice",
+    ),
+    Mutant(
+        "peel-short-loops-twice",
+        "lower/peel_loops.py",
+        'after = _extremum("max", tuple(dict.fromkeys((begin, end)))) if last else begin',
+        "after = end",
+        (PEEL,),
+        "what is among the first and the last iterations of a short loop runs twice",
+    ),
+    Mutant(
+        "peel-decides-too-much",
+        "lower/peel_loops.py",
+        '{"lt": (b - a, a - b + 1), "ge"',
+        '{"lt": (b - a + 1, a - b + 1), "ge"',
+        (PEEL,),
+        "a comparison that fails in one iteration is taken to hold",
+    ),
+    Mutant(
+        "peel-one-too-few",
+        "polyhedral/peeling.py",
+        "min((a + 1 for a, _ in options if a is not None)",
+        "min((a for a, _ in options if a is not None)",
+        (PEEL,),
+        "the last iteration in which a border matters is left in the middle",
+    ),
+    Mutant(
+        "piece-cut-anyway",
+        "lower/separate_full_tiles.py",
+        "if loop.peel == WHOLE:",
+        "if loop.peel is WHOLE and known.more < 0:",
+        (PEEL,),
+        "a loop that is to stay in one piece is cut",
+    ),
+    Mutant(
+        "bounds-dropped",
+        "lower/peel_loops.py",
+        "if not certainly_positive(bound.slack + 1, ranges)]",
+        "if not certainly_positive(bound.slack + 2, ranges)]",
+        (PEEL,),
+        "a tile that lacks one element is taken for full",
+    ),
     Mutant(
         "pad-without-the-rest",
         "polyhedral/layout.py",
