@@ -62,7 +62,11 @@ def test_types(dtype: str, into: str | None) -> None:
     agrees(product(13, 37, 21, dtype, into), small, [operands(13, 37, 21, dtype)])
 
 
-@pytest.mark.parametrize("shape", SIZES[2:])
+# Rows and columns of one, operands that are packed and that are not: rows of 4096 bytes meet in one set of a cache.
+FIXED = [*SIZES[2:], (1, 70, 40), (70, 1, 40), (3, 300, 20), (20, 33, 1024), (17, 1024, 30)]
+
+
+@pytest.mark.parametrize("shape", FIXED)
 def test_fixed_sizes(shape: tuple[int, int, int]) -> None:
     agrees(product(*shape), by_target, [operands(*shape)])
 
@@ -80,6 +84,18 @@ def test_axes_in_front() -> None:
     r = ps.reduce_axis((0, k), name="r")
     C = ps.compute((3, n, 20), lambda b, i, j: ps.sum(A[b, i, r] * B[b, r, j], axis=r), name="C")
     agrees(C, small, [(some(3, (3, x, y), "float32"), some(4, (3, y, 20), "float32")) for x, y in [(1, 1), (11, 19)]])
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_matrix_times_itself(transposed: bool) -> None:
+    n, k = ps.size_var("n"), ps.size_var("k")
+    A, r = ps.placeholder((k, n) if transposed else (n, k), "float32", name="A"), ps.reduce_axis((0, k), name="r")
+
+    def term(i: Any, j: Any) -> Any:
+        return A[r, i] * A[r, j] if transposed else A[i, r] * A[j, r]
+
+    C = ps.compute((n, n), lambda i, j: ps.sum(term(i, j), axis=r), name="C")
+    agrees(C, small, [(some(1, shape[::-1] if transposed else shape, "float32"),) for shape in [(1, 1), (35, 20)]])
 
 
 def biased(n: Any, m: Any, k: Any) -> ps.Tensor:

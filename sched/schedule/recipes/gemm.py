@@ -10,6 +10,7 @@ from ...compute.tensor import Tensor
 from ...errors import ScheduleError
 from ...target.machine import Target
 from ..stage import Stage
+from .gemm_blocks import Blocks, Extents, Operand, blocks
 
 
 def gemm(
@@ -48,41 +49,27 @@ def gemm(
     """
     target = Target.of(target)
     product = _product_of(stage)
-    sizes = _blocks(product, target, (mr, nr, kc, mc, nc))
+    sizes = _blocks_of(product, target, (mr, nr, kc, mc, nc))
     right = _blocked(stage, product, sizes) if product.stage is stage.tensor else _fused(stage, product, sizes)
     if target.thread_count() > 1:
         stage.parallel("j_c" if sizes.few else "i_c")
-        if not sizes.few:
+        if right is not None and not sizes.few:
             right.parallel(f"{product.j}_o")
 
 
 @dataclass(frozen=True, slots=True)
 class _Product:
     """The stage that sums up, its last two axes and its reduction's, the operands with the first and the second, and
-    the extents of the first and of the reduction."""
+    the extents of the three."""
 
     stage: Tensor
     batch: tuple[str, ...]
     i: str
     j: str
     r: str
-    left: Tensor
-    right: Tensor
-    extents: tuple[Expr, Expr]
-
-
-@dataclass(frozen=True, slots=True)
-class _Blocks:
-    """Sizes of tiles, and the elements of a vector; `few` says that all rows are one block, which is then packed once,
-    outside of the columns."""
-
-    mr: int
-    nr: int
-    kc: int
-    mc: int
-    nc: int
-    lanes: int
-    few: bool
+    left: Read
+    right: Read
+    extents: tuple[Expr, Expr, Expr]
 
 
 def _product_of(stage: Stage) -> _Product:
@@ -115,8 +102,8 @@ def _operands(tensor: Tensor, stage: Stage) -> _Product:
         right = [read for read in reads if _indexed(read, r, j) and not _indexed(read, i)]
         if len(left) == len(right) == 1:
             batch = tuple(axis.name for axis in equation.axes[:-2])
-            extents = i.upper, r.upper
-            return _Product(tensor, batch, i.name, j.name, r.name, left[0].tensor, right[0].tensor, extents)
+            extents = i.upper, j.upper, r.upper
+            return _Product(tensor, batch, i.name, j.name, r.name, left[0], right[0], extents)
     raise ScheduleError(
         f"gemm schedules sums of products A[i, r] * B[r, j] over one axis r, with i and j the last axes, and "
         f"{tensor.name} is another reduction"
@@ -127,39 +114,26 @@ def _indexed(read: Read, *axes: Axis) -> bool:
     return all(any(index is axis for index in read.indices) for axis in axes)
 
 
-def _blocks(product: _Product, target: Target, given: tuple[int | None, ...]) -> _Blocks:
+def _blocks_of(product: _Product, target: Target, given: tuple[int | None, ...]) -> Blocks:
     """Tile sizes from the registers and caches of the target."""
-    size = product.stage.dtype.bytes
-    lanes = max(1, target.vector_bits // (8 * size))
+    rows, columns, terms = (constant_value(extent) for extent in product.extents)
     mr, nr, kc, mc, nc = given
-    rows, terms = (constant_value(extent) for extent in product.extents)
-    nr = nr or 2 * lanes
-    most = max(1, (target.vector_registers - 1 - nr // lanes) // max(1, nr // lanes))
-    mr = mr or _rows(rows, most)
-    kc = kc or _even(terms, max(64, target.l2_bytes // (4 * nr * size)))
-    mc = mc or max(1, target.l2_bytes // (2 * kc * size) // mr) * mr
-    few = rows is not None and rows <= mc
-    block = target.l2_bytes // (4 * kc * size) if few else min(target.l3_bytes // (4 * kc * size), 4096)
-    nc = nc or max(1, block // nr) * nr
-    return _Blocks(mr, nr, kc, mc, nc, lanes, few)
+    operands = _operand(product.left, product.r), _operand(product.right, product.r)
+    return blocks(Extents(rows, columns, terms), product.stage.dtype.bytes, operands, target, (mr, nr, kc, mc, nc))
 
 
-def _rows(rows: int | None, most: int) -> int:
-    """Rows of the register tile: the most that there are registers for, or up to a quarter fewer where the last tile is
-    fuller for it."""
-    if rows is None:
-        return most
-    return min(range(most, max(1, most * 3 // 4), -1), key=lambda mr: -(-rows // mr) * mr, default=most)
+def _operand(read: Read, r: str) -> Operand:
+    """How an operand lies in memory."""
+    tensor, last = read.tensor, read.indices[-1]
+    width = constant_value(tensor.shape[-1])
+    known = width is not None and tensor.strides == "row-major" and len(read.indices) == 2
+    contiguous = "none" if not isinstance(last, Axis) else "sum" if last.name == r else "own"
+    return Operand(tensor.dtype.bytes, width * tensor.dtype.bytes if known and width is not None else None, contiguous)
 
 
-def _even(terms: int | None, most: int) -> int:
-    """The length of a block of the sum: blocks of nearly one length, where it is known."""
-    return most if not terms else -(-terms // -(-terms // most))
-
-
-def _blocked(c: Stage, product: _Product, blocks: _Blocks) -> Stage:
-    """Both operands packed at the loops that reuse them; the result is updated block by block of the sum. Returns the
-    copy of the right operand."""
+def _blocked(c: Stage, product: _Product, blocks: Blocks) -> Stage | None:
+    """The operands packed at the loops that reuse them; the result is updated block by block of the sum. Returns the
+    copy of the right operand, if there is one."""
     i, j, r = product.i, product.j, product.r
     c.split(j, blocks.nc, outer="j_c", inner=j)
     c.split(r, blocks.kc, outer="r_c", inner=r)
@@ -170,13 +144,12 @@ def _blocked(c: Stage, product: _Product, blocks: _Blocks) -> Stage:
     c.reorder(*product.batch, *outer, "j_o", "i_o", r, "i_i", "j_i")
     c.unroll("i_i")
     c.vectorize("j_i")
-    right = _pack_right(c, product, blocks, "j_c" if blocks.few else "r_c")
-    _pack_left(c, product, blocks, "i_c")
-    return right
+    return _pack(c, product, blocks, "i_c", "j_c" if blocks.few else "r_c")[1]
 
 
-def _fused(d: Stage, product: _Product, blocks: _Blocks) -> Stage:
-    """Each tile of the product is summed up in registers and then used. Returns the copy of the right operand."""
+def _fused(d: Stage, product: _Product, blocks: Blocks) -> Stage | None:
+    """Each tile of the product is summed up in registers and then used. Returns the copy of the right operand, if there
+    is one."""
     i, j = (axis.name for axis in d.tensor.equations[0].axes[-2:])
     d.split(j, blocks.nc, outer="j_c", inner=j)
     d.split(i, blocks.mc, outer="i_c", inner=i)
@@ -194,10 +167,10 @@ def _fused(d: Stage, product: _Product, blocks: _Blocks) -> Stage:
     c.reorder(product.r, product.i, product.j)
     c.unroll(product.i)
     c.vectorize(product.j)
-    right = _pack_right(c, product, blocks, None)
-    right.compute_at(d, "j_c")
-    left = _pack_left(c, product, blocks, None)
-    left.compute_at(d, "i_c")
+    left, right = _pack(c, product, blocks, None, None)
+    for copy, loop in ((right, "j_c"), (left, "i_c")):
+        if copy is not None:
+            copy.compute_at(d, loop)
     return right
 
 
@@ -206,20 +179,25 @@ def _is_between(stage: Tensor, c: Stage, d: Stage) -> bool:
     return stages.index(c.tensor) < stages.index(stage) < stages.index(d.tensor)
 
 
-def _pack_right(c: Stage, product: _Product, blocks: _Blocks, at: str | None) -> Stage:
-    """Panels of nr columns."""
-    return _packed(c, product.right, product.j, product.r, blocks.nr, blocks.lanes, at)
-
-
-def _pack_left(c: Stage, product: _Product, blocks: _Blocks, at: str | None) -> Stage:
-    """Panels of mr rows."""
-    return _packed(c, product.left, product.i, product.r, blocks.mr, blocks.lanes, at)
+def _pack(
+    c: Stage, product: _Product, blocks: Blocks, left: str | None, right: str | None
+) -> tuple[Stage | None, Stage | None]:
+    """Copies of the operands in panels of mr rows and nr columns, made at these loops, where packing is worth it."""
+    i, j, r, lanes = product.i, product.j, product.r, blocks.lanes
+    if product.left.tensor is product.right.tensor:  # one copy is read for both
+        return None, _packed(c, product.left.tensor, i, r, blocks.nr, lanes, None)
+    columns = _packed(c, product.right.tensor, j, r, blocks.nr, lanes, right) if blocks.right else None
+    rows = _packed(c, product.left.tensor, i, r, blocks.mr, lanes, left) if blocks.left else None
+    return rows, columns
 
 
 def _packed(c: Stage, tensor: Tensor, axis: str, r: str, width: int, lanes: int, at: str | None) -> Stage:
     """A copy in panels of so many positions of an axis, in which the sum runs through memory; where the sum's elements
     lie side by side, it is transposed in registers."""
-    copy = c.pack(tensor, at, layout=(*_batch(c, tensor, axis, r), f"{axis}/{width}", r, f"{axis}%{width}"))
+    front = _batch(c, tensor, axis, r)
+    if width == 1:
+        return c.pack(tensor, at, layout=(*front, axis, r))
+    copy = c.pack(tensor, at, layout=(*front, f"{axis}/{width}", r, f"{axis}%{width}"))
     last = copy.loops[-1]
     outer, inner = copy.split(axis, width)
     if last == r:
