@@ -28,7 +28,7 @@ def time_tile(
 
     stage    a recurrence, one of those of a system; its outermost loop is the time
     target   the machine: the length of its vectors and its caches; this machine by default. With more than one thread,
-             the tiles of a wavefront are parallel
+             the tiles of a wavefront are parallel, where rows are vectors
     time     steps in a tile: how often a value that is in the caches is used. By default up to 48 in one or two
              dimensions, and 16 in more
     space    extents of a tile along the other loops, None for one that is not tiled, as are the rows of three or more
@@ -68,10 +68,9 @@ def time_tile(
     with _all_or_none(schedule):
         tiled = _tiled(schedule, stage.tensor, group, dict(zip(loops, (time or _steps(stage), *extents), strict=True)))
         _fold(schedule, group, loops[0])
-        if target.thread_count() > 1:
+        vectors = [_in_vectors(schedule[tensor]) for tensor in group]
+        if target.thread_count() > 1 and all(vectors):
             _in_wavefronts(stage, tiled)
-        for tensor in group:
-            _in_vectors(schedule[tensor])
         for tensor in schedule.program.live_stages():
             if tensor not in group and _is_copy(tensor, group):
                 _copied(schedule[tensor], target)
@@ -156,10 +155,13 @@ def _in_wavefronts(stage: Stage, tiled: tuple[str, ...]) -> None:
     stage.parallel(first)
 
 
-def _in_vectors(stage: Stage) -> None:
-    """Run the innermost loop as vectors, where that is legal and not done."""
-    with suppress(ScheduleError):
-        stage.vectorize(stage.loops[-1])
+def _in_vectors(stage: Stage) -> bool:
+    """Run the innermost loop as vectors, where that is legal and not done; whether it is done then."""
+    row = stage.schedule.state.nest(stage.tensor).loops[-1]
+    if row.kind == "serial":
+        with suppress(ScheduleError):
+            stage.vectorize(row.name if row.most is not None and row.most <= _ROW else stage.split(row.name, _ROW)[1])
+    return stage.schedule.state.nest(stage.tensor).loops[-1].kind == "vectorize"
 
 
 def _is_copy(tensor: Tensor, group: tuple[Tensor, ...]) -> bool:
