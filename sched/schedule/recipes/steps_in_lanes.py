@@ -8,7 +8,9 @@ et al., Temporal Vectorization for Stencils, SC 2021.)
 
 from __future__ import annotations
 
-from ...compute.expr import Const, Read
+from collections.abc import Mapping
+
+from ...compute.expr import Const, Expr, Read
 from ...compute.tensor import Tensor
 from ...errors import ScheduleError
 from ..schedule import Schedule
@@ -58,7 +60,7 @@ def _apart(stage: Stage, skew: int) -> None:
     stage.vectorize(time)
 
 
-def _stored(schedule: Schedule, tensor: Tensor, planes: dict[Tensor, object], skew: int) -> None:
+def _stored(schedule: Schedule, tensor: Tensor, planes: Mapping[Tensor, Expr], skew: int) -> None:
     """Cells of one vector side by side, two rows of them, and copies taken in time."""
     _, column, _ = schedule[tensor].loops
     for copy, plane in planes.items():

@@ -40,7 +40,8 @@ def time_tile(
     vectors where the stencil allows it. Storage is folded to one plane where the stencil can run in place, and to two
     where it can with those, unless others are asked for. Slices such as u[T] are copied in vectors. A sweep whose rows
     are chains, as Gauss and Seidel's, has its steps in lanes instead, where they are a literal number, at most 32, and
-    the dimensions two. Each command is proven as always. Raises `ScheduleError` where no skew makes tiles legal, and for stages that are no recurrence.
+    the dimensions two. Each command is proven as always. Raises `ScheduleError` where no skew makes tiles legal, and
+    for stages that are no recurrence.
 
     Skewed tiles are those of Wolf and Lam (A Data Locality Optimizing Algorithm, PLDI 1991), their wavefronts those of
     Lamport (The Parallel Execution of DO Loops, CACM 1974).
@@ -69,9 +70,9 @@ def time_tile(
         )
     with _all_or_none(schedule):
         copies = tuple(t for t in schedule.program.live_stages() if t not in group and _is_copy(t, group))
-        if space is None and len(group) == 1 and stage.why_not("parallel", loops[-1]) is not None:
-            if steps_in_lanes(schedule, stage.tensor, copies):
-                return
+        chains = space is None and len(group) == 1 and stage.why_not("parallel", loops[-1]) is not None
+        if chains and steps_in_lanes(schedule, stage.tensor, copies):
+            return
         tiled = _tiled(schedule, stage.tensor, group, dict(zip(loops, (time or _steps(stage), *extents), strict=True)))
         vectors = [_in_vectors(schedule[tensor]) for tensor in group]
         if target.thread_count() > 1 and all(vectors):
