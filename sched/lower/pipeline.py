@@ -21,6 +21,7 @@ from .llvm import EmittedKernel, emit_kernel
 from .loops import LoopBuilder
 from .narrow_loops import narrow_loops
 from .parallel_reductions import parallel_reductions
+from .peel_guards import peel_guards
 from .peel_loops import peel_loops
 from .prefetch_lines import prefetch_lines
 from .promote_accumulators import promote_accumulators
@@ -64,6 +65,7 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
         ("rows", lambda stmt: rows(stmt, target.vector_bits)),
         ("fill_tiles", fill_tiles),
         ("separate_full_tiles", separate_full_tiles),
+        ("peel_guards", peel_guards),
         ("vectorize", vectorize),
         ("flatten_positions", flatten_positions),
         ("split_vectors", lambda stmt: split_vectors(stmt, target.vector_bits)),

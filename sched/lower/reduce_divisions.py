@@ -11,33 +11,51 @@ the element is B[j_o, j_i]. Runs before loops become vectors, while their variab
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
 from ..compute.dtypes import INDEX
 from ..compute.expr import Const, Expr, Op, transform
-from ..compute.simplify import simplify, simplify_node
+from ..compute.simplify import key, simplify, simplify_node
 from .ir import For, Stmt, map_statements, map_values
 from .tiles import Ranges, certainly_positive, minima
 
 
 def reduce_divisions(stmt: Stmt) -> Stmt:
     """The statement without divisions that its loops decide."""
-    return _reduced(stmt, {})
+    return _reduced(stmt, _Scope({}))
 
 
-def _reduced(stmt: Stmt, ranges: Ranges) -> Stmt:
-    stmt = map_values(stmt, lambda expr: _simplified(expr, ranges))
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """The ranges of the loops around, and of which quotients by a literal it is known whether they are 0."""
+
+    ranges: Ranges
+    known: dict[Hashable, bool] = field(default_factory=dict)
+
+    def is_zero(self, x: Expr, divisor: int) -> bool:
+        """Whether 0 <= x < divisor for all iterations."""
+        where = key(x), divisor
+        if where not in self.known:
+            self.known[where] = all(certainly_positive(part, self.ranges) for part in (x + 1, divisor - x))
+        return self.known[where]
+
+
+def _reduced(stmt: Stmt, scope: _Scope) -> Stmt:
+    stmt = map_values(stmt, lambda expr: _simplified(expr, scope))
     if isinstance(stmt, For):
-        ranges = {**ranges, stmt.var: (stmt.begin, minima(stmt.end))}
-    return map_statements(stmt, lambda inner: _reduced(inner, ranges))
+        scope = _Scope({**scope.ranges, stmt.var: (stmt.begin, minima(stmt.end))})
+    return map_statements(stmt, lambda inner: _reduced(inner, scope))
 
 
-def _simplified(expr: Expr, ranges: Ranges) -> Expr:
+def _simplified(expr: Expr, scope: _Scope) -> Expr:
     changed = False
 
     def decided(node: Expr) -> Expr:
         nonlocal changed
         match node:
             case Op("floordiv" | "mod" as name, (x, Const(divisor))) if node.dtype == INDEX and divisor > 0:
-                if certainly_positive(x + 1, ranges) and certainly_positive(divisor - x, ranges):
+                if scope.is_zero(x, int(divisor)):
                     changed = True
                     return Const(0, INDEX) if name == "floordiv" else x
         return simplify_node(node) if changed else node

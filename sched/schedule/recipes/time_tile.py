@@ -13,6 +13,7 @@ from ..schedule import Schedule
 from ..skewing import band_commands, system_of
 from ..stage import Stage
 from .reading import is_streamed
+from .steps_in_lanes import steps_in_lanes
 
 _ROW = 1024  # elements at most that one vector loop runs over
 
@@ -28,7 +29,7 @@ def time_tile(
 
     stage    a recurrence, one of those of a system; its outermost loop is the time
     target   the machine: the length of its vectors and its caches; this machine by default. With more than one thread,
-             the tiles of a wavefront are parallel
+             the tiles of a wavefront are parallel, where rows are vectors
     time     steps in a tile: how often a value that is in the caches is used. By default up to 48 in one or two
              dimensions, and 16 in more
     space    extents of a tile along the other loops, None for one that is not tiled, as are the rows of three or more
@@ -37,8 +38,10 @@ def time_tile(
 
     The smallest skews and shifts with which tiles are legal are found first (as in `Schedule.suggest`). Rows are
     vectors where the stencil allows it. Storage is folded to one plane where the stencil can run in place, and to two
-    where it can with those, unless others are asked for. Slices such as u[T] are copied in vectors. Each command is
-    proven as always. Raises `ScheduleError` where no skew makes tiles legal, and for stages that are no recurrence.
+    where it can with those, unless others are asked for. Slices such as u[T] are copied in vectors. A sweep whose rows
+    are chains, as Gauss and Seidel's, has its steps in lanes instead, where they are a literal number, at most 32, and
+    the dimensions two. Each command is proven as always. Raises `ScheduleError` where no skew makes tiles legal, and
+    for stages that are no recurrence.
 
     Skewed tiles are those of Wolf and Lam (A Data Locality Optimizing Algorithm, PLDI 1991), their wavefronts those of
     Lamport (The Parallel Execution of DO Loops, CACM 1974).
@@ -66,15 +69,17 @@ def time_tile(
             f"time_tile takes extents of tiles for the loops {', '.join(loops[1:])} of {stage.tensor.name} in space="
         )
     with _all_or_none(schedule):
+        copies = tuple(t for t in schedule.program.live_stages() if t not in group and _is_copy(t, group))
+        chains = space is None and len(group) == 1 and stage.why_not("parallel", loops[-1]) is not None
+        if chains and steps_in_lanes(schedule, stage.tensor, copies):
+            return
         tiled = _tiled(schedule, stage.tensor, group, dict(zip(loops, (time or _steps(stage), *extents), strict=True)))
-        _fold(schedule, group, loops[0])
-        if target.thread_count() > 1:
+        vectors = [_in_vectors(schedule[tensor]) for tensor in group]
+        if target.thread_count() > 1 and all(vectors):
             _in_wavefronts(stage, tiled)
-        for tensor in group:
-            _in_vectors(schedule[tensor])
-        for tensor in schedule.program.live_stages():
-            if tensor not in group and _is_copy(tensor, group):
-                _copied(schedule[tensor], target)
+        _fold(schedule, group, loops[0])
+        for tensor in copies:
+            _copied(schedule[tensor], target)
 
 
 @contextmanager
@@ -156,10 +161,13 @@ def _in_wavefronts(stage: Stage, tiled: tuple[str, ...]) -> None:
     stage.parallel(first)
 
 
-def _in_vectors(stage: Stage) -> None:
-    """Run the innermost loop as vectors, where that is legal and not done."""
-    with suppress(ScheduleError):
-        stage.vectorize(stage.loops[-1])
+def _in_vectors(stage: Stage) -> bool:
+    """Run the innermost loop as vectors, where that is legal and not done; whether it is done then."""
+    row = stage.schedule.state.nest(stage.tensor).loops[-1]
+    if row.kind == "serial":
+        with suppress(ScheduleError):
+            stage.vectorize(row.name if row.most is not None and row.most <= _ROW else stage.split(row.name, _ROW)[1])
+    return stage.schedule.state.nest(stage.tensor).loops[-1].kind == "vectorize"
 
 
 def _is_copy(tensor: Tensor, group: tuple[Tensor, ...]) -> bool:

@@ -1,0 +1,76 @@
+"""Sweeps in place, whose rows are chains: several steps at once, each in a lane of its own.
+
+Where a cell needs its neighbour of the same step, as in Gauss-Seidel sweeps, no row is a vector. But the steps can run
+one behind the other, as far apart as they need: then the cells (t, i - t, j - 3 * t) of all steps t are computed at the
+same time. They are stored side by side, which makes the vectors contiguous, and of such rows only two are kept. (Yuan
+et al., Temporal Vectorization for Stencils, SC 2021.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...compute.expr import Const, Expr, Read
+from ...compute.tensor import Tensor
+from ...errors import ScheduleError
+from ..schedule import Schedule
+from ..stage import Stage
+
+_MOST_STEPS = 32
+_MOST_SKEW = 5
+_SLACK = 1  # cells more between the steps than are needed: what one has stored is then not read at once
+
+
+def steps_in_lanes(schedule: Schedule, tensor: Tensor, copies: tuple[Tensor, ...]) -> bool:
+    """Run all steps of a recurrence over time and two dimensions at once, if their number is a small literal; whether
+    that is possible.
+
+    copies   slices of it, which are copied as soon as they are there
+    """
+    loops = schedule[tensor].loops
+    extent = schedule.state.nest(tensor).loops[0].extent
+    if len(loops) != 3 or not isinstance(extent, Const) or not 2 < int(extent.value) <= _MOST_STEPS + 1:
+        return False
+    planes = {copy: copy.equations[0].body.indices[0] for copy in copies if isinstance(copy.equations[0].body, Read)}
+    for skew in range(1, _MOST_SKEW + 1):
+        trial = schedule.copy()
+        try:
+            _apart(trial[tensor], skew)
+        except ScheduleError:
+            continue
+        for slack in (_SLACK, 0):
+            trial = schedule.copy()
+            try:
+                _apart(trial[tensor], skew + slack)
+                _stored(trial, tensor, planes, skew + slack)
+            except ScheduleError:  # where the storage does not allow it, or copies are not of literal planes
+                continue
+            schedule.extend(trial.commands[len(schedule.commands) :])
+            return True
+        return False
+    return False
+
+
+def _apart(stage: Stage, skew: int) -> None:
+    """Steps one row, and `skew` columns, behind each other, in lanes."""
+    time, row, column = stage.loops
+    stage.skew(row, 1, by=time)
+    stage.skew(column, skew, by=time)
+    stage.reorder(row, column, time)
+    stage.vectorize(time)
+
+
+def _stored(schedule: Schedule, tensor: Tensor, planes: Mapping[Tensor, Expr], skew: int) -> None:
+    """Cells of one vector side by side, two rows of them, and copies taken in time."""
+    _, column, _ = schedule[tensor].loops
+    for copy, plane in planes.items():
+        if not isinstance(plane, Const):
+            raise ScheduleError(f"{copy.name} copies a plane that is no literal")
+        for loop, distance in zip(schedule[copy].loops, (1, skew), strict=True):
+            if plane.value:
+                schedule[copy].shift(loop, distance * int(plane.value))
+        schedule[copy].compute_with(tensor, column)
+    time, *space = (axis.name for axis in tensor.equations[0].axes)
+    across = f"{space[0]}+{time}"
+    schedule[tensor].reorder_storage(across, f"{space[1]}+{skew}*{time}" if skew > 1 else f"{space[1]}+{time}", time)
+    schedule[tensor].fold_storage(across, 2)
