@@ -33,7 +33,7 @@ class StatementLowering:
         self._buffers: dict[int, Buffer] = {}
         self._state: dict[int, Buffer] = {}
         self._accumulators: dict[tuple[int, int], Accumulator] = {}
-        self._safe: dict[int, bool] = {}
+        self._safe: dict[tuple[int, int], bool] = {}
         self._stack = _STACK_BYTES
         for tensor in argument_tensors(program):
             self._buffers[tensor.uid] = _argument(tensor, streaming=program.layout(tensor).streaming)
@@ -137,16 +137,18 @@ class StatementLowering:
         return take_better(reduce.name, (buffer, state), indices, operand, here)
 
     def is_safe(self, read: Read, statement: Statement) -> bool:
-        """Whether a read is in bounds at every instance of its statement, also where a guard does not need it."""
-        if id(read) not in self._safe:
+        """Whether a read is in bounds at every instance of its statement, also where a guard does not need it. The pieces
+        of an equation have their reads in common."""
+        where = id(read), statement.number
+        if where not in self._safe:
             placement = self.program.placements.get(read.tensor.uid)
             shape = read.tensor.shape if placement is None else placement.stored.shape
             positions = self.positions(read.tensor, self.kept(read.tensor, statement), read.indices)
-            self._safe[id(read)] = all(
+            self._safe[where] = all(
                 outside(position, extent, statement.frame, statement.domain).is_empty()
                 for position, extent in zip(positions, shape, strict=True)
             )
-        return self._safe[id(read)]
+        return self._safe[where]
 
 
 class _Value:

@@ -7,13 +7,14 @@ share and keeps the pairs that are still equal; a pair leaves either in order or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ..compute.expr import Axis, Const, Expr, Op, Size, same, transform, walk
 from ..compute.sizes import evaluate_extent
 from .affine import affine
-from .isl import Frame, Map, PwAff
+from .isl import Frame, Map, MultiPwAff, PwAff
+from .positions import box_of
 from .program import Statement
 from .requirements import Requirement, accumulation
 from .tree import Fused, LoopNode, Sequence, Tree, path_to
@@ -54,7 +55,7 @@ def violations(tree: Tree, requirement: Requirement) -> Violations:
         if node.kind == "vectorize":
             vectors.append(node)
             continue
-        exact = exact and _is_affine(tree, node, source, sink)
+        exact = exact and _is_known(tree, node, source, sink)
         if requirement.free:
             remaining = remaining.intersect(_compare(tree, node, outer, source, sink).maybe_equal)
         elif node.kind == "parallel":
@@ -147,26 +148,50 @@ def _axes(tree: Tree, node: LoopNode, statement: Statement) -> set[Axis]:
     return {axis for axis in walk(value) if isinstance(axis, Axis)}
 
 
-def _is_affine(tree: Tree, node: LoopNode, source: Statement, sink: Statement) -> bool:
-    return all(_exact(node.values[s.number], s.frame, tree) is not None for s in (source, sink))
+def _is_known(tree: Tree, node: LoopNode, source: Statement, sink: Statement) -> bool:
+    """Whether it is known of all pairs how their counters compare."""
+    pair = _Pair(source.frame, sink.frame, source.number, sink.number)
+    return _coordinates(tree, node.values[source.number], node.values[sink.number], pair) is not None
 
 
 def _compare(tree: Tree, node: LoopNode, outer: list[LoopNode], source: Statement, sink: Statement) -> _Outcome:
     left, right = node.values[source.number], node.values[sink.number]
-    exact = _exact(left, source.frame, tree), _exact(right, sink.frame, tree)
+    return _compare_values(tree, left, right, _Pair(source.frame, sink.frame, source.number, sink.number), outer)
+
+
+def _compare_values(tree: Tree, left: Expr, right: Expr, pair: _Pair, outer: list[LoopNode]) -> _Outcome:
+    known = _coordinates(tree, left, right, pair)
+    if known is None:
+        return _opaque(tree, left, right, pair, outer)
+    before, equal = known[0].lex_lt_map(known[1]), known[0].eq_map(known[1])
+    return _Outcome(before, before.union(equal), equal)
+
+
+def _coordinates(tree: Tree, left: Expr, right: Expr, pair: _Pair) -> tuple[MultiPwAff, MultiPwAff] | None:
+    """What two counters compare by, lexicographically: themselves where they are affine, or their components."""
+    exact = _exact(left, pair.source, tree), _exact(right, pair.sink, tree)
     if exact[0] is not None and exact[1] is not None:
-        return _Outcome(exact[0].lt_map(exact[1]), exact[0].le_map(exact[1]), exact[0].eq_map(exact[1]))
-    return _opaque(tree, left, right, _Pair(source.frame, sink.frame, source.number, sink.number), outer)
+        return pair.source.tuple_of([exact[0]]), pair.sink.tuple_of([exact[1]])
+    boxes = box_of(left, tree.fused), box_of(right, tree.fused)
+    if boxes[0] is None or boxes[1] is None or not boxes[0].is_like(boxes[1]):
+        return None
+    first = _all_exact(boxes[0].components, pair.source, tree)
+    second = _all_exact(boxes[1].components, pair.sink, tree)
+    return None if first is None or second is None else (pair.source.tuple_of(first), pair.sink.tuple_of(second))
+
+
+def _all_exact(values: Iterable[Expr], frame: Frame, tree: Tree) -> list[PwAff] | None:
+    found = [_exact(value, frame, tree) for value in values]
+    known = [value for value in found if value is not None]
+    return known if len(known) == len(found) else None
 
 
 def _equal(tree: Tree, node: LoopNode, source: Statement, sink: Statement) -> Map:
     """Pairs whose counters are certainly equal."""
     left, right = node.values[source.number], node.values[sink.number]
-    exact = _exact(left, source.frame, tree), _exact(right, sink.frame, tree)
-    if exact[0] is not None and exact[1] is not None:
-        return exact[0].eq_map(exact[1])
     pair = _Pair(source.frame, sink.frame, source.number, sink.number)
-    return _positions_equal(tree, left, right, pair)
+    known = _coordinates(tree, left, right, pair)
+    return _positions_equal(tree, left, right, pair) if known is None else known[0].eq_map(known[1])
 
 
 def maybe_equal(tree: Tree, pair: Requirement, relation: Map, left: Expr, right: Expr) -> Map:
@@ -245,26 +270,52 @@ def at_sizes(tree: Tree, sizes: Mapping[str, int]) -> Tree:
 
 
 def _opaque(tree: Tree, left: Expr, right: Expr, pair: _Pair, outer: list[LoopNode]) -> _Outcome:
-    """The order of counters made of a position that is not affine; sound, and exact for the position itself.
+    """The order of counters made of a position of which too little is known; sound.
 
-    x // c is monotone in x. x % c has the order of x among pairs with equal x // c; when that is the counter of a loop
-    outside, all other pairs are in order already.
+    x // c is monotone in x, and not the same where the x are c apart. x % c has the order of x among pairs with equal
+    x // c; when that is the counter of a loop outside, all other pairs are in order already.
     """
     equal = _positions_equal(tree, left, right, pair)
     everything = Map.universe(equal.get_space())
     nothing = everything.subtract(everything)
     match left, right:
-        case Axis(), Axis() if left is right and left in tree.fused:
-            lexicographic = _lexicographic(tree, tree.fused[left], pair)
-            if lexicographic is not None:
-                return _Outcome(lexicographic, lexicographic.union(equal), equal)
-        case Op("floordiv", (x, Const(divisor))), Op("floordiv", (y, Const())) if divisor > 0:
-            return _Outcome(nothing, _opaque(tree, x, y, pair, outer).not_after, everything)
+        case Op("floordiv", (x, Const(divisor))), Op("floordiv", (y, Const(other))) if divisor == other > 0:
+            before, after = _apart(tree, x, y, int(divisor), pair)
+            not_after = _compare_values(tree, x, y, pair, outer).not_after
+            return _Outcome(before, not_after.union(before), everything.subtract(before).subtract(after))
         case Op("mod", (x, c)), Op("mod", (y, _)):
             quotient = Op("floordiv", (x, c), left.dtype)
             if any(same(loop.values[pair.source_number], quotient) for loop in outer):
-                return _opaque(tree, x, y, pair, outer)
+                return _compare_values(tree, x, y, pair, outer)
     return _Outcome(nothing, equal, everything)
+
+
+_ROWS = 3  # between positions, by which their distance is estimated
+
+
+def _apart(tree: Tree, left: Expr, right: Expr, least: int, pair: _Pair) -> tuple[Map, Map]:
+    """Pairs of positions of which the first is certainly `least` before the second, or after it.
+
+    Where the outermost components are k apart or more, positions are k times the extent of the others apart, and what
+    these are.
+    """
+    everything = Map.from_domain_and_range(pair.source.universe(), pair.sink.universe())
+    nothing = everything.subtract(everything)
+    boxes = box_of(left, tree.fused), box_of(right, tree.fused)
+    if boxes[0] is None or boxes[1] is None or not boxes[0].is_like(boxes[1]):
+        return nothing, nothing
+    (inner, count), (other, _) = boxes[0].inner(), boxes[1].inner()
+    before, after = nothing, nothing
+    for rows in range(_ROWS + 1):
+        distance = least - count * rows
+        row, to = boxes[0].components[0], boxes[1].components[0]
+        first = _all_exact((row, row + rows, inner, inner + distance), pair.source, tree)
+        second = _all_exact((to, to + rows, other, other + distance), pair.sink, tree)
+        if first is None or second is None:
+            return nothing, nothing
+        before = before.union(first[1].le_map(second[0]).intersect(first[3].le_map(second[2])))
+        after = after.union(first[0].ge_map(second[1]).intersect(first[2].ge_map(second[3])))
+    return before, after
 
 
 def _positions_equal(tree: Tree, left: Expr, right: Expr, pair: _Pair) -> Map:
@@ -302,10 +353,3 @@ def _components(tree: Tree, fused: Fused, pair: _Pair) -> tuple[list[PwAff], lis
         left.append(a)
         right.append(b)
     return left, right
-
-
-def _lexicographic(tree: Tree, fused: Fused, pair: _Pair) -> Map | None:
-    components = _components(tree, fused, pair)
-    if components is None:
-        return None
-    return pair.source.tuple_of(components[0]).lex_lt_map(pair.sink.tuple_of(components[1]))

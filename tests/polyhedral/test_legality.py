@@ -29,15 +29,15 @@ def test_the_smallest_of_all_violations_is_shown(first: str) -> None:
 
 
 def test_what_is_not_decided_is_refused() -> None:
-    """Legal, because n is a multiple of 4 and all updates of an element have one r_i_i; but r * n + i is not affine."""
-    n, m = ps.size_var("n", multiple_of=4), ps.size_var("m")
-    A = ps.placeholder((n, m), "float32", name="A")
+    """Legal, because the updates of an element are n * k >= 9 positions apart; but that is not affine."""
+    n, k, m = ps.size_var("n", min=3), ps.size_var("k", min=3), ps.size_var("m")
+    A = ps.placeholder((m, n, k), "float32", name="A")
     r = ps.reduce_axis((0, m), name="r")
-    S = ps.compute((n,), lambda i: ps.sum(A[i, r], axis=r), name="S")
+    S = ps.compute((n, k), lambda i, j: ps.sum(A[r, i, j], axis=r), name="S")
     s = ps.Schedule(S)
-    s[S].reorder("r", "i")
-    _, inner = s[S].split(s[S].fuse("r", "i"), 4)
+    s[S].reorder("r", "i", "j")
+    _, inner = s[S].split(s[S].fuse("r", "i", "j"), 8)
     before = s.commands
     with pytest.raises(ps.BudgetError, match="undecided, so it is refused"):
-        s[S].parallel(inner)
+        s[S].vectorize(inner)
     assert s.commands == before

@@ -98,3 +98,16 @@ def test_a_cell_that_either_branch_writes_is_stored_after_both() -> None:
     v[0, j] = 1
     v[i + 1, j] = 2 + u[i + 1, j]
     bits(ps.Schedule(v), n=4)
+
+
+def test_a_read_that_is_safe_in_one_piece_of_an_equation_may_not_be_in_another() -> None:
+    """Right of the diagonal j is at least 1; left of it, the column before the first was read, and not used."""
+    i, j = ps.axes("i j")
+    u = ps.recurrence((n, n), "int64", name="u")
+    u.define((i, j), 1, where=i == j)
+    u.define((i, j), 1 + ps.select(j > 0, u[i, j - 1], 0), where=i != j)
+    s = ps.Schedule(u)
+    loops = s.build().source("loops")
+    assert "select(j > 0, u[i, j - 1], 0)" in loops, "right of the diagonal"
+    assert "select(j > 0, u[i, j - 1 if j > 0], 0)" in loops, "left of it"
+    bits(s, n=4)

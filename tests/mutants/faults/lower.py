@@ -264,4 +264,12 @@ IN_LOWER: tuple[Mutant, ...] = (
         (RECURRENCES_FOUND,),
         "a register that one branch of a condition begins is not stored by the other",
     ),
+    Mutant(
+        "pieces-are-alike",
+        "lower/statements.py",
+        "where = id(read), statement.number",
+        "where = id(read), 0",
+        (RECURRENCES_FOUND,),
+        "a read that is in bounds in one piece of an equation is taken to be in all",
+    ),
 )

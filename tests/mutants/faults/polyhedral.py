@@ -10,6 +10,7 @@ from ..mutant import (
     LEGALITY,
     ORDER,
     PARALLEL_REDUCTIONS,
+    POSITIONS,
     VECTOR_REDUCTIONS,
     Mutant,
 )
@@ -154,8 +155,8 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
     Mutant(
         "equal-is-before",
         "polyhedral/order.py",
-        "_Outcome(exact[0].lt_map(exact[1]),",
-        "_Outcome(exact[0].le_map(exact[1]),",
+        "return _Outcome(before, before.union(equal), equal)",
+        "return _Outcome(before.union(equal), before.union(equal), equal)",
         (ERRORS, CORPUS),
         "instances with equal counters are taken to be in order",
     ),
@@ -202,9 +203,9 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
     Mutant(
         "quotient-is-strict",
         "polyhedral/order.py",
-        "return _Outcome(nothing, _opaque(tree, x, y, pair, outer).not_after, everything)",
-        "return _opaque(tree, x, y, pair, outer)",
-        (ORDER, FOUND),
+        "return _Outcome(before, not_after.union(before), everything.subtract(before).subtract(after))",
+        "return _compare_values(tree, x, y, pair, outer)",
+        (ORDER, FOUND, POSITIONS),
         "x < y is taken to give x // c < y // c for positions of symbolic boxes",
     ),
     Mutant(
@@ -254,5 +255,21 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
         "and to == INDEX:",
         ("tests/polyhedral/test_bounds.py",),
         "a large uint64 is proven to stay positive as an index",
+    ),
+    Mutant(
+        "rows-of-any-length",
+        "polyhedral/positions.py",
+        "return None if constant % c or any(multiple % c for multiple in multiples) else",
+        "return None if constant % c else",
+        (POSITIONS,),
+        "pieces are taken to cut rows evenly whose lengths are not promised to be multiples",
+    ),
+    Mutant(
+        "rows-one-shorter-than-a-piece",
+        "polyhedral/order.py",
+        "distance = least - count * rows",
+        "distance = least - 1 - count * rows",
+        (POSITIONS,),
+        "positions one less than a piece apart are taken to be in different ones",
     ),
 )
