@@ -139,6 +139,12 @@ class Target:
         names = ("avx512dq", "avx512vl")
         return len(_having(self.triple, self.cpu, self.features, names)) == len(names)
 
+    @property
+    def has_rounding(self) -> bool:
+        """Whether vectors of floats are rounded to integers by an instruction: not by the oldest x86-64."""
+        x86 = processors.arch(self.triple) == "x86_64"
+        return not x86 or "sse4.1" in _having(self.triple, self.cpu, self.features, ("sse4.1",))
+
     def can_run(self) -> bool:
         """Whether code for the target runs in this process."""
         return self.is_native_arch and not self.missing_features()

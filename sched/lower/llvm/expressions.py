@@ -12,7 +12,7 @@ from ...compute.simplify import key
 from ..dot_products import DOTS
 from ..ir import HORIZONTAL, Buffer, Load, Ramp, Rarely, Var
 from ..math.expansion import EXPANDED, Expansion, expansion
-from . import dots, fixed_point, floats, halves, horizontal, integers, lane_index, memory, remainders
+from . import dots, fixed_point, floats, halves, horizontal, integers, lane_index, memory, remainders, rounding
 from .casts import cast, reinterpret
 from .comparisons import compare, integer_predicate
 from .emitter import Emitter
@@ -191,10 +191,10 @@ def _on_floats(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
             return floats.negate(e, first)
         case "abs":
             return e.intrinsic("fabs", first)
-        case "sqrt" | "floor" | "ceil" | "trunc":
+        case "sqrt":
             return e.intrinsic(name, first)
-        case "round":
-            return e.intrinsic("rint", first)
+        case "round" | "floor" | "ceil" | "trunc":
+            return rounding.rounded(e, name, first)
         case "isnan":
             return e.test("uno", first, first.lit(0.0))
         case "floordiv" | "mod":

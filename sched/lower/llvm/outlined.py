@@ -72,6 +72,7 @@ def _body(function: Expansion, result: str, lanes: int, machine: Machine, value_
     for number, value in enumerate(function.values):
         part = e.broadcast(value_of(e, value), lanes)
         all_ = e.fn.result(f"insertvalue {result} {all_}, {part.type} {part.text}, {number}")
-    e.fn.in_blocks(_LINES)
+    if not e.is_arm:  # where it must see that factors are short: there is no product of long ones for vectors
+        e.fn.in_blocks(_LINES)
     e.fn.do(f"ret {result} {all_}")
     return e.fn.body()

@@ -11,6 +11,7 @@ from .casts import reinterpret
 from .emitter import Emitter
 from .floats import fma, negate, product_rest
 from .horizontal import any_lane
+from .rounding import rounded
 from .values import FLOAT32, Value, constant
 
 _INT32 = DTYPES["int32"]
@@ -58,7 +59,7 @@ def divide(e: Emitter, name: str, a: Value, b: Value) -> Value:
         return e.choose(inexact, moved, e.intrinsic("copysign", zero, b))
     ratio, quotient = e.binary("fdiv", a, b), e.binary("fdiv", e.binary("fsub", a, remainder), b)
     quotient = e.choose(above, e.binary("fsub", quotient, one), quotient)
-    down = e.intrinsic("floor", quotient)
+    down = rounded(e, "floor", quotient)
     far = e.test("ogt", e.binary("fsub", quotient, down), quotient.lit(0.5))
     snapped = e.choose(far, e.binary("fadd", down, one), down)
     whole = e.choose(e.test("une", quotient, zero.text), snapped, e.intrinsic("copysign", zero, ratio))
@@ -87,7 +88,7 @@ def _less(e: Emitter, a: Value, b: Value) -> Value:
     places = e.intrinsic("smax", e.binary("sub", apart, _integer(fraction - 2, a)), _integer(0, a))
     raised = e.binary("add", reinterpret(e, b, integer), e.binary("shl", places, _integer(fraction, a)))
     t = reinterpret(e, raised, a.dtype)
-    q = e.intrinsic("trunc", e.binary("fdiv", a, t))
+    q = rounded(e, "trunc", e.binary("fdiv", a, t))
     if e.machine.has_fma:
         left = fma(e, negate(e, q), t, a)
     else:

@@ -32,7 +32,7 @@ def _in_words(f: Format, x: Expr) -> Reduced:
     m = Cast(significand, _UINT64)
     high, middle, low = (Cast(word, _UINT64) for word in window)
     quadrant, rest = _quarters((m * high << _u64(32)) + m * middle + (m * low >> _u64(32)))
-    wide = Cast(rest, _DOUBLE) * Const(sum(QUARTER) * 2.0**-62, _DOUBLE)
+    wide = _double(rest) * Const(sum(QUARTER) * 2.0**-62, _DOUBLE)
     r = Cast(wide, f.dtype)
     return Reduced(Cast(quadrant, _INT32), r, Cast(wide - Cast(r, _DOUBLE), f.dtype))
 
@@ -42,9 +42,9 @@ def _in_double_words(f: Format, x: Expr) -> Reduced:
     significand, window = _factors(f, x)
     high, low = _product(significand, window)
     quadrant, rest = _quarters(high)
-    first, second = Cast(rest >> Const(32, _INT64), _DOUBLE) * f.const(2.0**32), Cast(_lower(rest), _DOUBLE)
+    first, second = _halves(rest)
     upper = first + second
-    lower = fma(Cast(low, _DOUBLE), f.const(2.0**-64), second - (upper - first))
+    lower = fma(_double(low), f.const(2.0**-64), second - (upper - first))
     total = upper + lower
     return _times_quarter(f, Cast(quadrant, _INT64), total, lower - (total - upper))
 
@@ -107,6 +107,22 @@ def _times_quarter(f: Format, quadrant: Expr, high: Expr, low: Expr) -> Reduced:
     rest = fma(high, second, fma(low, first, (high - head) * first))
     r = product + rest
     return Reduced(quadrant, r, rest - (r - product))
+
+
+def _double(x: Expr) -> Expr:
+    """A 64-bit integer as a float64, rounded once, without a conversion that few processors have for vectors."""
+    first, second = _halves(x)
+    return first + second
+
+
+def _halves(x: Expr) -> tuple[Expr, Expr]:
+    """A 64-bit integer as the sum of two numbers, the upper and the lower 32 bits: each added to the bits of a number
+    whose last digit is 1, from which that is subtracted."""
+    one = Const(1.5 * 2.0**52, _DOUBLE)
+    bits = Const(0x4338 << 48, _INT64)
+    upper = Cast(x >> Const(32, x.dtype), _INT64)
+    first, second = (Op("reinterpret", (part + bits,), _DOUBLE) - one for part in (upper, Cast(_lower(x), _INT64)))
+    return first * Const(2.0**32, _DOUBLE), second
 
 
 def _lower(x: Expr) -> Expr:

@@ -49,6 +49,7 @@ class Machine:
     dot_bits: int = 0
     has_vnni: bool = False
     has_range: bool = False
+    has_rounding: bool = True
     vector_registers: int = 16
 
 
