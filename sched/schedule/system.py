@@ -141,7 +141,7 @@ class _Builder:
             circle = next((group for group in groups if _key(group, depth) is not None), None)
         if circle is None or (key := _key(circle, depth)) is None:
             return groups
-        anyway = self.in_place and depth > 0
+        anyway = self.folded and (depth > 0 or self._is_fixed(circle, depth))
         like = [
             g for g in groups if g is circle or (_key(g, depth) == key and (anyway or not self._is_fixed(g, depth)))
         ]

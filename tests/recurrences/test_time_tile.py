@@ -54,6 +54,21 @@ def test_the_memory_of_a_call_does_not_grow_with_the_steps() -> None:
     assert str(extents[0]) == "2"
 
 
+def test_two_planes_are_enough_where_one_tile_has_all_steps() -> None:
+    n = ps.size_var("n", min=3)
+    A = ps.placeholder((n,), "float64", name="A")
+    t, i = ps.axes("t i")
+    u = ps.recurrence((11, n), "float64", name="u")
+    u[0, i] = A[i]
+    u.define((t + 1, i), u[t, i - 1] + u[t, i + 1], where=(i > 0) & (i < n - 1))
+    u.define((t + 1, i), u[t, i], where=(i == 0) | (i == n - 1))
+    s, default = ps.Schedule(u[10]), ps.Schedule(u[10])
+    ps.recipes.time_tile(s[u], ps.Target("native", threads=1))
+    assert any(command.endswith('fold_storage("t", 2)') for command in s.commands)
+    a = np.random.default_rng(3).standard_normal(2500)
+    np.testing.assert_array_equal(s.build()(a, n=2500), default.build()(a, n=2500))
+
+
 def test_steps_are_shared_out_evenly() -> None:
     t, i = ps.axes("t i")
     for steps, expected in ((40, 41), (100, 34), (10, 11)):
