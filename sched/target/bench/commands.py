@@ -16,6 +16,7 @@ from ..build import build
 from ..machine import Target
 from .compare import Compared, compare
 from .context import describe_machine
+from .counters import describe_counters
 from .files import load_workload, split_name
 from .json_format import read_json
 from .options import Assignment, combinations
@@ -157,6 +158,7 @@ def _machine_lines(described: dict[str, Any], peaks: list[Peaks]) -> list[str]:
         "vectors": f"{described['vector_registers']} registers of {described['vector_bits']} bits",
         "caches": caches,
         "threads": described["parallel_runtime"],
+        "counters": describe_counters(),
         "versions": ", ".join(f"{name} {version}" for name, version in described["versions"].items()),
         "load": ", ".join(map(str, described["load_avg"])) or "unknown",
     }
@@ -227,15 +229,13 @@ def _asked(options: argparse.Namespace) -> tuple[Workload, str, dict[str, int], 
 
 
 def _stage(schedule: Schedule, sizes: Mapping[str, int], options: argparse.Namespace) -> str:
+    target = Target(options.target)  # one that does not exist is refused, whatever the stage
     if options.stage == "nest":
         return str(schedule)
     if options.stage == "explain":
-        return str(
-            schedule.explain(
-                options.target, **{s.name: sizes[s.name] for s in schedule.program.sizes if s.name in sizes}
-            )
-        )
-    return build(schedule, Target(options.target)).source(options.stage)
+        known = {size.name: sizes[size.name] for size in schedule.program.sizes if size.name in sizes}
+        return str(schedule.explain(target, **known))
+    return build(schedule, target).source(options.stage)
 
 
 def _plot(results: Results, path: str) -> None:
