@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import convolution
+import dynamic
 import elementwise
 import functions
 import gemm
@@ -36,6 +37,7 @@ BENCHMARKS = {
     "overhead": overhead.run,
     "rowwise": rowwise.run,
     "images": images.run,
+    "dynamic": dynamic.run,
     "convolution": convolution.run,
     "stencils": stencils.run,
 }

@@ -45,6 +45,9 @@ of its definition, the reduction's innermost. `s[C]` is a stage (`s["C"]` is the
 loops. Loops are given by their names, which `s[C].loops` lists; commands return the names of the loops that they make.
 Every command is carried out at once, or raises an error (see [errors.md](errors.md)) and changes nothing.
 
+`s[u].equation(k)` are the loops of one equation of a recurrence, the k-th from 0 on; commands on it change them alone.
+Equations share loops of one name and kind where what they need of each other asks for it, and otherwise have their own.
+
 The initialisation of a reduction follows by itself: it stands directly before the outermost loop that is made of
 reduction axes.
 

@@ -89,13 +89,15 @@ class Ramp(Expr):
 class Load(Expr):
     """An element, or one an index lane, of a buffer; lanes whose `mask` is false are not read and give 0.
 
-    The lanes of a load are those of its indices (a mask may be a vector only where they are).
+    The lanes of a load are those of its indices (a mask may be a vector only where they are). One of a `finished`
+    element reads what is made of a sum from the same buffer, while its statement accumulates other elements there.
     """
 
     buffer: Buffer
     indices: tuple[Expr, ...]
     mask: Expr | None = None
     weak: bool = False
+    finished: bool = False
 
     @property
     def dtype(self) -> DType:  # type: ignore[override]  # its buffer's

@@ -55,6 +55,7 @@ class _Access:
     around: tuple[Stmt, ...]
     statement: Stmt
     is_store: bool
+    finished: bool = False
 
     @property
     def tile_loops(self) -> tuple[For, ...]:
@@ -82,6 +83,8 @@ def _promote(stmt: Stmt, numbers: Iterator[int]) -> Stmt:
 def _promoted(scope: Stmt, buffer: Buffer, numbers: Iterator[int]) -> Stmt:
     """The scope with the accesses to one buffer in registers, or the scope as it is."""
     accesses = list(_accesses(scope, buffer, ()))
+    if _beside_finished(accesses, buffer):
+        accesses = [access for access in accesses if not access.finished]
     chosen = _chosen_init(scope, buffer)
     first = next(a for a in accesses if chosen not in a.around)
     if not _gains(accesses) or not _one_tile(accesses):
@@ -153,11 +156,18 @@ def _always(first: _Access, accesses: list[_Access]) -> bool:
 def _accesses(stmt: Stmt, buffer: Buffer, around: tuple[Stmt, ...]) -> Iterator[_Access]:
     for load in loads(stmt):
         if load.buffer is buffer:
-            yield _Access(load.indices, around, stmt, is_store=False)
+            yield _Access(load.indices, around, stmt, is_store=False, finished=load.finished)
     if isinstance(stmt, Store) and stmt.buffer is buffer:
         yield _Access(stmt.indices, around, stmt, is_store=True)
     for inner in sub_statements(stmt):
         yield from _accesses(inner, buffer, (*around, stmt))
+
+
+def _beside_finished(accesses: list[_Access], buffer: Buffer) -> bool:
+    """Whether all that is stored are updates that read finished elements of the buffer: none of those is of a tile that
+    is accumulated meanwhile, since the elements of that are finished afterwards."""
+    stored = [access.statement for access in accesses if access.is_store]
+    return all(any(load.buffer is buffer and load.finished for load in loads(stmt)) for stmt in stored)
 
 
 def _gains(accesses: list[_Access]) -> bool:
@@ -241,7 +251,8 @@ def _redirected(stmt: Stmt, buffer: Buffer, tile: Buffer, loops: tuple[For, ...]
         return tuple(simplify(loop.var - tile_begin(loop)) for loop in loops if loop.var in used)
 
     def redirect(node: Expr) -> Expr:
-        return Load(tile, place(node.indices)) if isinstance(node, Load) and node.buffer is buffer else node
+        own = isinstance(node, Load) and node.buffer is buffer and not node.finished
+        return Load(tile, place(node.indices)) if isinstance(node, Load) and own else node
 
     if isinstance(stmt, Store) and stmt.buffer is buffer:
         return Store(tile, place(stmt.indices), transform(stmt.value, redirect), stmt.mask)

@@ -176,7 +176,8 @@ class _Value:
             axis: self.counters[loop] if loop in self.counters else self.index(written.get(axis, axis))
             for axis, loop in zip(placement.kept, placement.around.loops, strict=False)
         }
-        return program.layout(tensor).indices(self.lowering.positions(tensor, here, indices))
+        positions = self.lowering.positions(tensor, here, indices)
+        return program.layout(tensor).indices(positions, placement.stored.shape)
 
     def lower(self, expr: Expr, mask: Expr | None) -> Expr:
         """`expr` at this instance; `mask` is the condition of the selects around it, if they guard it.
@@ -218,7 +219,11 @@ class _Value:
                 if isinstance(node, Op) and node.name == "checked":
                     guard = both(guard, self._check(read, dimension, node, mask))
             indices.append(simplify(_as_index(self.lower(index, mask))))
-        return Load(self.lowering.buffer(read.tensor), self.cell(read.tensor, tuple(indices)), guard)
+        own, rule = self.statement, self.statement.rule
+        finished = own.kind == "update" and rule is not None and rule.finishes and not own.accumulates(read)
+        finished = finished and read.tensor is own.stage
+        cell = self.cell(read.tensor, tuple(indices))
+        return Load(self.lowering.buffer(read.tensor), cell, guard, finished=finished)
 
     def _check(self, read: Read, dimension: int, index: Op, mask: Expr | None) -> Expr:
         """The condition that an index which is checked at run time is inside: a failing one is reported and its element

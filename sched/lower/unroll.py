@@ -71,7 +71,8 @@ def _padding(loop: For, here: Expr, ends: list[Expr]) -> Stmt:
 
     def own(node: Expr) -> Expr:
         if isinstance(node, Load) and node.buffer.scope == "register":
-            return Load(node.buffer, tuple(simplify(replaced(index, place)) for index in node.indices), node.mask)
+            indices = tuple(simplify(replaced(index, place)) for index in node.indices)
+            return replace(node, indices=indices)
         return node
 
     def placed(stmt: Stmt) -> Stmt:

@@ -17,6 +17,7 @@ from ..compute.tensor import Tensor
 from .affine import affine
 from .band_order import certainly_ordered
 from .isl import Map
+from .layout import total
 from .order import violations
 from .program import Program
 from .requirements import Requirement
@@ -61,10 +62,10 @@ def _not_before(
 
 
 def _below(program: Program, source: Statement, writer: Statement) -> Map:
-    """From instances of `source` to those of `writer` whose element is further down in the first folded dimension."""
-    dimension = min(program.layout(source.stage).folds)
-    left = affine(source.indices[dimension], source.frame)
-    right = affine(writer.indices[dimension], writer.frame)
+    """From instances of `source` to those of `writer` whose element is further down in the first folded form."""
+    form = min(program.layout(source.stage).folds)
+    left = affine(total(form, source.indices), source.frame)
+    right = affine(total(form, writer.indices), writer.frame)
     assert left is not None and right is not None, "left-hand sides are affine by construction"
     return left.gt_map(right)
 
@@ -83,11 +84,10 @@ def _after(flow: Requirement, writer: Statement, not_before: Map) -> Iterator[Re
 def _cells(program: Program, statement: Statement) -> Map:
     """From an instance to the cell it writes: the kept prefix, and where in its box the element is."""
     placement, stage = program.placements[statement.stage.uid], statement.stage
-    folds = program.layout(stage).folds
-    values: list[Expr] = list(statement.prefix[: statement.kept])
-    for dimension, (index, origin) in enumerate(zip(statement.indices, placement.stored.origin, strict=True)):
-        position = simplify(index - origin)
-        values.append(position % folds[dimension] if dimension in folds else position)
+    origins = zip(statement.indices, placement.stored.origin, strict=True)
+    positions = tuple(simplify(index - origin) for index, origin in origins)
+    forms = program.layout(stage).values(positions, placement.stored.shape)
+    values: list[Expr] = [*statement.prefix[: statement.kept], *forms.values()]
     cells = [affine(value, statement.frame) for value in values]
     assert all(cell is not None for cell in cells), "left-hand sides are affine by construction"
     return statement.frame.map_to([cell for cell in cells if cell is not None]).intersect_domain(statement.domain)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce as fold
 
+from ..compute.components import components
 from ..compute.contract import accumulate_sum, contract
 from ..compute.dtypes import INDEX, DType
 from ..compute.expr import Axis, Cast, Expr, Op, Read, substitute, transform, walk
@@ -56,9 +57,19 @@ class Definitions:
         """The stages that have loops, producers first."""
         return tuple(stage for stage in self.stages if stage.uid not in self.inlined)
 
+    def has_rules(self, stage: Tensor) -> bool:
+        """Whether a stage is computed by the equations of a recurrence, and not as a copy of one."""
+        return isinstance(stage, Recurrence) and isinstance(self.values[stage.uid], Several)
+
     def consumers(self, tensor: Tensor) -> tuple[Tensor, ...]:
         """The stages that read a tensor and have loops."""
         return tuple(s for s in self.live() if s is not tensor and reads_of(self.values[s.uid], tensor))
+
+    def circle(self, stage: Tensor) -> tuple[Tensor, ...]:
+        """The stages that need this one, and that it needs, itself among them."""
+        reads = {s.uid: [n.tensor for n in walk(self.values[s.uid]) if isinstance(n, Read)] for s in self.stages}
+        found = components(self.stages, lambda other: reads[other.uid])
+        return next(component for component in found if stage in component)
 
     def with_value(self, stage: Tensor, equation: Equation, value: Expr) -> Definitions:
         equations, values = {**self.equations, stage.uid: equation}, {**self.values, stage.uid: value}
@@ -132,7 +143,8 @@ def _seen_through(definitions: Definitions, body: Expr, tensor: Tensor) -> Expr:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ComputedIn:
-    """What `stage` computes is computed in the stage `copy`, whose elements it then takes over."""
+    """What `stage` computes is computed in the stage `copy`, whose elements it then takes over. What needs a
+    recurrence, and is needed by it, reads the copy."""
 
     stage: Tensor
     copy: Tensor
@@ -144,9 +156,17 @@ class ComputedIn:
         def accumulated(read: Read) -> Expr:
             return Read(copy, read.indices, read.location)
 
-        taken = Read(copy, equation.axes)
+        taken, whole = Read(copy, equation.axes), equation
+        if definitions.has_rules(stage):
+            equation, whole = (
+                copy.equations[0],
+                Equation(equation.axes, equation.axes, taken, location=equation.location),
+            )
+            for other in definitions.circle(stage):
+                changed = with_reads(definitions.values[other.uid], stage, accumulated)
+                definitions = definitions.with_value(other, definitions.equations[other.uid], changed)
         definitions = definitions.with_stage(copy, stage, equation, with_reads(value, stage, accumulated))
-        return definitions.with_value(stage, replace(equation, body=taken), taken)
+        return definitions.with_value(stage, replace(whole, body=taken), taken)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,29 +7,51 @@ in which that was accumulated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from ..compute.expr import Axis, Const, Expr, Op
 from ..compute.recurrence import Recurrence
 from ..compute.reductions import REDUCTIONS
 from ..compute.tensor import Equation, Tensor
-from .affine import condition_sets, is_affine_condition
+from .affine import affine, condition_sets, is_affine_condition
 from .bounds import equation_domain, iteration_domain
 from .definitions import Several
 from .isl import Frame, Set, World, inert
 from .pieces import conditions_of, convex_pieces
-from .statement import Piece, Statement, StatementKind
+from .statement import Cut, Piece, Statement, StatementKind
 
 
 def recurrence_statements(
-    stage: Recurrence, values: Expr, first: int, world: World, context: Set
+    stage: Recurrence, values: Expr, first: int, world: World, context: Set, cuts: tuple[Cut, ...] = ()
 ) -> Iterator[Statement]:
     """The statements of all equations, with numbers from `first`."""
     for place, (equation, value) in enumerate(zip(stage.equations, values.children, strict=True)):
-        for statement in _equation(stage, place, equation, value, first, world, context):
+        whole = list(_equation(stage, place, equation, value, first, world, context))
+        for part in _cut(whole, {len(stage.equations) + k: cut for k, cut in enumerate(cuts)}):
+            frame = world.frame(part.axes, inert("S", first, f"{stage.name}_{part.kind}"))
+            yield replace(part, number=first, frame=frame, domain=frame.named(part.domain))
             first += 1
-            yield statement
+
+
+def _cut(statements: list[Statement], cuts: Mapping[int, Cut]) -> list[Statement]:
+    """The statements of an equation, with those instances apart that are cut off: of all of them, or where the axis is
+    the reduction's, of the updates."""
+    for number, cut in cuts.items():
+        found: list[Statement] = []
+        for statement in statements:
+            axes = {axis.name: axis for axis in statement.axes}
+            if cut.equation != statement.loops_of or cut.axis not in axes:
+                found.append(statement)
+                continue
+            blocks = (affine(axes[name] // cut.factor, statement.frame) for name in (cut.axis, cut.other))
+            block, other = (value for value in blocks if value is not None)
+            early = statement.domain.intersect(block.lt_set(other))
+            if not early.is_empty():
+                found.append(replace(statement, domain=early, apart=number))
+            found.append(replace(statement, domain=statement.domain.subtract(early)))
+        statements = found
+    return statements
 
 
 def _equation(
@@ -42,7 +64,8 @@ def _equation(
         frame = world.frame(axes, inert("S", number, f"{stage.name}_{kind}"))
         domain = equation_domain(frame, equation, context, reducing=kind == "update")
         reduced = None if kind == "finish" else reduce
-        return Statement(number, stage, kind, axes, equation.indices, value, reduced, frame, domain, equation=place)
+        whole = Statement(number, stage, kind, axes, equation.indices, value, reduced, frame, domain)
+        return replace(whole, equation=place, rule=equation)
 
     if reduce is None:
         yield from _in_pieces(made(first, "define", equation.axes, value), equation, context)

@@ -229,7 +229,10 @@ class _Walker:
             return shape, False
         layout = self.program.layout(tensor)
         extents = list(shape)
-        for dimension, size in layout.folds.items():
+        for form, size in layout.folds.items():
+            ((dimension, factor), *others) = form
+            if others or factor != 1:
+                continue
             here = constant_value(shape[dimension])
             if here is None or here > size:
                 extents[dimension] = _constant(size)

@@ -83,7 +83,7 @@ def shares_accumulator(tree: Tree, node: LoopNode, update: Statement) -> bool:
     axes = _axes(tree, node, update)
     if axes <= set(reduce.axes) or node.kind not in ("parallel", "vectorize"):
         return bool(axes) and axes <= set(reduce.axes)
-    remaining = accumulation(update).relation
+    remaining = accumulation(update, update).relation
     outer: list[LoopNode] = []
     for around, _ in path_to(tree.root, update):
         if around is node:

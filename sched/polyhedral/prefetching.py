@@ -140,7 +140,7 @@ def _cells(
     frame = program.world.frame((*counters, *elements), "Y")
     origins = (substitute(origin, dict(here)) for origin in placement.stored.origin)
     positions = tuple(simplify(element - origin) for element, origin in zip(elements, origins, strict=True))
-    values = [affine(index, frame) for index in layout.indices(positions)]
+    values = [affine(index, frame) for index in layout.indices(positions, placement.stored.shape)]
     assert all(value is not None for value in values), "layouts are affine"
     moved = frame.map_to([value for value in values if value is not None])
     points = frame.named(read.wrap().flatten())

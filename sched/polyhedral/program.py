@@ -21,14 +21,18 @@ from .equations import recurrence_statements
 from .isl import Map, Set, World
 from .layout import Layout
 from .placement import Around, Placement, at_root, counters_of, inside, statements_of
-from .statement import Statement, StatementKind
+from .statement import Cut, Statement, StatementKind
 
 __all__ = ["Program", "Statement", "StatementKind", "default_arguments", "make_program"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """The statements of the stages that are not inlined, producers first, in one isl World."""
+    """The statements of the stages that are not inlined, producers first, in one isl World.
+
+    `joined` are stages, by their uids, whose loops are made together with those of a recurrence, down to a loop of
+    this name, though that does not need them; `cuts` are instances of equations that are statements of their own.
+    """
 
     world: World
     context: Set
@@ -40,6 +44,8 @@ class Program:
     placements: Mapping[int, Placement]
     statements: tuple[Statement, ...]
     layouts: Mapping[int, Layout] = field(default_factory=dict)
+    joined: Mapping[int, tuple[Tensor, str]] = field(default_factory=dict)
+    cuts: Mapping[int, tuple[Cut, ...]] = field(default_factory=dict)
 
     def layout(self, stage: Tensor) -> Layout:
         """How the elements of a stage lie in memory."""
@@ -138,9 +144,10 @@ def _assembled(program: Program, placements: Mapping[int, Placement], keep: Tens
         found[stage.uid] = placement
         if keep is not None and keep is not stage:
             made += program.of_stage(stage)
-        elif isinstance(stage, Recurrence):
+        elif isinstance(stage, Recurrence) and definitions.has_rules(stage):
             values = definitions.values[stage.uid]
-            made += recurrence_statements(stage, values, len(made), program.world, program.context)
+            cuts = program.cuts.get(stage.uid, ())
+            made += recurrence_statements(stage, values, len(made), program.world, program.context, cuts)
         else:
             made += statements_of(stage, placement, len(made), program.world, program.context)
     return replace(program, placements=found, statements=tuple(made))

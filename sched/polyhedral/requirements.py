@@ -46,23 +46,30 @@ def requirements(program: Program) -> tuple[Requirement, ...]:
 
 
 def _within_reduction(program: Program, update: Statement) -> Iterator[Requirement]:
-    init, _, *rest = (s for s in program.of_stage(update.stage) if s.equation == update.equation)
+    own = [s for s in program.of_stage(update.stage) if s.equation == update.equation]
     writes = update.writes()
-    yield Requirement("init", init, update, init.writes().apply_range(writes.reverse()))
-    yield accumulation(update)
-    for finish in rest:
-        for source in (init, update):
-            yield Requirement("finish", source, finish, source.writes().apply_range(finish.writes().reverse()))
+    for later in own:
+        if later.kind == "init":
+            yield Requirement("init", later, update, later.writes().apply_range(writes.reverse()))
+        if later.kind == "update":
+            yield accumulation(update, later)
+        if later.kind == "finish":
+            for source in (s for s in own if s is update or s.kind == "init"):
+                yield Requirement("finish", source, later, source.writes().apply_range(later.writes().reverse()))
 
 
-def accumulation(update: Statement) -> Requirement:
-    """The pairs of updates of one element."""
-    reduce, writes = update.reduce, update.writes()
+def accumulation(update: Statement, later: Statement) -> Requirement:
+    """The pairs of updates of one element, in the order of the definition."""
+    reduce = update.reduce
     assert reduce is not None
-    order = [update.frame.axis(axis) for axis in reduce.axes]
-    counters = update.frame.tuple_of([value for value in order if value is not None])
-    later = counters.lex_lt_map(counters).intersect(writes.apply_range(writes.reverse()))
-    return Requirement("accumulate", update, update, later, free=reduce.reassociate)
+    counters = []
+    for statement in (update, later):
+        order = [statement.frame.axis(axis) for axis in reduce.axes]
+        counters.append(statement.frame.tuple_of([value for value in order if value is not None]))
+    same = update.writes().apply_range(later.writes().reverse())
+    return Requirement(
+        "accumulate", update, later, counters[0].lex_lt_map(counters[1]).intersect(same), reduce.reassociate
+    )
 
 
 def _flows(program: Program, sink: Statement) -> Iterator[Requirement]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..compute.expr import Axis, Expr, Read, Reduce, walk
-from ..compute.tensor import Tensor
+from ..compute.tensor import Equation, Tensor
 from .affine import affine
 from .isl import Frame, Map, Set
 
@@ -22,13 +22,27 @@ class Piece:
     region: tuple[Expr, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Of the instances of an equation, those with `axis` in an earlier block of `factor` positions than `other`.
+
+    Where `axis` is the reduction's, they are updates alone. `equation` may be the number of another cut.
+    """
+
+    equation: int
+    axis: str
+    other: str
+    factor: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
     """stage[indices] = value for every instance in `domain`, whose dimensions are `axes`.
 
     `prefix` are the first of the axes, the counters of loops of other stages that the stage is computed in (see
     `placement`); the first `kept` of them tell apart elements of the same indices.
-    `equation` is which of the stage's equations it is made of, and `piece` which part of that, where it has been cut.
+    `equation` is which of the stage's equations it is made of, `rule` that equation, where they are a recurrence's, and
+    `piece` which part of it, where it has been cut. `apart` is the number of the cut that it is (`Cut`), if any.
     The value of an argmin or argmax update is what is compared; the state beside the index is the code generator's.
     """
 
@@ -45,11 +59,24 @@ class Statement:
     kept: int = 0
     equation: int = 0
     piece: Piece | None = None
+    rule: Equation | None = None
+    apart: int | None = None
 
     @property
     def label(self) -> str:
         """What the statement is called in messages and dumps."""
-        return self.stage.name if self.kind == "define" else f"{self.stage.name}.{self.kind}"
+        name = f"{self.stage.name}.equation({self.loops_of})" if self.numbered else self.stage.name
+        return name if self.kind == "define" else f"{name}.{self.kind}"
+
+    @property
+    def loops_of(self) -> int:
+        """The number of the equation whose loops these are: its own, or that of a cut."""
+        return self.equation if self.apart is None else self.apart
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the stage has other equations."""
+        return self.rule is not None and (len(self.stage.equations) > 1 or self.apart is not None)
 
     def writes(self) -> Map:
         """From an instance to the element it writes: the kept prefix, then the indices."""

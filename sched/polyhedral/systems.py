@@ -69,9 +69,16 @@ class Cells:
 
 
 def systems(program: Program) -> tuple[tuple[Tensor, ...], ...]:
-    """The stages that have loops in components, producers first."""
-    read = {stage.uid: [r.tensor for s in program.of_stage(stage) for r in s.reads] for stage in program.live_stages()}
-    return tuple(components(program.live_stages(), lambda stage: read[stage.uid]))
+    """The stages that have loops in components, producers first. Who has joined another one's loops is in its
+    component, with all that is between them."""
+    live = program.live_stages()
+    read = {stage.uid: [r.tensor for s in program.of_stage(stage) for r in s.reads] for stage in live}
+    for stage in live:
+        host, _ = program.joined.get(stage.uid, (None, ""))
+        if host is not None and host.uid in read:
+            read[stage.uid].append(host)
+            read[host.uid].append(stage)
+    return tuple(components(live, lambda stage: read[stage.uid]))
 
 
 def is_system(stages: tuple[Tensor, ...]) -> bool:

@@ -45,7 +45,8 @@ class _Forest:
                 roots.append(self._stage(group[0]))
         fused: dict[Axis, Fused] = {}
         for nest in self.nests.values():
-            fused |= nest.fused
+            for own in nest.each():
+                fused |= own.fused
         return Tree(Sequence(tuple(roots)), fused)
 
     def _stage(self, stage: Tensor, outside: int = 0) -> Node:

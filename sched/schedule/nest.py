@@ -61,6 +61,8 @@ class StageNest:
     axes     the stage's axes, which the loops are made of
     parts    the names of the loops that a virtual axis was made of
     history  the commands that made these loops of the default ones, so that they can be made of other axes
+    apart    the loops of those equations of a recurrence that have loops of their own, by their numbers
+    equation which one these are the loops of, where they are of one alone
     """
 
     stage: Tensor
@@ -69,6 +71,25 @@ class StageNest:
     fused: Mapping[Axis, Fused] = field(default_factory=dict)
     parts: Mapping[Axis, tuple[str, ...]] = field(default_factory=dict)
     history: tuple[OrderCommand, ...] = ()
+    apart: Mapping[int, StageNest] = field(default_factory=dict)
+    equation: int | None = None
+
+    @property
+    def label(self) -> str:
+        """Whose loops these are, as it is written."""
+        return self.stage.name if self.equation is None else f"{self.stage.name}.equation({self.equation})"
+
+    def of_equation(self, number: int) -> StageNest:
+        """The loops of one equation: its own, or those that it shares with the others."""
+        return self.apart.get(number, self)
+
+    def with_equation(self, number: int) -> StageNest:
+        """The loops of one equation, to be changed apart from the others'."""
+        return self.apart.get(number, replace(self, apart={}, equation=number))
+
+    def each(self) -> tuple[StageNest, ...]:
+        """These loops, and those of equations that have their own."""
+        return (self, *self.apart.values())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -79,7 +100,7 @@ class StageNest:
         names = self.names
         if name not in names:
             loops = f"its loops are {listed(names)}" if names else "it is a single element and has none"
-            raise ScheduleError(f"{self.stage.name} has no loop {shown(name)}; {loops}{meant(name, names)}")
+            raise ScheduleError(f"{self.label} has no loop {shown(name)}; {loops}{meant(name, names)}")
         return names.index(str(name))
 
     def loop(self, name: object) -> Loop:
@@ -90,14 +111,14 @@ class StageNest:
         rest = (*self.loops[:position], *self.loops[position + count :])
         if len(rest) + len(loops) > MAX_LOOPS:
             raise ScheduleError(
-                f"{self.stage.name} has {len(self.loops)} loops, and a stage has at most {MAX_LOOPS}; fuse some, or "
+                f"{self.label} has {len(self.loops)} loops, and a stage has at most {MAX_LOOPS}; fuse some, or "
                 "split less often"
             )
         taken = {loop.name for loop in rest}
         for loop in loops:
             if loop.name in taken:
                 raise ScheduleError(
-                    f"{self.stage.name} has a loop {loop.name} already; its loops are {listed(self.names)}: choose "
+                    f"{self.label} has a loop {loop.name} already; its loops are {listed(self.names)}: choose "
                     "another name for the new one"
                 )
             taken.add(loop.name)

@@ -8,9 +8,9 @@ from dataclasses import replace
 from ..compute.expr import Axis, Expr, Read, substitute, transform
 from ..compute.operations import OPERATIONS
 from ..compute.printing import text
-from ..compute.recurrence import Recurrence
 from ..compute.reductions import REDUCTIONS
 from ..compute.tensor import Equation, Tensor
+from ..polyhedral.layout import shown_form
 from ..polyhedral.program import Program
 from ..polyhedral.statement import Statement
 from .binding import Binding, Bindings
@@ -78,8 +78,8 @@ def assignment(program: Program, statement: Statement, names: Substitution) -> s
     """The definition as it was written, with inlined stages in their places."""
     left, reduce = left_of(statement, names), statement.reduce
     if statement.kind == "finish":
-        equation = statement.stage.equations[statement.equation]
-        return f"{left} = {text(_written(program, equation.finished(Read(statement.stage, equation.indices))))}"
+        finished = _equation(program, statement).finished(Read(statement.stage, statement.indices))
+        return f"{left} = {text(_written(program, finished))}"
     own = _equation(program, statement).value if statement.piece is None else statement.piece.written
     value = substitute(_written(program, own), names)
     if reduce is None:
@@ -94,8 +94,8 @@ def assignment(program: Program, statement: Statement, names: Substitution) -> s
 
 def _equation(program: Program, statement: Statement) -> Equation:
     """What a statement is made of, where its stage is placed."""
-    if isinstance(statement.stage, Recurrence):
-        return statement.stage.equations[statement.equation]
+    if statement.rule is not None:
+        return statement.rule
     return program.placements[statement.stage.uid].equation
 
 
@@ -117,9 +117,9 @@ def layout_text(state: State, stage: Tensor) -> str:
     layout, names = state.program.layout(stage), [axis.name for axis in stage.equations[0].axes]
     shown = ""
     if layout.terms:
-        shown += f" as [{', '.join(term.shown(names[term.dimension]) for term in layout.terms)}]"
+        shown += f" as [{', '.join(term.shown(names) for term in layout.terms)}]"
     for term, (multiple, offset) in layout.pads.items():
-        shown += f", {term.shown(names[term.dimension])} aligned to {multiple}{f' + {offset}' if offset else ''}"
-    for dimension, size in sorted(layout.folds.items()):
-        shown += f", {names[dimension]} modulo {size}"
+        shown += f", {term.shown(names)} aligned to {multiple}{f' + {offset}' if offset else ''}"
+    for form, size in sorted(layout.folds.items()):
+        shown += f", {shown_form(form, names)} modulo {size}"
     return f"{shown}, streaming" if layout.streaming else shown

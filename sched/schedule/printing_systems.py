@@ -3,11 +3,11 @@
     u: float64[T + 1, N]
         for t in 0..T + 1:
             for i in 0..N:
-                u[t, i] = A[i]  # t == 0
+                u[t, i] = A[i]  # equation 0: t == 0
         for t in 0..T + 1:
             for i' in t..N + t:
                 i = i' - t
-                u[t, i] = u[t - 1, i] + 1.0  # t >= 1
+                u[t, i] = u[t - 1, i] + 1.0  # equation 1: t >= 1
 
 A loop whose counter is not the axis that it is named for has a prime.
 """
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ..compute.expr import Expr
 from ..compute.printing import text
 from ..compute.tensor import Tensor
 from ..polyhedral.statement import Statement
@@ -25,7 +26,8 @@ from .nest import Loop, StageNest, axis_loop
 from .primitives.base import State
 from .printing_lines import assignment, comment, fetched, guard_of, header, init, layout_text, primed
 
-Loops = Mapping[int, tuple[Loop, ...]]  # for each stage, by uid, the loops around
+Key = tuple[int, int | None]  # a stage, by its uid, and the equation that has loops of its own
+Loops = Mapping[Key, tuple[Loop, ...]]  # the loops around
 
 
 def system_text(state: State, group: tuple[Tensor, ...]) -> str:
@@ -48,7 +50,8 @@ def _lines(state: State, node: Node, around: Loops, depth: int) -> Iterator[str]
     pad = "    " * depth
     match node:
         case Leaf(statement):
-            yield f"{pad}{_statement(state, statement)}{comment(_conditions(state, statement, around))}"
+            region = comment(_conditions(state, statement, around))
+            yield f"{pad}{_statement(state, statement)}{_numbered(statement, region)}"
         case Sequence(children):
             for child in children:
                 yield from _lines(state, child, around, depth)
@@ -56,19 +59,26 @@ def _lines(state: State, node: Node, around: Loops, depth: int) -> Iterator[str]
             yield from _lines(state, node.body, around, depth)
         case LoopNode():
             inside = dict(around)
-            below = {s.stage.uid: s for s in statements_below(node)}
-            for uid, statement in below.items():
-                loop = _loop(state.nests[uid], statement, node)
-                bindings, _ = _bound(state.nests[uid], around.get(uid, ()))
-                head = header(state.nests[uid], primed(state.nests[uid], loop), bindings)
-                if uid == next(iter(below)):
+            below = {_key(state, s): s for s in statements_below(node)}
+            for key, statement in below.items():
+                nest = state.nest_of(statement)
+                loop = _loop(nest, statement, node)
+                bindings, _ = _bound(nest, around.get(key, ()))
+                head = header(nest, primed(nest, loop), bindings)
+                if key == next(iter(below)):
                     yield f"{pad}{head}"
-                inside[uid] = (*around.get(uid, ()), loop)
-            found = dict.fromkeys(line for uid in below for line in _binding_lines(state.nests[uid], inside[uid]))
+                inside[key] = (*around.get(key, ()), loop)
+            found = dict.fromkeys(
+                line for key, s in below.items() for line in _binding_lines(state.nest_of(s), inside[key])
+            )
             yield from (f"{pad}    {line}" for line in found)
             ahead = [line for uid in below for line in fetched(state, below[uid].stage, node.name)]
             yield from (f"{pad}    {line}" for line in ahead)
             yield from _lines(state, node.body, inside, depth + 1)
+
+
+def _key(state: State, statement: Statement) -> Key:
+    return statement.stage.uid, state.nest_of(statement).equation
 
 
 def _loop(nest: StageNest, statement: Statement, node: LoopNode) -> Loop:
@@ -93,14 +103,24 @@ def _binding_lines(nest: StageNest, loops: tuple[Loop, ...]) -> Iterator[str]:
 
 def _conditions(state: State, statement: Statement, around: Loops) -> list[str]:
     """What tails leave out, and the region of the equation."""
-    nest = state.nests[statement.stage.uid]
-    bindings, _ = _bound(nest, around.get(statement.stage.uid, ()))
+    nest = state.nest_of(statement)
+    bindings, _ = _bound(nest, around.get(_key(state, statement), ()))
     own = set(statement.axes)
     guards = [guard_of(nest, b) for b in bindings.bound.values() if b.plain and b.axis in own]
-    equation = statement.stage.equations[statement.equation]
-    region = equation.conditions if statement.kind == "update" else tuple(c for c in (equation.where,) if c is not None)
-    region = region if statement.piece is None else statement.piece.region
+    rule, piece = statement.rule, statement.piece
+    region: tuple[Expr, ...] = ()
+    if piece is not None:
+        region = piece.region
+    elif rule is not None:
+        region = rule.conditions if statement.kind == "update" else tuple(c for c in (rule.where,) if c is not None)
     return [*guards, *map(text, region)]
+
+
+def _numbered(statement: Statement, region: str) -> str:
+    """The comment with which equation it is, of a stage that has several."""
+    if not statement.numbered:
+        return region
+    return f"  # equation {statement.loops_of}{region.replace('  # ', ': ', 1)}"
 
 
 def _statement(state: State, statement: Statement) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..compute.tensor import Tensor, validated_name
@@ -17,6 +17,7 @@ from .primitives import (
     ComputeAt,
     ComputeRoot,
     ComputeWith,
+    Equation,
     FoldStorage,
     Fuse,
     Inline,
@@ -28,6 +29,7 @@ from .primitives import (
     ReorderStorage,
     Reverse,
     Rfactor,
+    Separate,
     Shift,
     Skew,
     Split,
@@ -37,10 +39,12 @@ from .primitives import (
     Unroll,
     Vectorize,
 )
+from .primitives.equation import checked_equation
 from .primitives.peel import found_border
 from .suggestion import listed, shown
 
 if TYPE_CHECKING:
+    from .nest import StageNest
     from .schedule import Schedule
 
 
@@ -53,11 +57,49 @@ class Stage:
 
     schedule: Schedule
     tensor: Tensor
+    number: int | None = None
+
+    @property
+    def nest(self) -> StageNest:
+        """The loops as they are now."""
+        nest = self.schedule.state.nest(self.tensor)
+        return nest if self.number is None else nest.with_equation(self.number)
 
     @property
     def loops(self) -> tuple[str, ...]:
         """The names of the loops, outermost first."""
-        return tuple(loop.name for loop in self.schedule.state.nest(self.tensor).loops)
+        return self.nest.names
+
+    def equation(self, number: int) -> Stage:
+        """One equation of a recurrence, by its number from 0 on, in the order in which they were written.
+
+        Commands on it change its loops alone. Equations share the loops that have the same name and kind where what
+        they need of each other asks for it, and otherwise have loops one after the other; each command is proven for
+        the loops that this gives. `s[u]` goes on to schedule all equations that have the loops that are named.
+
+        Raises `ScheduleError` for stages that are no recurrence and for numbers that there are not.
+
+        >>> import polysched as ps
+        >>> n = ps.size_var("n", min=1)
+        >>> a = ps.placeholder((n, 64), "float32", name="a")
+        >>> u = ps.recurrence((n, 64), "float32", name="u")
+        >>> i, j = ps.axes("i j")
+        >>> u[0, j] = a[0, j]
+        >>> u[i + 1, j] = u[i, j] + a[i + 1, j]
+        >>> s = ps.Schedule(u)
+        >>> s[u].equation(1).vectorize("j")
+        >>> print(s)
+        u: float32[n, 64]
+            for i in 0..n:
+                for j in 0..64:
+                    u[i, j] = a[0, j]  # equation 0: i == 0
+            for i in 0..n:
+                vectorized for j in 0..64:
+                    u[i, j] = u[i - 1, j] + a[i, j]  # equation 1: i >= 1
+        """
+        if self.number is not None:
+            raise ScheduleError(f"this is equation {self.number} of {self.tensor.name}, and has none in it")
+        return replace(self, number=checked_equation(self.tensor, _factor(number), self.schedule.state))
 
     def split(self, loop: str, factor: int, *, outer: str | None = None, inner: str | None = None) -> tuple[str, str]:
         """Cut a loop into pieces of `factor` iterations; returns the outer and the inner loop. See `Split`."""
@@ -150,6 +192,12 @@ class Stage:
         """Add `factor` times the counter of the outer loop `by` to a loop's. See `Skew`."""
         self._apply(Skew(_name(loop), _factor(factor), _name(by)))
 
+    def separate(self, axis: str, other: str, factor: int) -> Stage:
+        """Give the updates of earlier blocks loops of their own; returns them as an equation. See `Separate`."""
+        self._apply(Separate(_name(axis), _name(other), _factor(factor)))
+        cuts = self.schedule.program.cuts[self.tensor.uid]
+        return self.schedule[self.tensor].equation(len(self.tensor.equations) + len(cuts) - 1)
+
     def shift(self, loop: str, amount: int) -> None:
         """Add a number to a loop's counter, for this stage alone. See `Shift`."""
         self._apply(Shift(_name(loop), _factor(amount)))
@@ -219,7 +267,7 @@ class Stage:
 
     def fold_storage(self, axis: str, size: int) -> None:
         """Store only so many positions of a dimension at a time. See `FoldStorage`."""
-        self._apply(FoldStorage(_name(axis), _factor(size)))
+        self._apply(FoldStorage("".join(_name(axis).split()), _factor(size)))
 
     def prefetch(self, tensor: Stage | Tensor | str, at: str, *, distance: int = 1, by: str | None = None) -> None:
         """Fetch what a loop will read of a tensor, some iterations ahead, into the cache. See `Prefetch`.
@@ -275,7 +323,7 @@ class Stage:
         """
         if word not in REGISTRY:
             raise ScheduleError(f"{word!r} is no command; commands are {', '.join(sorted(REGISTRY))}")
-        trial = self.schedule.copy()[self.tensor]
+        trial = replace(self, schedule=self.schedule.copy())
         try:
             getattr(trial, word)(*args, **options)
         except ScheduleError as refusal:
@@ -284,15 +332,15 @@ class Stage:
 
     def parallel_loops(self) -> tuple[str, ...]:
         """The loops, outermost first, whose iterations may run at the same time."""
-        nest = self.schedule.state.nest(self.tensor)
+        nest = self.nest
         serial = (loop.name for loop in nest.loops if loop.kind == "serial")
         trial = self.schedule.copy()
         trial.advises = False
-        allowed = {name for name in serial if trial[self.tensor].why_not("parallel", name) is None}
+        allowed = {name for name in serial if replace(self, schedule=trial).why_not("parallel", name) is None}
         return tuple(loop.name for loop in nest.loops if loop.kind == "parallel" or loop.name in allowed)
 
     def _apply(self, command: Primitive) -> None:
-        self.schedule.apply(self.tensor, command)
+        self.schedule.apply(self.tensor, command if self.number is None else Equation(self.number, command))
 
 
 def _stage_name(stage: object) -> str:

@@ -23,6 +23,7 @@ from ..polyhedral.requirements import Requirement
 from ..polyhedral.statement import Statement
 from ..polyhedral.systems import Cells, Level, default_order, is_system, needs_between, systems
 from ..polyhedral.tree import Fused, Leaf, LoopNode, Node, Sequence, Tree
+from .binding import Bindings
 from .nest import Loop, StageNest, axis_loop
 
 
@@ -57,6 +58,9 @@ def _loop(cells: Cells, level: Level) -> Loop:
     return Loop(level.name, value, simplify(begin), extent, reversed=level.sign < 0)
 
 
+_Key = tuple[str, str, tuple[Axis, ...]]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
     """A statement with its own loops, outermost first, each with its place in the stage's nest."""
@@ -67,6 +71,11 @@ class _Part:
 
     def at(self, depth: int) -> tuple[int, Loop] | None:
         return self.loops[depth] if depth < len(self.loops) else None
+
+    def key(self, depth: int) -> _Key:
+        """What statements that share the loop at this depth have in common: name, kind, and the virtual axes."""
+        loop = self.loops[depth][1]
+        return loop.name, loop.kind, tuple(self.nest.virtual(loop.value))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,8 +96,9 @@ def system_tree(
     """The loop tree of a system."""
     fused: dict[Axis, Fused] = {}
     for stage in group:
-        fused |= nests[stage.uid].fused
-    parts = [_part(statement, nests[stage.uid]) for stage in group for statement in program.of_stage(stage)]
+        for nest in nests[stage.uid].each():
+            fused |= nest.fused
+    parts = [_part(s, nests[stage.uid].of_equation(s.loops_of)) for stage in group for s in program.of_stage(stage)]
     numbers = {part.statement.number for part in parts}
     edges = [
         _Edge(pair.source.number, pair.sink.number, pair, pair.relation)
@@ -96,7 +106,11 @@ def system_tree(
         if {pair.source.number, pair.sink.number} <= numbers
     ]
     folds = [size for stage in group for size in program.layout(stage).folds.values()]
-    return _Builder(Tree(Sequence(()), fused), uids, 1 in folds, bool(folds)).body(parts, 0, edges)
+    wanted = {}
+    for uid, (_, loop) in program.joined.items():
+        names = nests[uid].names if uid in nests else ()
+        wanted[uid] = names.index(loop) + 1 if loop in names else 0
+    return _Builder(Tree(Sequence(()), fused), uids, 1 in folds, bool(folds), wanted).body(parts, 0, edges)
 
 
 def _part(statement: Statement, nest: StageNest) -> _Part:
@@ -109,6 +123,11 @@ def _part(statement: Statement, nest: StageNest) -> _Part:
         (k, loop) for k, loop in enumerate(nest.loops) if k not in foreign and (k < first or nest.axes_of(loop.value))
     ]
     open_axes = {axis for k in foreign for axis in nest.axes_of(nest.loops[k].value)} & own
+    if open_axes:
+        bindings = Bindings(nest)
+        for _, loop in kept:
+            bindings.add(loop)
+        open_axes -= set(bindings.bound)
     rest = [(-1 - k, axis_loop(axis)) for k, axis in enumerate(statement.axes) if axis in open_axes]
     return _Part(statement, nest, (*kept, *rest))
 
@@ -119,6 +138,7 @@ class _Builder:
     uids: Iterator[int]
     in_place: bool
     folded: bool
+    wanted: Mapping[int, int]  # how many loops the stages that have joined others share with them, by their uids
 
     def body(self, parts: list[_Part], depth: int, edges: list[_Edge]) -> Node:
         """The statements below `depth` shared loops: circles in common loops, one after the other, in the order of the
@@ -137,6 +157,8 @@ class _Builder:
         circle = next((group for group in groups if self._carries(group, depth, edges)), None)
         if circle is None and self.folded:
             circle = next((group for group in groups if _inside(group, edges)), None)
+        if circle is None:
+            circle = next((group for group in groups if self._wants(group, depth)), None)
         if circle is None and self.in_place:
             circle = next((group for group in groups if _key(group, depth) is not None), None)
         if circle is None or (key := _key(circle, depth)) is None:
@@ -156,7 +178,13 @@ class _Builder:
         """Whether the next loop puts something in order that is needed between these statements."""
         values = {part.statement.number: at[1].value for part in group if (at := part.at(depth)) is not None}
         found = (e for e in _inside(group, edges) if e.source in values and e.sink in values)
-        return any(not e.relation.is_subset(self._equal(e, values)) for e in found)
+        return any(not e.pair.free and not e.relation.is_subset(self._equal(e, values)) for e in found)
+
+    def _wants(self, group: list[_Part], depth: int) -> bool:
+        """Whether a stage has joined others down to a loop further in than this."""
+        return _key(group, depth) is not None and any(
+            self.wanted.get(p.statement.stage.uid, 0) > depth for p in group if p.statement.kind != "init"
+        )
 
     def _equal(self, edge: _Edge, values: Mapping[int, Expr]) -> Map:
         return maybe_equal(self.tree, edge.pair, edge.relation, values[edge.source], values[edge.sink])
@@ -168,14 +196,16 @@ class _Builder:
 
     def _is_forward(self, edge: _Edge, parts: list[_Part], depth: int) -> bool:
         values = {part.statement.number: part.loops[depth][1].value for part in parts}
-        return never_after(self.tree, edge.pair, edge.relation, values[edge.source], values[edge.sink])
+        return edge.pair.free or never_after(
+            self.tree, edge.pair, edge.relation, values[edge.source], values[edge.sink]
+        )
 
     def _shared(self, parts: list[_Part], depth: int, edges: list[_Edge]) -> list[Node]:
         """One loop around all of them; where they have none in common, one each, in the order of the definition."""
-        groups: dict[tuple[str, str] | None, list[_Part]] = {}
+        groups: dict[_Key | None, list[_Part]] = {}
         for part in parts:
             found = part.at(depth)
-            groups.setdefault(None if found is None else (found[1].name, found[1].kind), []).append(part)
+            groups.setdefault(None if found is None else part.key(depth), []).append(part)
         made: list[Node] = []
         for key, members in groups.items():
             if key is None:
@@ -217,9 +247,9 @@ def _inside(parts: list[_Part], edges: list[_Edge]) -> list[_Edge]:
     return [edge for edge in edges if edge.source in numbers and edge.sink in numbers]
 
 
-def _key(parts: list[_Part], depth: int) -> tuple[str, str] | None:
-    """The name and kind of the next loop, where all statements have one and the same."""
-    keys = {(at[1].name, at[1].kind) if (at := part.at(depth)) is not None else None for part in parts}
+def _key(parts: list[_Part], depth: int) -> _Key | None:
+    """What tells the next loop from others, where all statements have one and the same."""
+    keys = {part.key(depth) if part.at(depth) is not None else None for part in parts}
     return next(iter(keys)) if len(keys) == 1 else None
 
 
@@ -235,11 +265,15 @@ def _components(units: list[list[_Part]], edges: list[_Edge]) -> list[list[_Part
 
 
 def _units(parts: list[_Part], depth: int) -> list[list[_Part]]:
-    """The statements of one equation stay together as long as they have the same loop next."""
-    units: dict[tuple[int, int, int], list[_Part]] = {}
+    """The statements of one equation stay together as long as they have the same loop next; but updates that are cut
+    off are between its init and the rest."""
+    cut = {(s.stage.uid, s.equation) for s in (part.statement for part in parts) if s.apart is not None}
+    units: dict[tuple[int, int, int, bool], list[_Part]] = {}
     for part in parts:
         statement, piece = part.statement, part.statement.piece
-        units.setdefault((statement.stage.uid, statement.equation, piece.number if piece else 0), []).append(part)
+        before = statement.kind == "init" and (statement.stage.uid, statement.equation) in cut
+        key = (statement.stage.uid, statement.loops_of, piece.number if piece else 0, before)
+        units.setdefault(key, []).append(part)
     found: list[list[_Part]] = []
     for unit in units.values():
         places = {None if (at := part.at(depth)) is None else at[0] for part in unit}

@@ -4,7 +4,8 @@
     C.split("i", 6, outer="i_o", inner="i_i")
     C.vectorize("j_i")
 
-A line is  stage.word(arguments)  with strings, integers and name=value, where a value may be several in parentheses.
+A line is  stage.word(arguments)  with strings, integers and name=value, where a value may be several in parentheses,
+or  stage.equation(number).word(arguments)  for one equation of a recurrence.
 Empty lines, and lines that begin with #, are skipped.
 """
 
@@ -17,7 +18,7 @@ from typing import Any, NoReturn, get_type_hints
 
 from ..compute.tensor import MAX_NAME
 from ..errors import ScheduleError
-from .primitives import REGISTRY, Primitive
+from .primitives import REGISTRY, Equation, Primitive
 from .primitives.base import KEYWORDS
 from .suggestion import listed, meant
 
@@ -25,7 +26,7 @@ HEADER = "# polysched schedule, version 1"
 MAX_TEXT = 1 << 20
 MAX_COMMANDS = 1000
 _TOKEN = re.compile(r"""\s*(?:"([^"\\]*)"|(-?[0-9]+)|([a-z_]+)|(.))""", re.DOTALL)
-_LINE = re.compile(r"([^\s.()\"]+)\.([^\s.()\"]+)\((.*)\)\Z", re.DOTALL)
+_LINE = re.compile(r"([^\s.()\"]+)(?:\.equation\(([0-9]{1,6})\))?\.([^\s.()\"]+)\((.*)\)\Z", re.DOTALL)
 MAX_DIGITS = 18
 _KINDS = {"string": "a name in double quotes", "integer": "an integer"}
 _TYPES = {word: get_type_hints(record) for word, record in REGISTRY.items()}
@@ -58,12 +59,13 @@ def _command(line: str, number: int) -> tuple[str, Primitive]:
     match = _LINE.match(line)
     if match is None or not match[1].isidentifier() or len(match[1]) > MAX_NAME:
         raise _malformed(number, f"{line[:60]!r} is not of the form stage.command(arguments)")
-    stage, word, arguments = match.groups()
+    stage, equation, word, arguments = match.groups()
     record = REGISTRY.get(word)
     if record is None:
         known = sorted(REGISTRY)
         raise _malformed(number, f"{word[:MAX_NAME]!r} is no command; commands are {listed(known)}{meant(word, known)}")
-    return stage, _record(record, *_arguments(arguments, number), number)
+    command = _record(record, *_arguments(arguments, number), number)
+    return stage, command if equation is None else Equation(int(equation), command)
 
 
 def _arguments(text: str, number: int) -> tuple[list[Any], dict[str, list[Any]]]:
@@ -159,9 +161,8 @@ def _record(record: type[Primitive], positional: list[Any], named: dict[str, lis
             shape = "one or more names" if several else "an integer" if kind is int else "one name"
             how = f"as {field.name}=" if field.name in named_fields else f"for {field.name}"
             raise _malformed(number, f"{record.word} needs {shape} {how}; it takes {listed(takes)}")
-        is_name = (
-            str.isidentifier if field.name not in ("layout", "term") else str.isascii
-        )  # terms are read where they are used
+        terms = field.name in ("layout", "term") or record.word == "fold_storage"  # are read where they are used
+        is_name = str.isascii if terms else str.isidentifier
         if wanted is str and not all(is_name(v) and len(v) <= MAX_NAME for v in given):
             raise _malformed(
                 number,

@@ -161,8 +161,9 @@ def warnings_of(lowered: Lowered, schedule: Schedule) -> tuple[str, ...]:
 def _vectors_of_vectors(schedule: Schedule) -> list[str]:
     """Vector loops around another one."""
     return [
-        f"P005: loop {loop.name} of {nest.stage.name} has no vector form and runs lane by lane"
-        for nest in schedule.state.nests.values()
+        f"P005: loop {loop.name} of {nest.label} has no vector form and runs lane by lane"
+        for shared in schedule.state.nests.values()
+        for nest in shared.each()
         for loop in [loop for loop in nest.loops if loop.kind == "vectorize"][:-1]
     ]
 

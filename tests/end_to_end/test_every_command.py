@@ -340,6 +340,7 @@ def test_every_primitive_is_here() -> None:
         "fold_storage",
         "reorder_storage",
         "rfactor",
+        "separate",
         "store_at",
         "store_streaming",
     }  # tests/schedule/test_storage.py, test_align_storage.py

@@ -11,6 +11,7 @@ from typing import Any
 import polysched as ps
 from polysched.compute.expr import Read, walk
 from polysched.compute.simplify import constant_value
+from polysched.polyhedral.layout import shown_form
 from polysched.schedule.primitives import REGISTRY, CacheRead, CacheWrite, Prefetch, Primitive
 from polysched.schedule.text import schedule_text
 
@@ -206,9 +207,14 @@ def _storage(schedule: ps.Schedule, stage: ps.Tensor, word: str, rng: random.Ran
             axes = [axis.name for axis in stage.equations[0].axes]
             if not axes:
                 return None
-            arguments = rng.choice(axes), rng.choice((1, 2, 2, 3, 3, 4, 5, 8))
+            forms = [shown_form(form, axes) for form in state.program.layout(stage).forms(len(axes))]
+            arguments = rng.choice(forms), rng.choice((1, 2, 2, 3, 3, 4, 5, 8))
         case "reorder_storage" if axes:
             split = rng.choice(axes)
+            if len(axes) > 1 and rng.random() < 0.5:
+                first, second, *others = rng.sample(axes, len(axes))
+                skewed = f"{first}{rng.choice(('+', '-', '+2*'))}{second}"
+                return stage.name, REGISTRY[word]((skewed, second, *others))
             arguments = (
                 tuple(rng.sample([*(a for a in axes if a != split), f"{split}/2", f"{split}%2"], len(axes) + 1)),
             )

@@ -96,10 +96,11 @@ class Oracle:
 
     def _places(self, run: Run) -> list[Any]:
         """Where in the buffer each instance writes."""
-        folds, box = self.program.layout(run.stage).folds, self.program.placements[run.stage.uid].stored
+        layout, box = self.program.layout(run.stage), self.program.placements[run.stage.uid].stored
         elements = [run.defined[axis] for axis in self.equations[run.stage.uid].axes]
         inside = self._inside(box, elements, run.defined, len(run.cells))
-        return [x % folds[k] if k in folds else x for k, x in enumerate(inside)]
+        sums = {form: sum(inside[k] * factor for k, factor in form) for form in layout.forms(len(inside))}
+        return [x % layout.folds[form] if form in layout.folds else x for form, x in sums.items()]
 
     def _same_element(self, source: Run, sink: Run, cells: Any, rows: Any) -> tuple[Any, Any]:
         """Instances of the source, with the accesses of the sink's rows to what they write: one cell of one copy."""

@@ -16,7 +16,6 @@ from math import prod
 from typing import Any
 
 from polysched.compute.expr import Axis, Cast, Const, Expr, Op, Read, Size
-from polysched.compute.recurrence import Recurrence
 from polysched.compute.tensor import Tensor
 from polysched.polyhedral.statement import Statement
 from polysched.polyhedral.tree import Fused, Leaf, LoopNode, Node
@@ -105,7 +104,23 @@ def instances(state: Any, sizes: dict[str, int]) -> list[Instance]:
     """Everything that runs at these sizes."""
     tree = state.tree()
     known = Sizes(sizes, tree.fused)
-    return [i for s, path in _leaves(tree.root, ()) for i in _of_statement(s, path, known)]
+    cuts = state.program.cuts
+    return [
+        instance
+        for s, path in _leaves(tree.root, ())
+        for instance in _of_statement(s, path, known)
+        if s.rule is None or _part(instance, cuts.get(s.stage.uid, ())) == s.loops_of
+    ]
+
+
+def _part(instance: Instance, cuts: tuple[Any, ...]) -> int:
+    """The equation, or the cut, that an instance belongs to."""
+    at = {axis.name: value for axis, value in instance.at.items()}
+    number = instance.statement.equation
+    for place, cut in enumerate(cuts, len(instance.statement.stage.equations)):
+        if cut.equation == number and cut.axis in at and at[cut.axis] // cut.factor < at[cut.other] // cut.factor:
+            number = place
+    return number
 
 
 def _leaves(node: Node, path: tuple[Any, ...]) -> Iterator[tuple[Statement, tuple[Any, ...]]]:
@@ -136,8 +151,8 @@ def _of_statement(statement: Statement, path: tuple[Any, ...], known: Sizes) -> 
 
 
 def _conditions(statement: Statement) -> tuple[Expr, ...]:
-    equation = statement.stage.equations[statement.equation]
-    if not isinstance(statement.stage, Recurrence):
+    equation = statement.rule
+    if equation is None:
         return ()
     conditions = (equation.where, equation.within if statement.kind == "update" else None)
     region = () if statement.piece is None else statement.piece.region

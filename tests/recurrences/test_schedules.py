@@ -106,6 +106,24 @@ SCHEDULES = {
         g.parallel("i")""",
     "adi on threads": """
         q.parallel("i")""",
+    "jacobi_1d with the step alone in vectors": """
+        u.equation(1).split("i", 8, outer="io", inner="ii")
+        u.equation(1).vectorize("ii")
+        u.equation(0).parallel("i")
+        u.fold_storage("t", 2)""",
+    "seidel_2d with the boundary in columns": """
+        u.fold_storage("t", 2)
+        u.equation(1).reorder("j", "i")
+        u.equation(0).fuse("i", "j", name="ij")
+        u.skew("i", 1, by="t")""",
+    "fdtd_2d with a field's edge apart": """
+        ey.equation(1).split("j", 4, outer="jo", inner="ji")
+        ey.equation(1).vectorize("ji")""",
+    "lu with one equation of U in vectors": """
+        U.equation(1).split("j", 4, outer="jo", inner="ji")
+        U.equation(1).reorder("i", "jo", "q", "ji")
+        U.equation(1).vectorize("ji")
+        L.equation(0).parallel("i", "j", name="ij")""",
     "prefix_sum split": """
         p.split("i", 4, outer="io", inner="ii")
         p.unroll("ii")""",

@@ -37,8 +37,17 @@ WORDS = (
 
 def random_command(s: ps.Schedule, rng: random.Random) -> str | None:
     """A command on a stage, in text form."""
-    stage = rng.choice([stage.name for stage in s.program.live_stages()])
-    loops = list(s[stage].loops)
+    chosen = s[rng.choice([stage.name for stage in s.program.live_stages()])]
+    stage = chosen.tensor.name
+    if isinstance(chosen.tensor, Recurrence) and rng.random() < 0.3:
+        number = rng.randrange(len(chosen.tensor.equations))
+        chosen, stage = chosen.equation(number), f"{stage}.equation({number})"
+    axes = [axis.name for axis in chosen.tensor.equations[0].axes]
+    if chosen.number is not None and len(axes) > 1 and rng.random() < 0.25:
+        other = rng.choice(axes)
+        inner = [axis.name for equation in chosen.tensor.equations for axis in equation.loops if axis.name != other]
+        return f'{stage}.separate("{rng.choice(inner)}", "{other}", {rng.choice((1, 2, 3))})'
+    loops = list(chosen.loops)
     if not loops or len(loops) > 7:
         return None
     loop, first = rng.choice(loops), rng.randrange(len(loops))

@@ -42,6 +42,7 @@ def test_every_primitive_round_trips(samples):
         "prefetch",
         "reorder_storage",
         "rfactor",
+        "separate",
         "store_at",
         "store_streaming",
     }  # test_compute_at.py, test_storage.py, test_align_storage.py, test_prefetch.py, test_peel_loops.py

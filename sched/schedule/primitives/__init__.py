@@ -7,6 +7,7 @@ from .cache_write import CacheWrite
 from .compute_at import ComputeAt
 from .compute_root import ComputeRoot
 from .compute_with import ComputeWith
+from .equation import Equation
 from .fold_storage import FoldStorage
 from .fuse import Fuse
 from .inline import Inline
@@ -17,6 +18,7 @@ from .reorder import Reorder
 from .reorder_storage import ReorderStorage
 from .reverse import Reverse
 from .rfactor import Rfactor
+from .separate import Separate
 from .shift import Shift
 from .skew import Skew
 from .split import Split
@@ -27,7 +29,8 @@ from .unroll import Unroll
 from .vectorize import Vectorize
 
 __all__ = [
-    "REGISTRY", "AlignStorage", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot", "ComputeWith", "FoldStorage",
-    "Fuse", "Inline", "Parallel", "Peel", "Prefetch", "Primitive", "Reorder", "ReorderStorage", "Reverse", "Rfactor",
-    "Shift", "Skew", "Split", "State", "StoreAt", "StoreStreaming", "Tile", "Unroll", "Vectorize",
+    "REGISTRY", "AlignStorage", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot", "ComputeWith", "Equation",
+    "FoldStorage", "Fuse", "Inline", "Parallel", "Peel", "Prefetch", "Primitive", "Reorder", "ReorderStorage",
+    "Reverse", "Rfactor", "Separate", "Shift", "Skew", "Split", "State", "StoreAt", "StoreStreaming", "Tile", "Unroll",
+    "Vectorize",
 ]  # fmt: skip

@@ -56,7 +56,7 @@ class AlignStorage(Primitive):
         _check_number(self.offset, 0, self.multiple - 1, f"{what} to multiples of {self.multiple} takes an offset")
         layout, names = state.program.layout(stage), tuple(axis.name for axis in stage.equations[0].axes)
         terms = layout.stored_terms(len(names))
-        inner = [term.shown(names[term.dimension]) for term in terms[1:]]
+        inner = [term.shown(names) for term in terms[1:]]
         instead = f"what is aligned is one of {listed(inner)}" if inner else "it has no other dimension"
         try:
             term = parsed_term(self.term, names)

@@ -13,9 +13,10 @@ from typing import Any, ClassVar
 from ...compute.recurrence import Recurrence
 from ...compute.tensor import Tensor
 from ...errors import ScheduleError
-from ...polyhedral.definitions import ComputedIn, Factored, Inlined, ReadThrough, Rewrite
+from ...polyhedral.definitions import Factored, Inlined, ReadThrough, Rewrite
 from ...polyhedral.program import Program
 from ...polyhedral.requirements import Requirement, requirements
+from ...polyhedral.statement import Statement
 from ...polyhedral.systems import systems
 from ...polyhedral.tree import Ahead, Tree, loops_of, statements_below
 from ..fetching import check_ahead
@@ -65,7 +66,14 @@ class State:
     def with_place(self, stage: Tensor, place: Place | None) -> State:
         """The state with a stage computed elsewhere; at the root without a place."""
         places = {uid: other for uid, other in self.places.items() if uid != stage.uid}
-        return replace(self, places=places if place is None else {**places, stage.uid: place}).settled()
+        places = places if place is None else {**places, stage.uid: place}
+        joined = {uid: host for uid, host in self.program.joined.items() if uid != stage.uid}
+        return replace(self, program=replace(self.program, joined=joined), places=places).settled()
+
+    def with_joined(self, stage: Tensor, host: Tensor, loop: str) -> State:
+        """The state with the loops of a stage made together with those of a recurrence, down to one of them."""
+        program = replace(self.program, joined={**self.program.joined, stage.uid: (host, loop)})
+        return replace(self, program=program).settled()
 
     def with_nest(self, nest: StageNest) -> State:
         """The state with other loops of one stage; what is computed inside them follows."""
@@ -90,8 +98,15 @@ class State:
 
     def companions(self, stage: Tensor) -> tuple[Tensor, ...]:
         """The other stages of a circle of stages that need each other."""
-        group = next((group for group in systems(self.program) if stage in group), ())
-        return tuple(other for other in group if other is not stage)
+        return tuple(other for other in self.system(stage) if other is not stage)
+
+    def system(self, stage: Tensor) -> tuple[Tensor, ...]:
+        """The stages whose loops are made together with those of this one, itself among them."""
+        return next((group for group in systems(self.program) if stage in group), ())
+
+    def nest_of(self, statement: Statement) -> StageNest:
+        """The loops that a statement has."""
+        return self.nests[statement.stage.uid].of_equation(statement.loops_of)
 
     def share(self, stage: Tensor, other: Tensor, loops: set[str]) -> bool:
         """Whether one of the loops of a stage is also around another one."""
@@ -114,15 +129,15 @@ def refuse_recurrence(stage: Tensor) -> None:
     """Refuse what is for stages of one equation."""
     if isinstance(stage, Recurrence):
         raise ScheduleError(
-            f"{stage.name} is a recurrence, and its cells are computed where its equations say; inline, cache_write "
-            "and rfactor are for stages of ps.compute"
+            f"{stage.name} is a recurrence, and its cells are computed where its equations say; inline and rfactor "
+            "are for stages of ps.compute"
         )
 
 
 def _refuse_rewrite(rewrite: Rewrite, state: State) -> None:
     """Refuse what would change the definition of a recurrence."""
     match rewrite:
-        case Inlined(stage) | ComputedIn(stage) | Factored(stage):
+        case Inlined(stage) | Factored(stage):
             refuse_recurrence(stage)
         case ReadThrough(consumer, tensor) if any(tensor is other for other in (consumer, *state.companions(consumer))):
             raise ScheduleError(
@@ -176,9 +191,26 @@ class Primitive:
         given = (value for name, value in self.arguments.items() if name in ("loop", "other", "by", "loops"))
         return {name for value in given for name in _items(value)}
 
+    def apply_to_equation(self, state: State, stage: Tensor, number: int) -> State:
+        """The state after the command on the loops of one equation."""
+        nest = state.nest(stage)
+        if type(self).rewrite is Primitive.rewrite:
+            raise ScheduleError(
+                f"{self.word} is for a stage as a whole, {stage.name}.{self}; an equation has loops of its own, and no "
+                "storage or place"
+            )
+        own = self.carried_out(nest.with_equation(number))
+        return state.with_nest(replace(nest, apart={**nest.apart, number: own}))
+
     def carried_out(self, nest: StageNest) -> StageNest:
         """The loops after the command, which remember it."""
-        return replace(self.rewrite(nest), history=(*nest.history, self))
+        made = replace(self.rewrite(nest), history=(*nest.history, self))
+        apart = {k: self._also(own) for k, own in nest.apart.items()}
+        return replace(made, apart=apart) if apart else made
+
+    def _also(self, nest: StageNest) -> StageNest:
+        """The loops of an equation that has its own, after a command on those of the whole stage."""
+        return self.carried_out(nest) if self.named_loops <= set(nest.names) else nest
 
     def rewrite(self, nest: StageNest) -> StageNest:
         """The loops after the command, for primitives that touch nothing else."""

@@ -11,7 +11,8 @@ from ...compute.expr import Axis, Const, Read, walk
 from ...compute.tensor import Equation, Tensor, new_uid
 from ...errors import ScheduleError
 from ...polyhedral.definitions import ReadThrough
-from ...polyhedral.layout import Layout, Term, parsed
+from ...polyhedral.layout import Layout, Term, meeting, parsed, plain
+from ...polyhedral.program import Program
 from ..place import Place
 from ..suggestion import listed, meant
 from .base import Primitive, State, primitive
@@ -66,21 +67,34 @@ class CacheRead(Primitive):
         if self.at:
             state.nest(stage).position(self.at)
             place = Place(stage, self.at, stage, self.at)
-        terms = storage_terms(self.layout, copy, f"cache_read of {self.tensor}")
+        terms = storage_terms(self.layout, copy, state.program, f"cache_read of {self.tensor}")
         program = replace(state.program, layouts={**state.program.layouts, copy.uid: Layout(terms)})
         places = state.places if place is None else {**state.places, copy.uid: place}
         rewrites = (*program.rewrites, ReadThrough(stage, tensor, copy))
         return replace(state, program=program, places=places).with_rewrites(rewrites)
 
 
-def storage_terms(layout: tuple[str, ...], stage: Tensor, what: str) -> tuple[Term, ...]:
-    """The terms of a layout, in the names of the stage's axes."""
+def storage_terms(layout: tuple[str, ...], stage: Tensor, program: Program, what: str) -> tuple[Term, ...]:
+    """The terms of a layout, in the names of the stage's axes, if they tell all elements apart."""
     if not layout:
         return ()
+    axes = stage.equations[0].axes
     try:
-        return parsed(layout, tuple(axis.name for axis in stage.equations[0].axes))
+        terms = parsed(layout, tuple(axis.name for axis in axes))
     except ValueError as error:
         raise ScheduleError(f"{what}: {error}") from None
+    if any(term.form != plain(term.form[0][0]) for term in terms):
+        with program.world.budgeted(what):
+            same = program.world.smallest(meeting(Layout(terms), axes, program.world, program.context))
+        if same is not None:
+            at = ", ".join(f"{name}={value}" for name, value in same.sizes.items())
+            one, two = same.coordinates[: len(axes)], same.coordinates[len(axes) :]
+            elements = (f"{stage.name}[{', '.join(map(str, element))}]" for element in (one, two))
+            raise ScheduleError(
+                f"{what}: {f'at {at} ' if at else ''}{' and '.join(elements)} would be in one place; each dimension "
+                "must follow from the terms, as i and j do from i+j and i"
+            )
+    return terms
 
 
 def check_new(state: State, name: str) -> None:

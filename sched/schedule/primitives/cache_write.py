@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from ...compute.expr import Read
+from ...compute.recurrence import Recurrence
 from ...compute.tensor import Tensor, new_uid
 from ...errors import ScheduleError
-from ...polyhedral.definitions import ComputedIn
+from ...polyhedral.definitions import ComputedIn, with_reads
 from ..nest import StageNest, default_nest
 from ..place import Place
 from .base import Primitive, State, primitive
@@ -38,6 +40,9 @@ class CacheWrite(Primitive):
     The new stage has the definition, with its reduction, and its default loops, and is computed at the loop; without
     `at`, before the stage. The stage keeps the commands about loops that are not its reduction's, and is a copy now.
 
+    A recurrence is computed in the new stage, by its equations, and copied afterwards; compute_with brings the copy
+    into its loops, and then the new stage, which is no output, may be folded and laid out as it suits them.
+
     Legal when: always; `at` is a loop that is not made of reduction axes.
     Also called: cache_write (TVM), a wrapper Func (Halide), accumulation buffers.
     """
@@ -55,12 +60,30 @@ class CacheWrite(Primitive):
                 "sum; choose one of the stage's own loops"
             )
         definitions = state.program.definitions
-        copy = Tensor(self.name, stage.shape, stage.dtype, new_uid(), stage.equations, location=stage.location)
+        if definitions.has_rules(stage) and self.at:
+            raise ScheduleError(
+                f"cache_write at {self.at} of {stage.name}: the cells of a recurrence are computed where its equations "
+                "say, and not in a loop of the copy; cache_write without at= makes a buffer of all cells, which may be "
+                "folded"
+            )
+        copy = _buffer(stage, self.name, recurrence=definitions.has_rules(stage))
         own = definitions.equations[stage.uid].axes
         kept = without_reductions(nest, default_nest(stage, own))
         rewrites = (*state.program.rewrites, ComputedIn(stage, copy))
         places = {**state.places, copy.uid: Place(stage, self.at, stage, self.at)} if self.at else state.places
         return replace(state, places=places, nests={**state.nests, stage.uid: kept}).with_rewrites(rewrites)
+
+
+def _buffer(stage: Tensor, name: str, *, recurrence: bool) -> Tensor:
+    """The stage that takes over a definition."""
+    if not recurrence:
+        return Tensor(name, stage.shape, stage.dtype, new_uid(), stage.equations, location=stage.location)
+    copy = Recurrence(name, stage.shape, stage.dtype, new_uid(), location=stage.location)
+    own = (
+        replace(e, body=with_reads(e.body, stage, lambda r: Read(copy, r.indices, r.location))) for e in stage.equations
+    )
+    object.__setattr__(copy, "equations", tuple(own))  # closed already: frozen from here on
+    return copy
 
 
 def without_reductions(nest: StageNest, start: StageNest) -> StageNest:

@@ -38,4 +38,5 @@ class ComputeRoot(Primitive):
         rewrites = state.program.rewrites
         if stage.uid in state.program.inlined:
             return state.with_rewrites(tuple(r for r in rewrites if not (isinstance(r, Inlined) and r.stage is stage)))
-        return state.with_place(stage, None) if stage.uid in state.places else state
+        elsewhere = stage.uid in state.places or stage.uid in state.program.joined
+        return state.with_place(stage, None) if elsewhere else state

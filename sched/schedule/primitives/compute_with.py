@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from ...compute.tensor import Tensor
 from ...errors import ScheduleError
+from ...polyhedral.systems import is_system
 from ..place import Place
 from ..suggestion import listed, meant
 from .base import Primitive, State, primitive
@@ -33,6 +34,9 @@ class ComputeWith(Primitive):
     Loops are matched from the outermost on, by their counters, which may run over different ranges. In each iteration
     the stages run in the order of their definitions.
 
+    With a recurrence, each equation of which is in the loops that its needs ask for, a stage shares loops of the same
+    name and kind: give it those first, by the same splits, skews and orders. Commands on either are then for both.
+
     Legal when: no value is read before it is written in the common order. The loops shared are not marked for the
     stage (they are as the other stage's are marked), and both stages are at the root.
     Also called: compute_with (Halide), loop fusion.
@@ -51,5 +55,26 @@ class ComputeWith(Primitive):
                 f"{listed(others)}{meant(self.other, list(others))}"
             )
         host = others[self.other]
+        if is_system(state.system(stage)) or is_system(state.system(host)):
+            return self._joined(state, stage, host)
         state.nest(host).position(self.loop)
         return state.with_place(stage, Place(host, self.loop, shared=True))
+
+    def _joined(self, state: State, stage: Tensor, host: Tensor) -> State:
+        """The state with the stage in the system of the host, whose loops it must share then down to `loop`."""
+        placed = [s for s in (stage, host) if s.uid in state.places]
+        if placed:
+            raise ScheduleError(
+                f"{placed[0].name} is computed in loops of {state.places[placed[0].uid].host.name}; those of a "
+                "recurrence are shared at the root: compute_root first"
+            )
+        if not any(self.loop in nest.names for nest in state.nest(host).each()):
+            state.nest(host).position(self.loop)
+        made = state.with_joined(stage, host, self.loop)
+        if not made.share(stage, host, {self.loop}):
+            raise ScheduleError(
+                f"{stage.name} and {host.name} would not share {self.loop}: they share loops of the same name and kind "
+                f"in which nothing that is needed runs backwards. The loops of {stage.name} are "
+                f"{listed(state.nest(stage).names)}, and those of {host.name} {listed(state.nest(host).names)}"
+            )
+        return made

@@ -52,7 +52,7 @@ def fused(nest: StageNest, names: tuple[str, ...], name: str, word: str = "fuse"
     if len(names) < 2 or places != list(range(places[0], places[0] + len(names))):
         raise ScheduleError(
             f"{word} takes loops that stand directly inside each other, outermost first, not "
-            f"({', '.join(names)}); the loops of {nest.stage.name} are {listed(nest.names)}: reorder them first"
+            f"({', '.join(names)}); the loops of {nest.label} are {listed(nest.names)}: reorder them first"
         )
     first = places[0]
     parts = nest.loops[first : first + len(names)]
@@ -60,7 +60,7 @@ def fused(nest: StageNest, names: tuple[str, ...], name: str, word: str = "fuse"
         unmarked(nest, part, word, "mark the result")
         if nest.fused_depth(part.value) >= MAX_DEPTH:
             raise ScheduleError(
-                f"loop {part.name} of {nest.stage.name} is made of loops that were fused {MAX_DEPTH} times over, and "
+                f"loop {part.name} of {nest.label} is made of loops that were fused {MAX_DEPTH} times over, and "
                 "fuse goes no deeper; fuse all of them at once, as in fuse(outer, ..., inner)"
             )
     begins = tuple(lower_bound(part.begin) for part in parts)
@@ -83,4 +83,4 @@ def _count(nest: StageNest, extents: tuple[Expr, ...]) -> Expr:
     literal = constant_value(_product(extents))
     if literal is not None:
         return Const(literal, INDEX)
-    return Size(f"|{nest.stage.name}.{len(nest.fused)}|")
+    return Size(f"|{nest.label}.{len(nest.fused)}|")

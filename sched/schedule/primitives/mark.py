@@ -20,7 +20,7 @@ def unmarked(nest: StageNest, loop: Loop, word: str, then: str) -> None:
         raise ScheduleError(f"{loop.name} of {nest.stage.name} is peeled; {word} first, and then peel what that makes")
     if loop.kind != "serial":
         raise ScheduleError(
-            f"{word} takes loops that are not marked yet, and {loop.name} of {nest.stage.name} is "
+            f"{word} takes loops that are not marked yet, and {loop.name} of {nest.label} is "
             f"{_MARKED[loop.kind]}; {word} first, and then {then}"
         )
 
@@ -32,7 +32,7 @@ def marked(nest: StageNest, name: str, kind: LoopKind) -> StageNest:
     if loop.kind != "serial":
         free = listed(other.name for other in nest.loops if other.kind == "serial")
         raise ScheduleError(
-            f"loop {name} of {nest.stage.name} is {_MARKED[loop.kind]} already, and a loop is marked once; loops "
+            f"loop {name} of {nest.label} is {_MARKED[loop.kind]} already, and a loop is marked once; loops "
             f"that are not marked are {free}"
         )
     if loop.peel is not None and kind != "parallel":
@@ -50,7 +50,7 @@ def _check_copies(nest: StageNest, loop: Loop, kind: LoopKind) -> None:
     copies = prod(other.most or 1 for other in nest.loops if other.kind in ("unroll", "vectorize"))
     if kind in ("unroll", "vectorize") and copies > _MOST_COPIES:
         raise ScheduleError(
-            f"{kind} of {loop.name} would write each statement of {nest.stage.name} out {copies} times in all, lanes "
+            f"{kind} of {loop.name} would write each statement of {nest.label} out {copies} times in all, lanes "
             f"included, and at most {_MOST_COPIES} are written out; split smaller loops off, or leave some serial"
         )
 
@@ -61,12 +61,12 @@ def constant_extent(nest: StageNest, name: str, word: str, limit: int) -> int:
     most = loop.most
     if most is None:
         raise ScheduleError(
-            f"{word} needs a loop with a literal number of iterations, and {name} of {nest.stage.name} has "
+            f"{word} needs a loop with a literal number of iterations, and {name} of {nest.label} has "
             f'{nest.shown(loop.extent)}; split it first, as in split("{name}", 16), and {word} the inner loop'
         )
     if most > limit:
         raise ScheduleError(
-            f"{word} writes out at most {limit} iterations, and {name} of {nest.stage.name} has {most}; split it "
+            f"{word} writes out at most {limit} iterations, and {name} of {nest.label} has {most}; split it "
             f'first, as in split("{name}", 16), and {word} the inner loop'
         )
     return most

@@ -46,7 +46,7 @@ def reordered(nest: StageNest, names: tuple[str, ...]) -> StageNest:
     if len(set(names)) != len(names) or not names:
         raise ScheduleError(
             f"reorder takes loops in their new order, each once, outermost first, not ({', '.join(names)}); the loops "
-            f"of {nest.stage.name} are {listed(nest.names)}"
+            f"of {nest.label} are {listed(nest.names)}"
         )
     places = sorted(nest.position(name) for name in names)
     loops = list(nest.loops)

@@ -83,7 +83,7 @@ class _Digit:
 
 def _factor(nest: StageNest, loop: Loop, equation: Equation) -> tuple[Axis, _Digit]:
     """The reduction axis and the part of it that a loop counts."""
-    reduce, name = equation.reduce, nest.stage.name
+    reduce, name = equation.reduce, nest.label
     if reduce is None:
         raise ScheduleError(f"rfactor takes a loop of a reduction, and {name} has none")
     reductions = listed(other.name for other in nest.loops if nest.is_reduction(other))

@@ -235,7 +235,8 @@ def _kernel(run: _Run, choice: Choice, threads: int, sizes: Mapping[str, int]) -
         except PolyschedError as error:
             run.built[key] = f"{type(error).__name__}: {error}"
             return run.built[key]
-        if any(loop.kind == "parallel" for nest in schedule.state.nests.values() for loop in nest.loops):
+        nests = [nest for shared in schedule.state.nests.values() for nest in shared.each()]
+        if any(loop.kind == "parallel" for nest in nests for loop in nest.loops):
             run.parallel.add(choice.label)
         kernel.timings["total"] = (time.perf_counter() - start) * 1e3
         run.built[key] = run.kernels[choice.label] = kernel

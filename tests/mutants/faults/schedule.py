@@ -4,7 +4,57 @@ from __future__ import annotations
 
 from ..mutant import CORPUS, ERRORS, EVERY_COMMAND, NESTS, RECURRENCES_FOUND, REDUCTIONS, VERDICTS, Mutant
 
+WAVEFRONT = "tests/recurrences/test_wavefront.py"
+
 IN_SCHEDULE: tuple[Mutant, ...] = (
+    Mutant(
+        "layout-that-meets",
+        "schedule/primitives/cache_read.py",
+        "        if same is not None:",
+        "        if False:",
+        (WAVEFRONT,),
+        "elements that a layout does not tell apart share their place",
+    ),
+    Mutant(
+        "form-from-anywhere",
+        "polyhedral/layout.py",
+        "simplify(total(form, positions) - _least(form, extents))",
+        "simplify(total(form, positions))",
+        (WAVEFRONT,),
+        "a sum with negative factors begins below the buffer",
+    ),
+    Mutant(
+        "fold-of-a-sum-unproven",
+        "polyhedral/clobber.py",
+        "        if not program.layout(stage).folds:",
+        "        if not any(len(form) == 1 for form in program.layout(stage).folds):",
+        (WAVEFRONT,),
+        "folds of sums are accepted without proof",
+    ),
+    Mutant(
+        "buffer-of-a-recurrence-unread",
+        "polyhedral/definitions.py",
+        "for other in definitions.circle(stage):",
+        "for other in ():",
+        (WAVEFRONT,),
+        "what a recurrence needs reads the copy that is made afterwards",
+    ),
+    Mutant(
+        "equation-for-all",
+        "schedule/system.py",
+        "nests[stage.uid].of_equation(s.loops_of)",
+        "nests[stage.uid]",
+        ("tests/recurrences/test_equations.py",),
+        "the loops of one equation are ignored",
+    ),
+    Mutant(
+        "equation-alone-for-good",
+        "schedule/primitives/base.py",
+        "return self.carried_out(nest) if self.named_loops <= set(nest.names) else nest",
+        "return nest",
+        ("tests/recurrences/test_equations.py",),
+        "commands on a stage pass equations by that have loops of their own",
+    ),
     Mutant(
         "split-without-tail",
         "schedule/primitives/split.py",

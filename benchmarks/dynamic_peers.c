@@ -1,0 +1,119 @@
+/* The recurrences of dynamic.py in C, for gcc -O3 -march=native -ffast-math. */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline int max(int a, int b) { return a > b ? a : b; }
+
+/* Row by row: what does not need the left neighbour first, in vectors; then along the row. row has m + 1 elements. */
+int score_rows(long n, long m, const int *restrict a, const int *restrict b, int *restrict row, int *restrict t) {
+  int best = 0;
+  memset(row, 0, (m + 1) * sizeof(int));
+  for (long i = 0; i < n; i++) {
+    for (long j = 0; j < m; j++) t[j] = max(max(row[j] + (a[i] == b[j] ? 3 : -3), 0), row[j + 1] - 2);
+    int left = 0;
+    for (long j = 0; j < m; j++) {
+      left = max(t[j], left - 2);
+      row[j + 1] = left;
+      best = max(best, left);
+    }
+  }
+  return best;
+}
+
+/* Along diagonals, skewed by hand: h[d % 3][i] is cell (i, d - i), and r is b backwards. */
+int score_diagonals(long n, long m, const int *restrict a, const int *restrict r, int *restrict h) {
+  int best = 0;
+  long width = n + 1;
+  memset(h, 0, 3 * width * sizeof(int));
+  for (long d = 2; d <= n + m; d++) {
+    int *restrict now = h + d % 3 * width;
+    const int *one = h + (d - 1) % 3 * width, *two = h + (d - 2) % 3 * width;
+    long low = d - m > 1 ? d - m : 1, high = d - 1 < n ? d - 1 : n;
+    now[0] = 0;
+    if (d <= n) now[d] = 0;
+    for (long i = low; i <= high; i++) {
+      int match = a[i - 1] == r[m - d + i] ? 3 : -3;
+      int cell = max(max(two[i - 1] + match, 0), max(one[i - 1], one[i]) - 2);
+      now[i] = cell;
+      best = max(best, cell);
+    }
+  }
+  return best;
+}
+
+void matrix_rows(long n, long m, const int *restrict a, const int *restrict b, int *restrict h, int *restrict t) {
+  memset(h, 0, (m + 1) * sizeof(int));
+  for (long i = 0; i < n; i++) {
+    const int *restrict up = h + i * (m + 1);
+    int *restrict row = h + (i + 1) * (m + 1);
+    for (long j = 0; j < m; j++) t[j] = max(max(up[j] + (a[i] == b[j] ? 3 : -3), 0), up[j + 1] - 2);
+    int left = row[0] = 0;
+    for (long j = 0; j < m; j++) row[j + 1] = left = max(t[j], left - 2);
+  }
+}
+
+/* For each i from the end, k upwards: all j at once. */
+void nussinov(long n, const int *restrict s, int *restrict b) {
+  memset(b, 0, n * n * sizeof(int));
+  for (long i = n - 1; i >= 0; i--) {
+    int *row = b + i * n;
+    const int *below = row + n;
+    for (long j = i + 2; j < n; j++) row[j] = below[j - 1] + (s[i] + s[j] == 3);
+    for (long k = i; k < n - 1; k++) {
+      int left = row[k];
+      const int *restrict other = b + (k + 1) * n;
+      for (long j = k + 1; j < n; j++) row[j] = max(row[j], left + other[j]);
+    }
+  }
+}
+
+void floyd_warshall(long n, float *restrict d) {
+  for (long k = 0; k < n; k++)
+    for (long i = 0; i < n; i++) {
+      float via = d[i * n + k];
+      for (long j = 0; j < n; j++) {
+        float other = via + d[k * n + j];
+        d[i * n + j] = other < d[i * n + j] ? other : d[i * n + j];
+      }
+    }
+}
+
+enum { BLOCK = 32 };
+
+/* Blocks of columns: a panel, the rows of U beside it, and four updates in each pass over the rest. */
+void lu(long n, double *restrict a) {
+  for (long p = 0; p < n; p += BLOCK) {
+    long q = p + BLOCK < n ? p + BLOCK : n;
+    for (long k = p; k < q; k++)
+      for (long i = k + 1; i < n; i++) {
+        double f = a[i * n + k] /= a[k * n + k];
+        for (long j = k + 1; j < q; j++) a[i * n + j] -= f * a[k * n + j];
+      }
+    for (long k = p; k < q; k++)
+      for (long i = k + 1; i < q; i++) {
+        double f = a[i * n + k];
+        for (long j = q; j < n; j++) a[i * n + j] -= f * a[k * n + j];
+      }
+    for (long i = q; i < n; i++) {
+      double *restrict row = a + i * n;
+      long k = p;
+      for (; k + 4 <= q; k += 4) {
+        double f = row[k], g = row[k + 1], h = row[k + 2], l = row[k + 3];
+        const double *restrict u = a + k * n;
+        for (long j = q; j < n; j++) row[j] -= f * u[j] + g * u[n + j] + h * u[2 * n + j] + l * u[3 * n + j];
+      }
+      for (; k < q; k++)
+        for (long j = q; j < n; j++) row[j] -= row[k] * a[k * n + j];
+    }
+  }
+}
+
+void cholesky(long n, double *restrict a) {
+  for (long j = 0; j < n; j++)
+    for (long i = j; i < n; i++) {
+      double sum = a[i * n + j];
+      for (long k = 0; k < j; k++) sum -= a[i * n + k] * a[j * n + k];
+      a[i * n + j] = i == j ? sqrt(sum) : sum / a[j * n + j];
+    }
+}

@@ -1,0 +1,180 @@
+"""A recurrence over two dimensions, along its diagonals: dynamic programming on pairs of positions."""
+
+from __future__ import annotations
+
+from ...compute.expr import Axis, Read, walk
+from ...compute.recurrence import Recurrence
+from ...compute.simplify import linear
+from ...errors import ScheduleError
+from ...polyhedral.affine import affine
+from ...polyhedral.layout import Form, plain, shown_form, total
+from ...polyhedral.pieces import least_difference
+from ...polyhedral.systems import circular_pairs
+from ...target.machine import Target
+from ..nest import StageNest
+from ..stage import Stage
+
+_MOST_FACTOR = 3
+
+
+def wavefront(stage: Stage, target: Target | None = None, *, diagonals: int = 16) -> None:
+    """Run a recurrence over two dimensions diagonal by diagonal, with vectors along each.
+
+    stage      a recurrence whose two outermost loops are over its dimensions; a reduction may be inside
+    target     the machine, whose vectors fill the diagonals; this machine by default
+    diagonals  computed together, before a copy of the recurrence, where it is an output, takes them over
+
+    The smallest skew is found with which the cells of a diagonal do not need each other. They are stored side by side,
+    so that loads are contiguous, and no more diagonals are kept than are still read: reductions over one of the
+    dimensions, or both, are computed with them; an output is copied from a buffer. Equations that read no cell of the
+    recurrence, as those of a first row, run as they are. Each command is proven as always.
+
+    Raises `ScheduleError` where no such skew is found, and for stages that are no recurrence.
+
+    The method is that of Lamport (The Parallel Execution of DO Loops, CACM 17:2, 1974).
+
+    >>> import polysched as ps
+    >>> n, m = ps.size_var("n"), ps.size_var("m")
+    >>> a, b = ps.placeholder((n,), "int32", name="a"), ps.placeholder((m,), "int32", name="b")
+    >>> i, j = ps.axes("i j")
+    >>> D = ps.recurrence((n + 1, m + 1), "int32", name="D")
+    >>> D[0, j] = ps.cast("int32", j)
+    >>> D[i + 1, 0] = ps.cast("int32", i + 1)
+    >>> changed = ps.cast("int32", a[i] != b[j])
+    >>> D[i + 1, j + 1] = ps.min(D[i, j] + changed, ps.min(D[i, j + 1], D[i + 1, j]) + 1)
+    >>> r = ps.reduce_axis((0, m + 1), name="j")
+    >>> best = ps.compute((n + 1,), lambda i: ps.min(D[i, r], axis=r), name="best")
+    >>> s = ps.Schedule(best)
+    >>> ps.recipes.wavefront(s[D], ps.Target("x86-64-v3"))
+    >>> s.commands[-1]
+    'D.fold_storage("i+j", 3)'
+    """
+    target = Target("native") if target is None else target
+    if not isinstance(stage.tensor, Recurrence) or len(stage.loops) < 2:
+        raise ScheduleError(f"wavefront is for recurrences over two dimensions, and {stage.tensor.name} is none")
+    schedule = stage.schedule.copy()
+    made = schedule[stage.tensor]
+    copied = any(stage.tensor is output for output in schedule.program.outputs)
+    cells = made.cache_write() if copied else made
+    lanes, across = cells.loops[:2]
+    skew = next((f for f in range(1, _MOST_FACTOR + 1) if _is_wavefront(cells, lanes, across, f)), None)
+    if skew is None:
+        raise ScheduleError(
+            f"wavefront: the cells of {stage.tensor.name} need each other along every diagonal of {lanes} and {across} "
+            f"with factors up to {_MOST_FACTOR}"
+        )
+    readers = [s for s in _readers(cells) if {lanes, across} <= set(s.loops)]
+    for each in (cells, *readers):
+        _along(each, lanes, across, skew)
+    form = _form(cells.nest, across)
+    contiguous = next(axis.name for axis in cells.nest.axes if axis in cells.nest.axes_of(cells.nest.loop(lanes).value))
+    cells.reorder_storage(shown_form(form, [axis.name for axis in cells.nest.axes]), contiguous)
+    width = max(1, target.vector_bits // (8 * cells.tensor.dtype.bytes))
+    for k, equation in enumerate(stage.tensor.equations):
+        if any(isinstance(node, Read) and node.tensor is stage.tensor for node in walk(equation.body)):
+            _vectors(cells.equation(k), lanes, width)
+    _joined(cells, readers, lanes, across, diagonals if copied else 0, width)
+    kept = _distance(cells, form)
+    if kept is not None:
+        text, size = shown_form(form, [axis.name for axis in cells.nest.axes]), kept + (diagonals if copied else 1)
+        if cells.why_not("fold_storage", text, size) is None:
+            cells.fold_storage(text, size)
+    stage.schedule.extend(schedule.commands[len(stage.schedule.commands) :])
+
+
+def _is_wavefront(cells: Stage, lanes: str, across: str, factor: int) -> bool:
+    """Whether the cells of a diagonal may be computed in any order."""
+    trial = cells.schedule.copy()
+    trial.advises = False
+    try:
+        _along(trial[cells.tensor], lanes, across, factor)
+    except ScheduleError:
+        return False
+    return trial[cells.tensor].why_not("parallel", lanes) is None
+
+
+def _along(stage: Stage, lanes: str, across: str, factor: int) -> None:
+    """The loop over the diagonals outside the one along them; what is reduced there begins at the same counter in all
+    cells of a diagonal."""
+    if stage.loops.index(lanes) > stage.loops.index(across):
+        stage.reorder(lanes, across)
+    stage.skew(across, factor, by=lanes)
+    stage.reorder(across, lanes)
+    outer, inner = stage.nest.loop(across).value, stage.nest.loop(lanes).value
+    for loop in stage.nest.loops:
+        if loop.name not in (lanes, across) and stage.nest.is_reduction(loop):
+            slope = _slope(_factors(outer), _factors(inner), _factors(loop.begin))
+            if slope:
+                stage.skew(loop.name, -slope, by=lanes)
+
+
+def _factors(value: object) -> dict[Axis, int]:
+    terms, _ = linear(value)  # type: ignore[arg-type]
+    return {atom: factor for atom, factor in terms.values() if isinstance(atom, Axis)}
+
+
+def _slope(across: dict[Axis, int], lanes: dict[Axis, int], value: dict[Axis, int]) -> int:
+    """By how much a value grows from one lane to the next, on one diagonal; 0 where that is no integer."""
+    ((lane, step),) = lanes.items()
+    others = [axis for axis in across if axis is not lane]
+    if len(others) != 1 or abs(across[others[0]]) != 1 or abs(step) != 1:
+        return 0
+    other = -across.get(lane, 0) * across[others[0]] * step
+    return value.get(lane, 0) * step + value.get(others[0], 0) * other
+
+
+def _form(nest: StageNest, across: str) -> Form:
+    """What the counter over the diagonals is of the dimensions, without what is constant."""
+    factors = _factors(nest.loop(across).value)
+    return tuple((d, factors[axis]) for d, axis in enumerate(nest.axes) if axis in factors) or plain(0)
+
+
+def _distance(cells: Stage, form: Form) -> int | None:
+    """The most diagonals from a cell to one that needs it; None where that grows with the sizes."""
+    state, most = cells.schedule.state, 0
+    for pair in circular_pairs(state.system(cells.tensor), state.pairs):
+        counters = (affine(total(form, s.axes) * -1, s.frame) for s in (pair.source, pair.sink))
+        source, sink = (counter for counter in counters if counter is not None)
+        least = least_difference(pair.relation, source, sink)
+        if least is None:
+            return None
+        most = max(most, -least)
+    return most
+
+
+def _readers(cells: Stage) -> list[Stage]:
+    """The stages that read the recurrence and are not needed by it."""
+    state = cells.schedule.state
+    group = state.system(cells.tensor)
+    found = state.program.definitions.consumers(cells.tensor)
+    return [cells.schedule[tensor] for tensor in found if tensor not in group]
+
+
+def _joined(cells: Stage, readers: list[Stage], lanes: str, across: str, diagonals: int, width: int) -> None:
+    """Readers in the loop over the diagonals, or over so many of them; a copy runs along its own rows then."""
+    if diagonals:
+        for stage in (cells, *readers):
+            stage.split(across, diagonals)
+    for reader in readers:
+        reduces = any(axis.reduction for axis in reader.nest.axes)
+        if diagonals and not reduces:
+            reader.reorder(lanes, f"{across}_i")
+        if reduces:
+            _vectors(reader, lanes, width)
+        loop = f"{across}_o" if diagonals else across
+        if reader.why_not("compute_with", cells, loop) is None:
+            reader.compute_with(cells, loop)
+        if diagonals and not reduces and reader.why_not("vectorize", f"{across}_i") is None:
+            reader.vectorize(f"{across}_i")
+            reader.store_streaming()
+
+
+def _vectors(stage: Stage, lanes: str, width: int) -> None:
+    """Vectors along the diagonals, inside the loops of a reduction."""
+    _, inner = stage.split(lanes, width)
+    own = stage.loops
+    behind = [loop for loop in own[own.index(inner) + 1 :] if stage.nest.is_reduction(stage.nest.loop(loop))]
+    if behind and stage.why_not("reorder", *behind, inner) is None:
+        stage.reorder(*behind, inner)
+    if stage.why_not("vectorize", inner) is None:
+        stage.vectorize(inner)

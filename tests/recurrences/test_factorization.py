@@ -1,0 +1,105 @@
+"""`separate`, register tiles of what it cuts off, and recipes.factorization. Verdicts: test_verdicts.py."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import polysched as ps
+
+from .definitions import EXAMPLES
+
+SIZES = (1, 2, 8, 9, 17, 50)
+
+
+def agrees(s: ps.Schedule, name: str) -> None:
+    """The bits of the default schedule."""
+    example, default = EXAMPLES[name], ps.Schedule(s.outputs).build()
+    kernel = s.build(check=True)
+    names = [a.name for a in s.program.arguments if isinstance(a, ps.Tensor)]
+    for n in SIZES:
+        given = example.inputs(np.random.default_rng(n), {"N": n})
+        one, two = (k(*[given[tensor] for tensor in names]) for k in (kernel, default))
+        for a, b in zip(*(r if isinstance(r, tuple) else (r,) for r in (one, two)), strict=True):
+            assert a.tobytes() == b.tobytes(), n
+
+
+@pytest.mark.parametrize(("name", "stage"), [("lu", "L"), ("cholesky", "L")])
+def test_the_recipe(name: str, stage: str) -> None:
+    s = ps.Schedule(EXAMPLES[name].define())
+    ps.recipes.factorization(s[stage], ps.Target("x86-64-v3"), block=16)
+    assert ps.Schedule.from_text(s.outputs, s.to_text()) == s
+    agrees(s, name)
+
+
+def test_accumulators_stay_in_registers_beside_finished_elements() -> None:
+    """The tile is stored after the loop over what it sums, although that loop reads the same buffer."""
+    s = ps.Schedule(EXAMPLES["cholesky"].define())
+    ps.recipes.factorization(s["L"], ps.Target("x86-64-v3"))
+    lines = s.build(target="x86-64-v3").source("loops").splitlines()
+    sums = [line for line in lines if line.lstrip().startswith("L_cache_tile") and "= fma(" in line]
+    assert len(sums) >= 16
+
+
+def test_what_is_finished_inside_the_loop_is_not_kept_in_registers() -> None:
+    """In one loop over the rows of a column, later cells read earlier ones: the loads see what was stored."""
+    s = ps.Schedule(EXAMPLES["triangular_solve"].define())
+    s["x"].split("i", 4)
+    s["x"].unroll("i_i")
+    agrees(s, "triangular_solve")
+
+
+def test_a_triangular_solve_in_blocks() -> None:
+    s = ps.Schedule(EXAMPLES["triangular_solve"].define())
+    far = s["x"].equation(0).separate("r", "i", 8)
+    assert far.number == 1
+    s["x"].split("i", 8)
+    far.reorder("i_o", "r", "i_i")
+    far.vectorize("i_i")
+    assert "for r in 0..N" in str(s)
+    assert "# equation 1" in str(s)
+    agrees(s, "triangular_solve")
+
+
+def test_cells_are_cut_and_cut_again() -> None:
+    s = ps.Schedule(EXAMPLES["lu"].define())
+    off = s["L"].equation(2).separate("j", "i", 8)
+    far = off.separate("r", "j", 8)
+    assert (off.number, far.number) == (3, 4)
+    s["L"].tile("i", "j", 8, 8)
+    assert far.loops == ("i_o", "j_o", "i_i", "j_i", "r")
+    far.reorder("i_o", "j_o", "r", "i_i", "j_i")
+    far.vectorize("j_i")
+    refusal = s["L"].equation(2).why_not("parallel", "i_i")
+    assert isinstance(refusal, ps.LegalityError)
+    assert "L.equation(2).finish[" in str(refusal)
+    agrees(s, "lu")
+    while s.commands:
+        s.undo()
+    assert not s.program.cuts
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ('L.separate("r", "j", 8)', r"separate is for one equation of a recurrence, as in s\[L\].equation\(0\)"),
+        ('L.equation(2).separate("x", "j", 8)', "'x' is no axis of it; there is i, j, r"),
+        ('L.equation(2).separate("r", "r", 8)', "'r' is no axis of its cells; there is i, j"),
+        ('L.equation(2).separate("j", "j", 8)', "no j is in an earlier block than itself"),
+        ('L.equation(2).separate("j", "i", 0)', "separate of j takes a factor that is an integer"),
+        ('L.equation(3).separate("j", "i", 2)', "numbered from 0 to 2"),
+    ],
+)
+def test_errors(command: str, said: str) -> None:
+    s = ps.Schedule(EXAMPLES["lu"].define())
+    with pytest.raises(ps.ScheduleError, match=said):
+        s.extend(command)
+
+
+def test_the_recipe_refuses_and_changes_nothing() -> None:
+    said = "factorization is for recurrences over two dimensions"
+    for name, stage, reason in (("nussinov", "B", "before"), ("triangular_solve", "x", said), ("jacobi_1d", "u", said)):
+        s = ps.Schedule(EXAMPLES[name].define())
+        with pytest.raises(ps.ScheduleError, match=reason):
+            ps.recipes.factorization(s[stage])
+        assert s.commands == ()

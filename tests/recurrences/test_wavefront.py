@@ -1,0 +1,186 @@
+"""Diagonals: layouts of sums of positions and their folds, readers and copies in a recurrence's loops, the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import polysched as ps
+
+from .definitions import EXAMPLES
+
+SIZES = ((0, 0), (0, 3), (1, 1), (5, 1), (17, 40), (33, 20), (70, 81))
+
+
+def score(kind: str) -> ps.Tensor:
+    """Of Smith and Waterman's matrix: the largest of each row, or of all, or its last row."""
+    (H,) = EXAMPLES["smith_waterman"].define()
+    rows, columns = H.shape
+    r, q = ps.reduce_axis((0, rows), name="i"), ps.reduce_axis((0, columns), name="j")
+    match kind:
+        case "rows":
+            return ps.compute((rows,), lambda i: ps.max(H[i, q], axis=q), name="best")
+        case "all":
+            return ps.compute((), lambda: ps.max(H[r, q], axis=(r, q)), name="best")
+    return H[rows - 1]
+
+
+def expected(kind: str, h: Any) -> Any:
+    return {"rows": lambda: h.max(axis=1), "all": h.max, "last": lambda: h[-1]}[kind]()
+
+
+@pytest.mark.parametrize(("kind", "fold"), [("rows", 3), ("all", 3), ("last", None)])
+def test_scores(kind: str, fold: int | None) -> None:
+    """A reader in the loop over the diagonals lets all but three of them go."""
+    example = EXAMPLES["smith_waterman"]
+    output = score(kind)
+    s = ps.Schedule(output)
+    ps.recipes.wavefront(s["H"])
+    assert (f'H.fold_storage("i+j", {fold})' in s.commands) == (fold is not None)
+    assert ps.Schedule.from_text(output, s.to_text()) == s
+    kernel = s.build(check=True)
+    for n, m in SIZES:
+        given = example.inputs(np.random.default_rng(n), {"N": n, "M": m})
+        h = example.program({"N": n, "M": m}, **given)
+        np.testing.assert_array_equal(kernel(given["a"], given["b"]), expected(kind, h))
+
+
+@pytest.mark.parametrize(("name", "stage"), [("smith_waterman", "H"), ("nussinov", "B")])
+def test_outputs_are_copied_from_a_buffer(name: str, stage: str) -> None:
+    example = EXAMPLES[name]
+    outputs = example.define()
+    s = ps.Schedule(outputs)
+    ps.recipes.wavefront(s[stage])
+    assert f"{stage}_cache" in str(s)
+    kernel = s.build(check=True)
+    for n, m in SIZES:
+        sizes = {"N": max(n, 1), "M": m}
+        given = example.inputs(np.random.default_rng(n), sizes)
+        np.testing.assert_array_equal(kernel(*given.values()), example.program(sizes, **given))
+
+
+def test_the_recipe_refuses() -> None:
+    s = ps.Schedule(EXAMPLES["prefix_sum"].define())
+    with pytest.raises(ps.ScheduleError, match="wavefront is for recurrences over two dimensions, and p is none"):
+        ps.recipes.wavefront(s["p"])
+    i, j = ps.axes("i j")
+    far = ps.recurrence((9, 9), "int32", name="far")
+    far[0, j] = 1
+    far[i + 1, j] = ps.select(j < 4, far[i, j + 5], 1) + ps.select(j > 0, far[i + 1, j - 1], 0)
+    s = ps.Schedule(far)
+    with pytest.raises(ps.ScheduleError, match="wavefront: the cells of far need each other along every diagonal"):
+        ps.recipes.wavefront(s["far"])
+    assert s.commands == ()
+
+
+# --- layouts
+
+
+def skewed(factors: tuple[str, ...]) -> tuple[ps.Schedule, ps.Schedule]:
+    n, m = ps.size_var("n"), ps.size_var("m")
+    A = ps.placeholder((n, m), "int32", name="A")
+    B = ps.compute((n, m), lambda i, j: A[i, j] * 3, name="B")
+    C = ps.compute((m, n), lambda j, i: B[i, j] - 1, name="C")
+    s = ps.Schedule(C)
+    s["B"].reorder_storage(*factors)
+    return s, ps.Schedule(C)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [("i+j", "i"), ("j", "i + j"), ("i-j", "j"), ("-i+2*j", "j"), ("(i+j)/4", "i", "(i+j)%4"), ("2*i+j", "3*i+j")],
+)
+def test_skewed_planes(layout: tuple[str, ...]) -> None:
+    s, default = skewed(layout)
+    assert ps.Schedule.from_text(s.outputs, s.to_text()) == s
+    kernel, other = s.build(check=True), default.build()
+    for shape in ((0, 3), (3, 0), (1, 1), (7, 9), (16, 8)):
+        a = np.arange(np.prod(shape), dtype="int32").reshape(shape)
+        np.testing.assert_array_equal(kernel(a), other(a))
+
+
+def test_a_sum_takes_as_much_room_as_it_has_values() -> None:
+    A = ps.placeholder((6, 9), "int32", name="A")
+    B = ps.compute((6, 9), lambda i, j: A[i, j] * 3, name="B")
+    s = ps.Schedule(ps.compute((6, 9), lambda i, j: B[i, j] - 1, name="C"))
+    for layout, shape in {("i+j", "i"): "14, 6", ("i-2*j", "j"): "22, 9", ("10*i+j",): "59"}.items():
+        trial = s.copy()
+        trial["B"].reorder_storage(*layout)
+        assert f"B: int32[{shape}]" in trial.build().source("loops")
+
+
+@pytest.mark.parametrize(
+    ("layout", "said"),
+    [
+        (("i+j",), r"at n=2, m=2 B\[0, 1\] and B\[1, 0\] would be in one place"),
+        (("i+j", "2*i+2*j"), r"B\[0, 1\] and B\[1, 0\] would be in one place"),
+        (("i+j", "i", "j"), "has 3 terms of different sums, and 2 tell all elements apart"),
+        (("i+i", "j"), "is no term of a layout over i, j"),
+        (("0*i+j", "i"), "is no term of a layout"),
+        (("i+j/2", "i"), "is no term of a layout"),
+        (("(i+j)%4", "i"), r"no term for the upper part of \(i\+j\), \(i\+j\)/4"),
+        (("i+k", "i"), "is no term of a layout"),
+    ],
+)
+def test_layouts_that_are_none(layout: tuple[str, ...], said: str) -> None:
+    with pytest.raises(ps.ScheduleError, match=said):
+        skewed(layout)
+
+
+def test_folds_of_sums() -> None:
+    s = ps.Schedule(score("rows"))
+    for stage in (s["H"], s["best"]):
+        stage.skew("j", by="i")
+        stage.reorder("j", "i")
+    refused: Callable[..., Any] = s["H"].why_not
+    assert "H has no term of i+j in its layout; its dimensions are i, j" in str(refused("fold_storage", "i+j", 3))
+    s["H"].reorder_storage("i+j", "i")
+    assert "no term of j in its layout; its layout has terms of i+j, i" in str(refused("fold_storage", "j", 3))
+    assert isinstance(refused("fold_storage", "i+j", 3), ps.LegalityError)  # best reads all of it afterwards
+    s["best"].compute_with("H", "j")
+    assert isinstance(refused("fold_storage", "i+j", 2), ps.LegalityError)
+    s["H"].fold_storage("i+j", 3)
+    assert "as [i+j, i], i+j modulo 3" in str(s)
+    assert "reorder_storage of H: i+j is folded" in str(refused("reorder_storage", "i", "j"))
+    kernel, default = s.build(), ps.Schedule(s.outputs).build()
+    given = EXAMPLES["smith_waterman"].inputs(np.random.default_rng(1), {"N": 30, "M": 21})
+    np.testing.assert_array_equal(kernel(**given), default(**given))
+    assert isinstance(s["best"].why_not("compute_root"), ps.LegalityError)
+
+
+# --- stages beside a recurrence, and copies of one
+
+
+def test_compute_with_a_recurrence() -> None:
+    s = ps.Schedule(score("rows"))
+    refusal = s["best"].why_not("compute_with", "H", "j")
+    assert refusal is None  # row by row
+    s["H"].skew("j", by="i")
+    s["H"].reorder("j", "i")
+    assert "would not share j" in str(s["best"].why_not("compute_with", "H", "j"))
+
+
+@pytest.mark.parametrize("name", ["fdtd_2d", "lu", "nussinov", "smith_waterman", "deriche"])
+def test_a_recurrence_in_a_buffer_of_its_own(name: str) -> None:
+    """What needs the cells while they are computed reads the buffer; the stage takes them over."""
+    example = EXAMPLES[name]
+    outputs = example.define()
+    s = ps.Schedule(outputs)
+    stage = next(stage for stage in s.stages if stage.rules)  # type: ignore[attr-defined]
+    s[stage].cache_write(name="own")
+    assert s["own"].loops[: len(stage.shape)] == ps.Schedule(outputs)[stage].loops[: len(stage.shape)]
+    assert len(s[stage].loops) == len(stage.shape)
+    with pytest.raises(ps.ScheduleError, match="is no recurrence, and its one equation"):
+        s[stage].equation(0)
+    s["own"].equation(0).reverse(s["own"].loops[-1])
+    given = example.inputs(np.random.default_rng(8), example.sizes)
+    names = [a.name for a in s.program.arguments if isinstance(a, ps.Tensor)]
+    kernels = s.build(check=True), ps.Schedule(outputs).build()
+    one, two = (kernel(*[given[tensor] for tensor in names], **example.sizes) for kernel in kernels)
+    for a, b in zip(*(r if isinstance(r, tuple) else (r,) for r in (one, two)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ps.ScheduleError, match="the cells of a recurrence are computed where its equations say"):
+        ps.Schedule(outputs)[stage].cache_write("i")
