@@ -10,6 +10,8 @@ from ..compute.expr import Const, Expr, Op, walk
 from ..compute.simplify import constant_value, difference, key, linear, simplify
 from .ir import Buffer, For, Var
 
+_MOST_TRIED = 150  # expressions, in the search for a bound: what is found is found early
+
 # For each loop variable: its begin and the expressions whose minimum its end is.
 Ranges = dict[Var, tuple[Expr, tuple[Expr, ...]]]
 
@@ -122,7 +124,7 @@ def _least(expr: Expr, bounds: Ranges, depth: int, tried: set[Hashable]) -> int 
     if not terms:
         return constant
     attempt = depth, key(expr)
-    if depth == 0 or attempt in tried:
+    if depth == 0 or attempt in tried or len(tried) >= _MOST_TRIED:
         return -float("inf")
     tried.add(attempt)
     for atom, coefficient in terms.values():

@@ -37,6 +37,7 @@ class State:
     nests: Mapping[int, StageNest]
     places: Mapping[int, Place] = field(default_factory=dict)
     ahead: tuple[Ahead, ...] = ()
+    _made: list[Tree] = field(default_factory=list, init=False, repr=False)  # the tree, once it was asked for
 
     @staticmethod
     def initial(program: Program) -> State:
@@ -44,7 +45,10 @@ class State:
 
     def tree(self) -> Tree:
         """The loop tree of all stages."""
-        return replace(make_tree(self.program, self.nests, self.places, self.pairs), ahead=self.ahead)
+        if not self._made:
+            made = make_tree(self.program, self.nests, self.places, self.pairs)
+            self._made.append(replace(made, ahead=self.ahead))
+        return self._made[0]
 
     def after(self, command: Primitive, stage: Tensor) -> State:
         """The state after a command, in which everything that was fetched ahead still can be."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from ...compute.expr import Const, Read
@@ -70,16 +70,18 @@ def time_tile(
         )
     with _all_or_none(schedule):
         copies = tuple(t for t in schedule.program.live_stages() if t not in group and _is_copy(t, group))
+        # Tiles change nothing about whether a step may overwrite the one before, and without them that is soon found.
+        planes = {t: 2 if schedule[t].why_not("fold_storage", loops[0], 1) else 1 for t in group}
         chains = space is None and len(group) == 1 and stage.why_not("parallel", loops[-1]) is not None
         if chains and steps_in_lanes(schedule, stage.tensor, copies):
             return
+        for tensor in copies:
+            _copied(schedule[tensor], target)
         tiled = _tiled(schedule, stage.tensor, group, dict(zip(loops, (time or _steps(stage), *extents), strict=True)))
         vectors = [_in_vectors(schedule[tensor]) for tensor in group]
         if target.thread_count() > 1 and all(vectors):
             _in_wavefronts(stage, tiled)
-        _fold(schedule, group, loops[0])
-        for tensor in copies:
-            _copied(schedule[tensor], target)
+        _fold(schedule, planes, loops[0])
 
 
 @contextmanager
@@ -142,12 +144,12 @@ def _tiled(
     return tuple(outer)
 
 
-def _fold(schedule: Schedule, group: tuple[Tensor, ...], time: str) -> None:
-    """Keep one plane of each tensor, or two, where that is legal."""
-    for tensor in group:
-        for planes in (1, 2):
+def _fold(schedule: Schedule, planes: Mapping[Tensor, int], time: str) -> None:
+    """Keep so many planes of each tensor, or one more, where that is legal."""
+    for tensor, least in planes.items():
+        for count in (least, least + 1):
             try:
-                schedule[tensor].fold_storage(time, planes)
+                schedule[tensor].fold_storage(time, count)
                 break
             except ScheduleError:  # an output, whose planes are asked for, or values that are still needed
                 continue
