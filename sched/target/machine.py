@@ -136,14 +136,20 @@ class Target:
     @property
     def has_range(self) -> bool:
         """Whether there is an instruction for the least and greatest of vectors that tells -0.0 from 0.0."""
-        names = ("avx512dq", "avx512vl")
-        return len(_having(self.triple, self.cpu, self.features, names)) == len(names)
+        return self._is_x86 and len(self._having("avx512dq", "avx512vl")) == 2
 
     @property
     def has_rounding(self) -> bool:
         """Whether vectors of floats are rounded to integers by an instruction: not by the oldest x86-64."""
-        x86 = processors.arch(self.triple) == "x86_64"
-        return not x86 or "sse4.1" in _having(self.triple, self.cpu, self.features, ("sse4.1",))
+        return not self._is_x86 or bool(self._having("sse4.1"))
+
+    @property
+    def _is_x86(self) -> bool:
+        return processors.arch(self.triple) == "x86_64"
+
+    def _having(self, *names: str) -> frozenset[str]:
+        """Those of these features of x86-64 that the processor has."""
+        return _having(self.triple, self.cpu, self.features, names)
 
     def can_run(self) -> bool:
         """Whether code for the target runs in this process."""
