@@ -17,10 +17,11 @@ Runs on loops that still have their kinds.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 
 from ..compute.expr import walk
-from ..compute.simplify import simplify
+from ..compute.simplify import key, simplify
 from .ir import Block, For, Load, Stmt, Store, map_statements, statements, values
 from .rewrite import variables
 from .tiles import Ranges, certainly_positive, is_tile, literal_range, minima, partial_bounds, tile_stays_inside
@@ -28,16 +29,17 @@ from .tiles import Ranges, certainly_positive, is_tile, literal_range, minima, p
 
 def fill_tiles(stmt: Stmt) -> Stmt:
     """The statement with partial tiles filled."""
-    return _filled(stmt, {})
+    return _filled(stmt, {}, {})
 
 
-def _filled(stmt: Stmt, ranges: Ranges) -> Stmt:
+def _filled(stmt: Stmt, ranges: Ranges, known: dict[Hashable, bool]) -> Stmt:
+    """`known` says which numbers of iterations are positive: the loops of a register tile share their bounds."""
     if not isinstance(stmt, For):
-        return map_statements(stmt, lambda inner: _filled(inner, ranges))
+        return map_statements(stmt, lambda inner: _filled(inner, ranges, known))
     if is_tile(stmt) and _only_pads(stmt):
-        stmt = _full(stmt, ranges)
+        stmt = _full(stmt, ranges, known)
     inner = {**ranges, stmt.var: (stmt.begin, minima(stmt.end))}
-    return map_statements(stmt, lambda body: _filled(body, inner))
+    return map_statements(stmt, lambda body: _filled(body, inner, known))
 
 
 def _only_pads(stmt: Stmt) -> bool:
@@ -53,19 +55,25 @@ def _only_pads(stmt: Stmt) -> bool:
             return False
 
 
-def _full(loop: For, ranges: Ranges) -> For:
+def _full(loop: For, ranges: Ranges, known: dict[Hashable, bool]) -> For:
     """The loop with its literal number of iterations, if it makes at least one and all of them are harmless."""
     found, bounds = literal_range(loop), partial_bounds(loop)
     if found is None or not bounds or any(bound.is_begin for bound in bounds):
         return loop
     begin, count = found
-    if not all(certainly_positive(bound.bound - begin, ranges) for bound in bounds):
-        return loop
     for inner in statements(loop.body):
+        if isinstance(inner, Store) and not any(loop.var in variables(index) for index in inner.indices):
+            return loop  # it adds up what is in its bounds
         if isinstance(inner, For) and loop.var in variables(inner.begin) | variables(inner.end):
             return loop
         loads = (node for value in values(inner) for node in walk(value) if isinstance(node, Load))
         for load in loads:
             if load.mask is not None or not tile_stays_inside(load.buffer, load.indices, loop.var, begin, count):
                 return loop
+    for bound in bounds:
+        trips = simplify(bound.bound - begin)
+        if key(trips) not in known:
+            known[key(trips)] = certainly_positive(trips, ranges)
+        if not known[key(trips)]:
+            return loop
     return replace(loop, end=simplify(begin + count))

@@ -42,7 +42,7 @@ from .ir import (
     values,
 )
 from .rewrite import block, loads, replaced, stored_buffers, variables, with_variables
-from .tiles import is_tile, most_iterations, partial_bounds, tile_begin
+from .tiles import is_tile, most_iterations, tile_begin
 
 MAX_BYTES = 16384
 
@@ -223,13 +223,12 @@ def _covers(template: _Access, accesses: list[_Access]) -> bool:
 
 def _same_loops(template: _Access, accesses: list[_Access], chosen: If | None) -> bool:
     """Whether the tile loops of all accesses have the template's bounds, and nothing else decides on an access but
-    whether the tile is initialised or loaded: no other tile loop that may be partial, no loop that runs for some
-    elements of the tile only."""
+    whether the tile is initialised or loaded: no loop that runs for some elements of the tile only."""
     inside = {s.var for a in accesses for s in a.around if isinstance(s, (For, Let))}
     bounds = {tuple((key(loop.begin), key(loop.end)) for loop in a.tile_loops) for a in (template, *accesses)}
     decisive = {s for a in accesses for s in a.around if not isinstance(s, (For, Block, Allocate))} - {chosen}
     others = {s for a in accesses for s in a.around if isinstance(s, For) and is_tile(s) and s not in a.tile_loops}
-    tiles = {loop for loop in others if most_iterations(loop) is None or partial_bounds(loop)}
+    tiles = {loop for loop in others if most_iterations(loop) is None}
     outer = all(not (variables(loop.begin) | variables(loop.end)) & inside for loop in template.tile_loops)
     alike = not any(map(_follows_its_tile, accesses))
     return len(bounds) == 1 and not decisive and not tiles and outer and alike

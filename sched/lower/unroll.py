@@ -18,7 +18,7 @@ from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Const, Expr, Op, transform
 from ..compute.simplify import simplify
 from .ir import Block, For, If, Load, Stmt, Store, Var, map_statements
-from .rewrite import block, fresh, replaced, with_variables
+from .rewrite import block, fresh, replaced, variables, with_variables
 from .tiles import Ranges, certainly_positive, literal_range, minima, partial_bounds, tile_stays_inside
 
 
@@ -54,10 +54,11 @@ def _unroll(stmt: Stmt, ranges: Ranges) -> Stmt:
 
 
 def _only_pads(body: Stmt, var: Var, begin: Expr, count: int) -> bool:
-    """Whether the body does nothing but store to padded buffers, within them in so many iterations."""
+    """Whether the body does nothing but store to padded buffers, within them in so many iterations, each to places of
+    its own."""
     if isinstance(body, Block):
         return all(_only_pads(inner, var, begin, count) for inner in body.body)
-    if not isinstance(body, Store) or not body.buffer.padded:
+    if not isinstance(body, Store) or not body.buffer.padded or not any(var in variables(i) for i in body.indices):
         return False
     return tile_stays_inside(body.buffer, body.indices, var, begin, count)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TargetError
@@ -98,6 +101,23 @@ def _kept(key: str, name: str, schedule: Schedule, target: Target) -> Kernel | N
 
 def lowered_for(schedule: Schedule, target: Target, verified: bool) -> Lowered:
     """The schedule as loop IR and LLVM IR; `verified` checks every rule on the way."""
+    with _without_collections():
+        return _lowered(schedule, target, verified)
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Lowering makes many nodes and no circles of them: looking for those takes as long as a third of a build."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _lowered(schedule: Schedule, target: Target, verified: bool) -> Lowered:
     from ..lower.pipeline import lower  # noqa: PLC0415 - a kernel from the cache needs nothing of that room's code
 
     tree = schedule.tree()

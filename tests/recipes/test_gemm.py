@@ -66,6 +66,19 @@ def test_types(dtype: str, into: str | None) -> None:
 FIXED = [*SIZES[2:], (1, 70, 40), (70, 1, 40), (3, 300, 20), (20, 33, 1024), (17, 1024, 30)]
 
 
+@pytest.mark.parametrize("order", ["nn", "nt", "tn"])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
+def test_dot_products(dtype: str, order: str) -> None:
+    """Terms in groups, the last of which is not full; also for sizes that are not known."""
+    C = product(ps.size_var("n"), ps.size_var("m"), ps.size_var("k"), dtype, "int32", order)
+    agrees(C, small, [operands(*shape, dtype, order) for shape in SIZES[2:]])
+
+
+@pytest.mark.parametrize("k", [3, 64, 70])
+def test_dot_products_of_fixed_sizes(k: int) -> None:
+    agrees(product(14, 40, k, "int8", "int32"), by_target, [operands(14, 40, k, "int8")])
+
+
 @pytest.mark.parametrize("shape", FIXED)
 def test_fixed_sizes(shape: tuple[int, int, int]) -> None:
     agrees(product(*shape), by_target, [operands(*shape)])

@@ -119,7 +119,24 @@ def _blocks_of(product: _Product, target: Target, given: tuple[int | None, ...])
     rows, columns, terms = (constant_value(extent) for extent in product.extents)
     mr, nr, kc, mc, nc = given
     operands = _operand(product.left, product.r), _operand(product.right, product.r)
-    return blocks(Extents(rows, columns, terms), product.stage.dtype.bytes, operands, target, (mr, nr, kc, mc, nc))
+    return blocks(
+        Extents(rows, columns, terms),
+        product.stage.dtype.bytes,
+        operands,
+        target,
+        (mr, nr, kc, mc, nc),
+        _group(product, target),
+    )
+
+
+def _group(product: _Product, target: Target) -> int:
+    """How many products of narrow integers the target sums up into 32 bits at once."""
+    types = product.left.dtype, product.right.dtype
+    if not target.dot_bits or product.stage.dtype.name not in ("int32", "uint32"):
+        return 1
+    if any(dtype.kind not in ("int", "uint") or dtype.name == "uint16" or dtype.bits > 16 for dtype in types):
+        return 1
+    return 4 if all(dtype.bits == 8 for dtype in types) else 2
 
 
 def _operand(read: Read, r: str) -> Operand:
@@ -142,6 +159,7 @@ def _blocked(c: Stage, product: _Product, blocks: Blocks) -> Stage | None:
     c.split(i, blocks.mr, outer="i_o", inner="i_i")
     outer = ("r_c", "i_c", "j_c") if blocks.few else ("j_c", "r_c", "i_c")
     c.reorder(*product.batch, *outer, "j_o", "i_o", r, "i_i", "j_i")
+    _sum_groups(c, r, blocks.group)
     c.unroll("i_i")
     c.vectorize("j_i")
     return _pack(c, product, blocks, "i_c", "j_c" if blocks.few else "r_c")[1]
@@ -165,6 +183,7 @@ def _fused(d: Stage, product: _Product, blocks: Blocks) -> Stage | None:
             d.schedule[between].inline()
     c.compute_at(d, "i_o")
     c.reorder(product.r, product.i, product.j)
+    _sum_groups(c, product.r, blocks.group)
     c.unroll(product.i)
     c.vectorize(product.j)
     left, right = _pack(c, product, blocks, None, None)
@@ -172,6 +191,13 @@ def _fused(d: Stage, product: _Product, blocks: Blocks) -> Stage | None:
         if copy is not None:
             copy.compute_at(d, loop)
     return right
+
+
+def _sum_groups(c: Stage, r: str, group: int) -> None:
+    """Terms that one instruction sums up, written out."""
+    if group > 1:
+        c.split(r, group, outer=r, inner="r_g")
+        c.unroll("r_g")
 
 
 def _is_between(stage: Tensor, c: Stage, d: Stage) -> bool:
@@ -184,10 +210,40 @@ def _pack(
 ) -> tuple[Stage | None, Stage | None]:
     """Copies of the operands in panels of mr rows and nr columns, made at these loops, where packing is worth it."""
     i, j, r, lanes = product.i, product.j, product.r, blocks.lanes
+    if blocks.group > 1:
+        return _pack_groups(c, product, blocks, left, right)
     if product.left.tensor is product.right.tensor:  # one copy is read for both
         return None, _packed(c, product.left.tensor, i, r, blocks.nr, lanes, None)
     columns = _packed(c, product.right.tensor, j, r, blocks.nr, lanes, right) if blocks.right else None
     rows = _packed(c, product.left.tensor, i, r, blocks.mr, lanes, left) if blocks.left else None
+    return rows, columns
+
+
+def _pack_groups(
+    c: Stage, product: _Product, blocks: Blocks, left: str | None, right: str | None
+) -> tuple[Stage | None, Stage | None]:
+    """As `_pack`, with the terms that one instruction sums up side by side: those of a column as one lane. Rows of the
+    left operand are that as they lie, and else are copied to be."""
+    i, j, r, group = product.i, product.j, product.r, blocks.group
+    tensor = product.right.tensor
+    columns = c.pack(
+        tensor,
+        right,
+        layout=(*_batch(c, tensor, j, r), f"{j}/{blocks.nr}", f"{r}/{group}", f"{j}%{blocks.nr}", f"{r}%{group}"),
+    )
+    across = columns.loops[-1] == r
+    outer, lane = columns.split(j, blocks.nr)
+    whole, term = columns.split(r, group)
+    columns.reorder(outer, whole, *((lane, term) if across else (term, lane)))
+    columns.unroll(term)
+    if not across:
+        columns.vectorize(lane)
+    if not blocks.left or product.left.tensor is tensor:
+        return None, columns
+    rows = c.pack(product.left.tensor, left, layout=(*_batch(c, product.left.tensor, i, r), i, r))
+    if rows.loops[-1] == r:
+        _, lane = rows.split(r, blocks.lanes * 4)
+        rows.vectorize(lane)
     return rows, columns
 
 

@@ -20,10 +20,12 @@ _LINE = 64
 _WAY = 4096  # bytes of one way of a first-level cache: that is what a page allows
 _WAYS = 8  # of a second-level cache, at least
 _WIDEST = 4  # vectors in a register tile of more than a few rows
-_UNKNOWN = 500  # what an extent that is not known is taken for
+_UNKNOWN = (64, 128, 250, 512, 777, 1024)  # what an extent that is not known may be
+_ROWS = 28  # of a block that the right operand is read for, from the second-level cache
 _PACKING = 0.5  # cycles an element
 _STARTING = 40  # cycles a tile
-_FETCHING = 1 / 384  # cycles a byte from the second-level cache that are not hidden
+_FETCHING = 1 / 1536  # cycles a byte from the second-level cache that are not hidden
+_LOADING = 0.1  # of a multiply-add, what a load costs beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Blocks:
     lanes       elements of a vector
     few         all rows are one block, which is then packed once, outside of the columns
     left, right  whether the operand is packed
+    group       terms that one instruction sums up
     """
 
     mr: int
@@ -65,6 +68,7 @@ class Blocks:
     few: bool
     left: bool
     right: bool
+    group: int = 1
 
 
 def blocks(
@@ -73,12 +77,16 @@ def blocks(
     operands: tuple[Operand, Operand],
     target: Target,
     given: tuple[int | None, int | None, int | None, int | None, int | None],
+    group: int = 1,
 ) -> Blocks:
-    """The blocks of a product of elements of so many bytes; what is given stays."""
+    """The blocks of a product of elements of so many bytes; what is given stays.
+
+    group  so many terms are summed up by one instruction
+    """
     lanes = max(1, target.vector_bits // (8 * size))
     mr, nr, kc, mc, nc = given
-    kc = kc or _even(extents.terms, max(64, target.l2_bytes // (8 * lanes * size)))
     left, right = operands
+    kc = kc or -(-_even(extents.terms, max(64, target.l2_bytes // (8 * lanes * right.size))) // group) * group
 
     def packed(height: int) -> tuple[bool, bool]:
         return not _left_as_it_is(left, extents, height, kc, target), not _right_as_it_is(
@@ -94,11 +102,11 @@ def blocks(
     if mc is not None:
         few = rows is not None and rows <= mc
     else:
-        mc = -(-(rows or 1) // mr) * mr if few else max(1, min(2 if cached else 4, most // mr)) * mr
+        mc = -(-(rows or 1) // mr) * mr if few else max(1, min(_ROWS if cached else 2 * _ROWS, most) // mr) * mr
     if nc is None:
         room = target.l2_bytes // (4 * kc * right.size) if few else target.l3_bytes // (4 * kc * right.size)
         nc = max(1, min(room, 4096) // nr) * nr
-    return Blocks(mr, nr, kc, mc, nc, lanes, few, pack_left, pack_right)
+    return Blocks(mr, nr, kc, mc, nc, lanes, few, pack_left, pack_right or group > 1, group)
 
 
 def _register_tile(
@@ -113,16 +121,14 @@ def _register_tile(
     """Rows and columns: mr * nr accumulators, nr / lanes vectors of the right operand and one of the left are in
     registers at a time. `packed` says which operands are packed for so many rows."""
     mr, nr = given
-    counts = (
-        _UNKNOWN if extents.rows is None else extents.rows,
-        _UNKNOWN if extents.columns is None else extents.columns,
-    )
+    counts = [_tiles(extent, 1) for extent in (extents.rows, extents.columns)]
 
     def cost(tile: tuple[int, int]) -> tuple[float, int]:
         """Cycles for one term of all sums."""
         height, vectors = tile
         covered = _tiles(extents.rows, height) * _tiles(extents.columns, vectors * lanes)
-        work = max(height * vectors, 1.12 * (height + vectors), 8) / 2 + _STARTING / kc  # multiply-adds, loads, latency
+        loads = height + vectors
+        work = (max(height * vectors, 8) + _LOADING * loads) / 2 + _STARTING / kc  # 8: two in 4 cycles of latency
         panel = vectors * lanes * size  # which stays in the first-level cache, or comes from the second time after time
         fetched = (height * size + (panel if panel * kc > target.l1_bytes // 2 else 0)) * _FETCHING
         copied = sum(count for count, copy in zip(counts, packed(height), strict=True) if copy)
@@ -131,7 +137,8 @@ def _register_tile(
     tiles: list[tuple[int, int]] = []
     few = extents.rows is not None and extents.rows <= 2  # then memory is what takes time, in long rows
     widest = (target.vector_registers - 1) // 3 if few else _WIDEST
-    for vectors in range(1, widest + 1) if nr is None else (max(1, nr // lanes),):
+    least = 1 if extents.columns is not None and extents.columns <= lanes else 2
+    for vectors in range(least, widest + 1) if nr is None else (max(1, nr // lanes),):
         most = max(1, (target.vector_registers - 1 - vectors) // vectors)
         tiles += [(height, vectors) for height in (range(1, most + 1) if mr is None else (mr,))]
     height, vectors = min(tiles, key=cost)
@@ -139,8 +146,10 @@ def _register_tile(
 
 
 def _tiles(extent: int | None, size: int) -> float:
-    """How many tiles cover an extent; of one that is not known, the last is half full."""
-    return _UNKNOWN / size + 0.5 if extent is None else -(-extent // size)
+    """How many tiles cover an extent; of one that is not known, a thousand as the usual ones are covered."""
+    if extent is not None:
+        return -(-extent // size)
+    return 1000 * sum(-(-usual // size) / usual for usual in _UNKNOWN) / len(_UNKNOWN)
 
 
 def _even(terms: int | None, most: int) -> int:
