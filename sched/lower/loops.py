@@ -14,7 +14,7 @@ from ..polyhedral.isl import AstExpr, AstNode, identifier_of, integer_of, mark_o
 from ..polyhedral.order import is_reduction_counter, shares_accumulator
 from ..polyhedral.schedule_tree import Extended, Nest
 from ..polyhedral.statement import Statement
-from ..polyhedral.tree import Fused, LoopNode, Tree
+from ..polyhedral.tree import LoopNode, Tree
 from .fetches import Fetches
 from .ir import Accumulator, Allocate, Block, Buffer, For, If, Let, LoopKind, Stmt, Var, map_statements, sub_statements
 from .rewrite import block
@@ -35,14 +35,14 @@ class _Scope:
     """Values of isl's iterators, and of the virtual axes that are resolved here.
 
     `counters` are the values of loops, by whose they are and what they are called, `loops` by themselves. `guards` are
-    pairs of a value and an expression of a statement's axes that must be equal where it runs.
+    pairs of a value and a loop, whose counter must have it where a statement runs.
     """
 
     iterators: dict[str, Expr] = field(default_factory=dict)
     counters: dict[tuple[int, str], Expr] = field(default_factory=dict)
     loops: dict[LoopNode, Expr] = field(default_factory=dict)
     positions: dict[Axis, Expr] = field(default_factory=dict)
-    guards: list[tuple[Expr, Expr]] = field(default_factory=list)
+    guards: list[tuple[Expr, LoopNode]] = field(default_factory=list)
 
     def count(self, loop: LoopNode, iterator: str, value: Expr) -> None:
         """Note the value of isl's iterator of a loop."""
@@ -96,7 +96,7 @@ class LoopBuilder:
         if loop.kind == "position":
             assert loop.of is not None
             scope = scope.inner()
-            position = self._first_value(inner, loop.of, scope)
+            position = self._first_value(inner, loop, scope)
             assert position is not None, "a position depends on the loops made of it alone"
             scope.positions[loop.of] = position
         return self._node(inner, loop, scope)
@@ -106,23 +106,19 @@ class LoopBuilder:
 
         The value is known here, or by the statements below if its expression is made of their loops.
         """
-        assert loop.of is not None
-        fused = self.tree.fused[loop.of]
-        component, value = self._visible(fused.components[loop.component]), self._component_value(loop, scope)
-        only = self._first_value(node, component, scope)
+        value, only = self._component_value(loop, scope), self._first_value(node, loop, scope)
         if only is None:
             scope = scope.inner()
-            scope.guards.append((value, component))
+            scope.guards.append((value, loop))
         inside = self._node(node, None, scope)
         return inside if only is None or difference(value, only) == 0 else If(_same(value, only), inside)
 
     def _component_value(self, loop: LoopNode, scope: _Scope) -> Expr:
         assert loop.of is not None
-        return self._visible(_component_of(self.tree.fused[loop.of], loop.component, scope.positions[loop.of]))
+        return self._visible(self.tree.fused[loop.of].component(loop.component, scope.positions[loop.of]))
 
-    def _first_value(self, node: AstNode, expr: Expr, scope: _Scope) -> Expr | None:
-        """The value of an expression of axes as the first statement below has it; None if it is made of loops further
-        in."""
+    def _first_value(self, node: AstNode, loop: LoopNode, scope: _Scope) -> Expr | None:
+        """The counter of a loop as the first statement below has it; None if it is made of loops further in."""
         inside = scope.inner()
         unknown: set[Expr] = set()
         while (kind := node_kind(node)) != "user":
@@ -141,8 +137,9 @@ class LoopBuilder:
                     unknown.add(inside.iterators[name])
                 node = node.for_get_body()
         called, *arguments = operands_of(node.user_get_expr())
+        extended = self._called(called)
+        expr, axes = self._visible(loop.values[extended.statement.number]), extended.axes
         used = {n for n in walk(expr) if isinstance(n, Axis)}
-        axes = self._called(called).axes
         at: dict[Axis, Expr] = {}
         for axis, argument in zip(axes, arguments, strict=True):
             if axis in used:
@@ -243,8 +240,8 @@ class LoopBuilder:
         extended = self._called(called)
         at = {axis: self._expr(value, scope) for axis, value in zip(extended.axes, arguments, strict=True)}
         stmt = self.statements.lower(extended.statement, at, scope.counters)
-        for value, component in scope.guards:
-            own = simplify(substitute(component, at))
+        for value, loop in scope.guards:
+            own = simplify(substitute(self._visible(loop.values[extended.statement.number]), at))
             stmt = stmt if difference(value, own) == 0 else If(_same(value, own), stmt)
         return stmt
 
@@ -278,16 +275,6 @@ class LoopBuilder:
             return node if product is None else transform(product, visible)
 
         return simplify(transform(expr, visible))
-
-
-def _component_of(fused: Fused, number: int, position: Expr) -> Expr:
-    """begin + position // (each inner extent) % extent; the outermost needs no remainder."""
-    value = position
-    for extent in reversed(fused.extents[number + 1 :]):
-        value = Op("floordiv", (value, extent), INDEX)
-    if number:
-        value = Op("mod", (value, fused.extents[number]), INDEX)
-    return simplify(Op("add", (fused.begins[number], value), INDEX))
 
 
 def _together(parts: list[Stmt]) -> Stmt:

@@ -43,16 +43,51 @@ class Around:
     axes      for each loop, an axis that stands for its counter
     counters  for each stage that reads this one (by uid): the counters in terms of that stage's axes
     kept      the number of loops around the place where the stage is stored
+    fused     for axes of fused loops, by their numbers: what the positions are of
     """
 
     loops: tuple[tuple[int, str], ...] = ()
     axes: tuple[Axis, ...] = ()
     counters: Mapping[int, tuple[Expr, ...]] = field(default_factory=dict)
     kept: int = 0
+    fused: Mapping[int, Components] = field(default_factory=dict)
 
     def counter(self, stage: Tensor, loop: str) -> Axis:
         """The axis that stands for a loop of a stage."""
         return self.axes[self.loops.index((stage.uid, loop))]
+
+    def resolved(self) -> tuple[Around, dict[Axis, Expr]]:
+        """The same with a loop over each component instead of fused ones, and what these are of the fused ones' axes.
+
+        Footprints are affine, and their boxes small, in the counters of tiles, and not in positions among them."""
+        whole = {k: (axis,) for k, axis in enumerate(self.axes)}
+        axes = {**whole, **{k: parts.axes for k, parts in self.fused.items()}}
+        counters = {
+            uid: tuple(
+                c for k, own in enumerate(all_) for c in (self.fused[k].counters[uid] if k in self.fused else (own,))
+            )
+            for uid, all_ in self.counters.items()
+        }
+        flat = tuple(axis for k in range(len(self.axes)) for axis in axes[k])
+        values = {
+            axis: value for parts in self.fused.values() for axis, value in zip(parts.axes, parts.values, strict=True)
+        }
+        kept = sum(len(axes[k]) for k in range(self.kept))
+        return Around((), flat, counters, kept), values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Components:
+    """What a fused loop's position is of.
+
+    axes      for each component, an axis that stands for it
+    values    the components in terms of the axis of the position
+    counters  as those of `Around`
+    """
+
+    axes: tuple[Axis, ...]
+    values: tuple[Expr, ...]
+    counters: Mapping[int, tuple[Expr, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,14 +137,14 @@ def inside(
     """The stage computed at every point of the loops `around` where the consumers need it; `wider` are the consumers as
     if they computed again what they keep from earlier points."""
     loops = world.frame(around.axes, inert("O", stage.uid, stage.name))
-    everything = needed = _needed(_read(stage, around, wider), equation, loops)
+    footprint = _footprint(stage, equation, around, wider, world)
+    everything = needed = footprint.needed
     if wider is not consumers:
         needed = everything.intersect_domain(loops.relation(_read(stage, around, consumers)).domain())
-    stored = box_around(_of_kept(needed, around), world.frame(around.axes[: around.kept], "K"), stage.shape)
     if around.kept < len(around.axes):
         before = earlier_inputs(needed, around.kept)
         needed = needed.subtract(before.apply_range(needed)).coalesce().detect_equalities()
-    computed = box_around(everything, loops, stage.shape)
+    computed = footprint.computed
     at, own = {}, []
     for axis, origin, extent in zip(equation.axes, computed.origin, computed.shape, strict=True):
         own.append(replace(axis, lower=Const(0, INDEX), upper=extent))
@@ -118,7 +153,38 @@ def inside(
     reduce = placed.reduce
     if reduce is not None and equation.reduce is not None:
         at |= dict(zip(equation.reduce.axes, reduce.axes, strict=True))
-    return Placement(around, placed, substitute(value, at), computed, stored, needed, everything)
+    return Placement(around, placed, substitute(value, at), computed, footprint.stored, needed, everything)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Footprint:
+    """What is needed at a point of the loops, and boxes around it and around what is stored."""
+
+    needed: Map
+    computed: Box
+    stored: Box
+
+
+def _footprint(
+    stage: Tensor, equation: Equation, around: Around, wider: Sequence[Statement], world: World
+) -> _Footprint:
+    """The footprint at a point, found in the components of fused loops: there it is affine, and small for tiles."""
+    tiles, values = around.resolved()
+    name = inert("O", stage.uid, stage.name)
+    loops, points = world.frame(tiles.axes, name), world.frame(around.axes, name)
+    needed = _needed(_read(stage, tiles, wider), equation, loops)
+    stored = box_around(_of_kept(needed, tiles), world.frame(tiles.axes[: tiles.kept], "K"), stage.shape)
+    computed = box_around(needed, loops, stage.shape)
+    if around.fused:
+        components = [affine(values.get(axis, axis), points) for axis in tiles.axes]
+        known = [value for value in components if value is not None]
+        assert len(known) == len(components), "the inner extents of fused loops are literals"
+        needed = points.relation(points.map_to(known, name).apply_range(needed)).coalesce()
+    return _Footprint(needed, _at(computed, values), _at(stored, values))
+
+
+def _at(box: Box, values: dict[Axis, Expr]) -> Box:
+    return Box(tuple(simplify(substitute(origin, values)) for origin in box.origin), box.shape) if values else box
 
 
 def _needed(read: Map, equation: Equation, loops: Frame) -> Map:

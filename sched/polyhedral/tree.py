@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ..compute.expr import Axis, Expr
+from ..compute.dtypes import INDEX
+from ..compute.expr import Axis, Expr, Op
 from ..compute.simplify import simplify
 from ..compute.tensor import Tensor
 from .program import Statement
@@ -41,6 +42,15 @@ class Fused:
         for extent in self.extents[1:]:
             product = product * extent
         return simplify(product)
+
+    def component(self, number: int, position: Expr) -> Expr:
+        """begin + position // (each inner extent) % extent; the outermost needs no remainder."""
+        value = position
+        for extent in reversed(self.extents[number + 1 :]):
+            value = Op("floordiv", (value, extent), INDEX)
+        if number:
+            value = Op("mod", (value, self.extents[number]), INDEX)
+        return simplify(Op("add", (self.begins[number], value), INDEX))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -104,13 +104,13 @@ class _Chain:
         for k in reversed(range(first, len(loops))):
             loop = loops[k]
             stored: tuple[Tensor, ...] = ()
+            for axis in reversed(self.nest.virtual(loop.value)):
+                if last[axis] == k:
+                    body = self._resolved(axis, body)
             if self.hosting:
                 before, after = self.forest.sharing(self.nest.stage, loop.name)
                 body = _sequence(*self.forest.hosted(self.nest.stage, loop.name), *before, body, *after)
                 stored = self.forest.stored(self.nest.stage, loop.name)
-            for axis in reversed(self.nest.virtual(loop.value)):
-                if last[axis] == k:
-                    body = self._resolved(axis, body)
             body = self._node(loop.name, loop.kind, loop.value, body, most=loop.most, stores=stored, peel=loop.peel)
         return body
 
@@ -123,12 +123,13 @@ class _Chain:
         return self._node(axis.name, "position", axis, body, of=axis)
 
     def _node(self, name: str, kind: LoopKind, value: Expr, body: Node, **more: Any) -> LoopNode:
-        values = {statement.number: self._value(statement, name, value) for statement in statements_below(body)}
+        of, component = more.get("of"), more.get("component")
+        values = {s.number: self._value(s, name, value, of, component) for s in statements_below(body)}
         return LoopNode(next(self.forest.uids), name, kind, values, body, stage=self.nest.stage, **more)
 
-    def _value(self, statement: Statement, loop: str, value: Expr) -> Expr:
+    def _value(self, statement: Statement, loop: str, value: Expr, of: Axis | None, component: int | None) -> Expr:
         """A loop's counter for a statement below: of a stage that shares the loop, by its own loop; of one that is
-        computed inside, the axis that stands for it."""
+        computed inside, the axis that stands for it, or what follows from that for a position and its components."""
         if statement.stage is self.nest.stage:
             own = next((other for other in self.nest.loops if other.name == loop and other.value is value), None)
             begins = statement.kind == "init" and own is not None and self.nest.is_reduction(own)
@@ -136,7 +137,12 @@ class _Chain:
         place = self.forest.places[statement.stage.uid]
         if place.shared and place.host is self.nest.stage:
             return self.forest.nests[statement.stage.uid].loops[self.nest.names.index(loop)].value
-        return self.forest.program.placements[statement.stage.uid].around.counter(self.nest.stage, loop)
+        around = self.forest.program.placements[statement.stage.uid].around
+        if of is None:
+            return around.counter(self.nest.stage, loop)
+        position = self.nest.position_of(of, lambda name: around.counter(self.nest.stage, name))
+        assert position is not None, "stages are computed inside resolved positions where their loops are whole"
+        return position if component is None else self.nest.fused[of].component(component, position)
 
 
 def _sequence(*children: Node) -> Node:

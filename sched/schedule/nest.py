@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -161,6 +161,19 @@ class StageNest:
         """What a loop was called before it was fused, unless a loop that is there now has that name."""
         name = self.parts[axis][number] if axis in self.parts else ""
         return name if name and name not in self.names else f"{axis.name}.{number}"
+
+    def position_of(self, axis: Axis, counter: Callable[[str], Expr]) -> Expr | None:
+        """The position of a virtual axis in terms of the counters of loops: where a loop is over all of it, or it is a
+        component of one that is so; None where the loops made of it are pieces."""
+        whole = next((loop for loop in self.loops if loop.value is axis), None)
+        if whole is not None:
+            return counter(whole.name)
+        for outer, fused in self.fused.items():
+            number = next((k for k, component in enumerate(fused.components) if component is axis), None)
+            if number is not None:
+                position = self.position_of(outer, counter)
+                return None if position is None else fused.component(number, position)
+        return None
 
     def fused_depth(self, value: Expr) -> int:
         """How often what a counter is made of has been fused, one time over the other."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ..compute.expr import Axis, walk
+from ..compute.dtypes import INDEX
+from ..compute.expr import Axis, Const, Expr, walk
 from ..compute.simplify import difference, lower_bound, upper_bound
 from ..compute.tensor import Tensor
 from ..errors import ScheduleError
-from ..polyhedral.placement import Around
+from ..polyhedral.order import expand_fused
+from ..polyhedral.placement import Around, Components
 from ..polyhedral.program import Program
 from ..polyhedral.systems import is_system, systems
+from ..polyhedral.tree import Sequence, Tree
 from .nest import Loop, StageNest, default_nest
 from .suggestion import listed
 
@@ -145,6 +148,7 @@ def _around(program: Program, stage: Tensor, place: Place, nests: Nests, places:
     path = _path_to(place.host, place.loop, nests, places)
     for host, loop in path:
         _check_host(stage, nests[host.uid], loop)
+        _check_resolved(stage, nests[host.uid], [other.name for theirs, other in path if theirs is host])
     counters = {}
     for reader in program.definitions.consumers(stage):
         theirs = path_of(reader, nests, places)
@@ -154,11 +158,42 @@ def _around(program: Program, stage: Tensor, place: Place, nests: Nests, places:
                 f"outside of that loop; {_legal(program, stage, nests, places)}"
             )
         outer = program.placements[reader.uid].prefix
-        own = [loop.value for loop in nests[reader.uid].loops]
+        own = [_unfused(nests[reader.uid], loop.value) for loop in nests[reader.uid].loops]
         counters[reader.uid] = tuple([*outer, *own][: len(path)])
     loops = tuple((host.uid, loop.name) for host, loop in path)
-    axes = tuple(Axis(f"{h.name}.{loop.name}", lower_bound(loop.begin), upper_bound(loop.end)) for h, loop in path)
-    return Around(loops, axes, counters, _kept(stage, place, path, nests))
+    axes = tuple(_axis(host, loop, nests[host.uid]) for host, loop in path)
+    kept = _kept(stage, place, path, nests)
+    return Around(loops, axes, counters, kept, _components(path, axes, counters, nests))
+
+
+def _components(
+    path: Path, axes: tuple[Axis, ...], counters: dict[int, tuple[Expr, ...]], nests: Nests
+) -> dict[int, Components]:
+    """What the fused loops that are whole are of: for their own stage as it was fused, for others from the position."""
+    found = {}
+    for number, (host, loop) in enumerate(path):
+        fused = nests[host.uid].fused.get(loop.value) if isinstance(loop.value, Axis) else None
+        if fused is None:
+            continue
+        every = range(len(fused.components))
+        names = tuple(replace(axes[number], name=f"{axes[number].name}.{k}") for k in every)
+        values = tuple(fused.component(k, axes[number]) for k in every)
+        theirs = {uid: tuple(fused.component(k, own[number]) for k in every) for uid, own in counters.items()}
+        if host.uid in theirs:
+            theirs[host.uid] = tuple(_unfused(nests[host.uid], component) for component in fused.components)
+        found[number] = Components(names, values, theirs)
+    return found
+
+
+def _axis(host: Tensor, loop: Loop, nest: StageNest) -> Axis:
+    """An axis that stands for a loop's counter."""
+    lower, upper = _unfused(nest, lower_bound(loop.begin)), _unfused(nest, upper_bound(loop.end))
+    return Axis(f"{host.name}.{loop.name}", lower, upper)
+
+
+def _unfused(nest: StageNest, value: Expr) -> Expr:
+    """The value with the positions of fused loops as what they are of, where that is affine."""
+    return expand_fused(value, Tree(Sequence(()), nest.fused), linear=True)
 
 
 def _check_shared(stage: Tensor, place: Place, nests: Nests, places: Places) -> None:
@@ -235,11 +270,31 @@ def _check_host(stage: Tensor, nest: StageNest, loop: Loop) -> None:
             f"{stage.name} cannot be computed inside {loop.name} of {nest.stage.name}, which is vectorized: compute it "
             f"outside of that loop, and vectorize the loops of {stage.name} as well, or inline it"
         )
-    if any(node in nest.fused for node in walk(loop.value) if isinstance(node, Axis)):
+    open_axes = [node for node in walk(_unfused(nest, loop.value)) if isinstance(node, Axis) and node in nest.fused]
+    if open_axes:
+        parts = nest.parts.get(open_axes[0], ())
         raise ScheduleError(
-            f"{stage.name} cannot be computed inside {loop.name} of {nest.stage.name}, which is made of fused loops: "
-            "what is needed there is not affine in its counter; leave these loops apart, or compute it outside of them"
+            f"{stage.name} cannot be computed inside {loop.name} of {nest.stage.name}, which is made of fused loops "
+            "of symbolic extents: what is needed there is not affine in its counter; compute it outside of it, at the "
+            f"root or in a loop around, fix the extents of all but the outermost of {listed(parts)}, or leave these "
+            "apart and make the outermost parallel"
         )
+
+
+_ANY = Const(0, INDEX)
+
+
+def _check_resolved(stage: Tensor, nest: StageNest, around: list[str]) -> None:
+    """Refuse places further in than all loops made of a fused one, where these are pieces of it."""
+    inside = nest.names.index(around[-1])
+    for axis in nest.fused:
+        made = [k for k, loop in enumerate(nest.loops) if any(axis is part for part in nest.virtual(loop.value))]
+        if made and max(made) < inside and nest.position_of(axis, lambda _: _ANY) is None:
+            raise ScheduleError(
+                f"{stage.name} cannot be computed inside {around[-1]} of {nest.stage.name}, further in than all pieces "
+                f"of the fused loop {axis.name}: it can be computed at {listed(nest.names[: max(made) + 1])}, or leave "
+                f"{axis.name} in one piece"
+            )
 
 
 def _legal(program: Program, stage: Tensor, nests: Nests, places: Places) -> str:

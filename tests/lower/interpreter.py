@@ -50,6 +50,7 @@ class Machine:
     written: dict[Buffer, Array] = field(default_factory=dict)
     failed: list[tuple[int, int]] = field(default_factory=list)
     events: list[tuple[str, str, int]] | None = None
+    strides: dict[Var, Any] = field(default_factory=dict)
 
     def allocate(self, buffer: Buffer) -> None:
         shape = tuple(int(self.value(extent, {})) for extent in buffer.shape)
@@ -59,6 +60,9 @@ class Machine:
     def give(self, buffer: Buffer, array: Array) -> None:
         self.arrays[buffer] = array
         self.written[buffer] = np.ones(array.shape, bool)
+        for stride, step in zip(buffer.strides or (), array.strides, strict=False):
+            assert isinstance(stride, Var)
+            self.strides[stride] = np.int64(step // array.itemsize)
 
     def run(self, stmt: Stmt, at: Mapping[Var, Any]) -> None:
         match stmt:
@@ -142,7 +146,7 @@ class Machine:
             case Const(value, to):
                 return to.numpy.type(value)
             case Var():
-                return at[expr]
+                return at[expr] if expr in at else self.strides[expr]
             case Size(name):
                 return np.int64(self.sizes[name])
             case Scalar(_, _, uid):

@@ -105,6 +105,15 @@ def test_the_last_tiles_apart(lowered: Callable[..., Any]) -> None:
     assert [("where" in text or "if" in text or "min" in text) for text in texts] == [False, True, True, True]
 
 
+def test_a_tile_that_lacks_one_element_is_not_full(lowered: Callable[..., Any]) -> None:
+    A = ps.placeholder((3, 31), "float32", name="A")
+    s = ps.Schedule(ps.compute((3, 31), lambda i, j: A[i, j] + 1, name="C"))
+    s["C"].split("j", 16)
+    s["C"].vectorize("j_i")
+    s["C"].peel("j_o", first=1)
+    assert program_text(lowered(s).stages["vectorize"]).count("where") == 1
+
+
 @pytest.mark.parametrize(("first", "last"), [(0, 0), (1, 0), (0, 1), (2, 3), (64, 64)])
 @pytest.mark.parametrize("count", [0, 1, 2, 4, 5, 6, 200])
 def test_every_iteration_once_and_in_order(first: int, last: int, count: int) -> None:
