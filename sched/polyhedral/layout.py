@@ -3,9 +3,9 @@
 The default is one term a dimension, row-major. A term is x, x / c, x % c or x / c % d of a form x: the position in a
 dimension, or a sum of positions times integers, such as i + j, along which the vectors of a wavefront are contiguous.
 Panels of 64 columns, for example, are [j / 64, k, j % 64], and a skewed plane is [i + j, i]. The terms of each form are
-its digits, and the forms tell all elements apart (`meeting` has those that they do not), so that no two meet. The extent
-of a term may be padded, which moves apart what lies further out. A folded form is the exception: its values are taken
-modulo a size, and `clobber` proves that what meets there is never needed at once.
+its digits, and the forms tell all elements apart (`meeting` has those that they do not), so that no two meet. The
+extent of a term may be padded, which moves apart what lies further out. A folded form is the exception: its values are
+taken modulo a size, and `clobber` proves that what meets there is never needed at once.
 """
 
 from __future__ import annotations
