@@ -11,10 +11,10 @@ from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Axis, Const, Expr, Op, Size, substitute, transform, walk
 from ..compute.simplify import difference, simplify
 from ..polyhedral.isl import AstExpr, AstNode, identifier_of, integer_of, mark_of, node_kind, operands_of, operation_of
-from ..polyhedral.order import is_reduction_counter, shares_accumulator
+from ..polyhedral.order import expand_fused, is_reduction_counter, shares_accumulator
 from ..polyhedral.schedule_tree import Extended, Nest
 from ..polyhedral.statement import Statement
-from ..polyhedral.tree import LoopNode, Tree
+from ..polyhedral.tree import Fused, LoopNode, Tree, path_to
 from .fetches import Fetches
 from .ir import Accumulator, Allocate, Block, Buffer, For, If, Let, LoopKind, Stmt, Var, map_statements, sub_statements
 from .rewrite import block
@@ -78,7 +78,7 @@ class LoopBuilder:
                 return self._iteration(loop, inside, scope)
             case "block":
                 nodes = node.block_get_children()
-                return _together([self._node(nodes.get_at(k), loop, scope) for k in range(nodes.n_ast_node())])
+                return _together(self._parts([nodes.get_at(k) for k in range(nodes.n_ast_node())], loop, scope))
             case "if":
                 otherwise = self._node(node.if_get_else_node(), loop, scope) if node.if_has_else_node() else None
                 condition = self._expr(node.if_get_cond(), scope)
@@ -89,6 +89,49 @@ class LoopBuilder:
             case "for":
                 assert loop is not None, "every loop is marked"
                 return self._for(node, loop, scope)
+
+    def _parts(self, nodes: list[AstNode], loop: LoopNode | None, scope: _Scope) -> list[Stmt]:
+        """Nodes in a row. What an init has for a condition, its updates have, too: isl leaves that out where their own
+        loops are empty, and passes take elements out of these."""
+        parts: list[Stmt] = []
+        conditions: dict[tuple[int, int], Expr] = {}
+        for node in nodes:
+            part, inside = self._node(node, loop, scope), self._inside(node)
+            keys = {(s.stage.uid, s.equation) for s in inside}
+            if node_kind(node) == "if" and not node.if_has_else_node():
+                condition = self._expr(node.if_get_cond(), scope)
+                conditions |= {(s.stage.uid, s.equation): condition for s in inside if self._covers_updates(s)}
+            elif len(keys) == 1 and keys <= set(conditions) and all(s.kind == "update" for s in inside):
+                part = If(conditions[keys.pop()], part)
+            parts.append(part)
+        return parts
+
+    def _covers_updates(self, init: Statement) -> bool:
+        """Whether an init runs wherever its updates do: it is in no loop over the reduction."""
+        updates = (s for s in self.nest.program.of_stage(init.stage) if s.equation == init.equation)
+        update = next((s for s in updates if s.kind == "update"), None)
+        if init.kind != "init" or update is None:
+            return False
+        loops = (node for node, _ in path_to(self.tree.root, init) if isinstance(node, LoopNode))
+        shared = (node.values[update.number] for node in loops if update.number in node.values)
+        counters = (expand_fused(value, self.tree, linear=False) for value in shared)
+        return not any(isinstance(axis, Axis) and axis.reduction for value in counters for axis in walk(value))
+
+    def _inside(self, node: AstNode) -> list[Statement]:
+        """The statements below a node."""
+        match node_kind(node):
+            case "user":
+                return [self._called(operands_of(node.user_get_expr())[0]).statement]
+            case "mark":
+                return self._inside(node.mark_get_node())
+            case "for":
+                return self._inside(node.for_get_body())
+            case "if":
+                otherwise = self._inside(node.if_get_else_node()) if node.if_has_else_node() else []
+                return self._inside(node.if_get_then_node()) + otherwise
+            case "block":
+                nodes = node.block_get_children()
+                return [s for k in range(nodes.n_ast_node()) for s in self._inside(nodes.get_at(k))]
 
     def _marked(self, node: AstNode, scope: _Scope) -> Stmt:
         loop = self.nest.loops[mark_of(node)]

@@ -137,8 +137,8 @@ class StatementLowering:
         return take_better(reduce.name, (buffer, state), indices, operand, here)
 
     def is_safe(self, read: Read, statement: Statement) -> bool:
-        """Whether a read is in bounds at every instance of its statement, also where a guard does not need it. The
-        pieces of an equation have their reads in common."""
+        """Whether a read is in bounds at every instance of its statement, also where a guard does not need it. Pieces
+        of an equation have their reads in common."""
         where = id(read), statement.number
         if where not in self._safe:
             placement = self.program.placements.get(read.tensor.uid)

@@ -111,3 +111,24 @@ def test_a_read_that_is_safe_in_one_piece_of_an_equation_may_not_be_in_another()
     assert "select(j > 0, u[i, j - 1], 0)" in loops, "right of the diagonal"
     assert "select(j > 0, u[i, j - 1 if j > 0], 0)" in loops, "left of it"
     bits(s, n=4)
+
+
+def test_updates_have_the_condition_of_their_init() -> None:
+    """Steps of two may begin one outside, where nothing is summed; but the element was loaded and stored there."""
+    (i,) = ps.axes("i")
+    A = ps.placeholder((n + 1,), "int64", name="A")
+    r, q = ps.reduce_axis((i + 1, n + 1), name="r"), ps.reduce_axis((i + 1, n + 1), name="q")
+    v = ps.recurrence((n + 1,), "int64", name="v")
+    later = ps.select(i < n, v[i + 1], 1)
+    v.define((i,), later + ps.sum(A[r], axis=r), where=i % 2 == 0)
+    v.define((i,), later + ps.max(v[q], axis=q), where=i % 2 == 1)
+    for command in ("", 'v.parallel("r")'):
+        s = ps.Schedule(v)
+        s.extend(command)
+        lines = s.build(check=True).source("loops").splitlines()
+        depth = next(len(line) - len(line.lstrip()) for line in lines if line.strip().startswith("v_tile0 = v["))
+        before = [line for line in lines[: lines.index(next(x for x in lines if "v_tile0 = v[" in x))]]
+        around = next(line for line in reversed(before) if len(line) - len(line.lstrip()) < depth)
+        assert around.strip().startswith("if "), "\n".join(lines)
+        for size in (1, 2, 5, 6):
+            bits(s, np.arange(size + 1), n=size)

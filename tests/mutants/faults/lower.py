@@ -272,4 +272,12 @@ IN_LOWER: tuple[Mutant, ...] = (
         (RECURRENCES_FOUND,),
         "a read that is in bounds in one piece of an equation is taken to be in all",
     ),
+    Mutant(
+        "updates-without-condition",
+        "lower/loops.py",
+        "elif len(keys) == 1 and keys <= set(conditions)",
+        "elif len(keys) == 0 and keys <= set(conditions)",
+        (RECURRENCES_FOUND,),
+        "what an empty loop updates is loaded and stored where its init is not",
+    ),
 )
