@@ -107,7 +107,7 @@ def lowered_for(schedule: Schedule, target: Target, verified: bool) -> Lowered:
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Lowering makes many nodes and no circles of them: looking for those takes as long as a third of a build."""
+    """Lowering makes many nodes and next to no circles of them: looking for those takes up to a fifth of a build."""
     was_on = gc.isenabled()
     gc.disable()
     try:

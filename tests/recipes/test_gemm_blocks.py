@@ -14,11 +14,16 @@ SIZES = [1, 3, 17, 128, 1003, None]
 
 
 def chosen(
-    rows: int | None, columns: int | None, terms: int | None, target: ps.Target = TARGETS[0], size: int = 4
+    rows: int | None,
+    columns: int | None,
+    terms: int | None,
+    target: ps.Target = TARGETS[0],
+    size: int = 4,
+    group: int = 1,
 ) -> Blocks:
     left = Operand(size, None if terms is None else terms * size, "sum")
     right = Operand(size, None if columns is None else columns * size, "own")
-    return blocks(Extents(rows, columns, terms), size, (left, right), target, (None,) * 5)
+    return blocks(Extents(rows, columns, terms), size, (left, right), target, (None,) * 5, group)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=str)
@@ -29,6 +34,10 @@ def test_every_tile_fits_the_registers(target: ps.Target, size: int) -> None:
         vectors = tile.nr // tile.lanes
         assert tile.nr == vectors * tile.lanes > 0
         assert tile.mr * vectors + vectors + 1 <= target.vector_registers
+        dots = chosen(rows, columns, terms, target, size, group=4)
+        assert (dots.mr + 2) * (dots.nr // dots.lanes) + 2 <= max(
+            target.vector_registers, 3 * dots.nr // dots.lanes + 2
+        )
         assert tile.mc % tile.mr == tile.nc % tile.nr == 0
         assert min(tile.mc, tile.nc, tile.kc) > 0
         assert rows is None or tile.mr <= rows
@@ -47,7 +56,9 @@ def test_what_is_packed() -> None:
     assert not chosen(16, 1000, 1000).right
     assert chosen(1003, 517, 771).right
     assert not chosen(1003, 517, 771).left
-    assert chosen(1024, 1024, 1024).left  # rows of a page, which meet in one set
+    page = Operand(4, 4096, "sum"), Operand(4, 4096, "own")  # rows that meet in one set of the first-level cache
+    assert blocks(Extents(1024, 1024, 1024), 4, page, TARGETS[0], (14, 32, None, None, None)).left
+    assert not blocks(Extents(1024, 1024, 1024), 4, page, TARGETS[0], (4, 32, None, None, None)).left
     unknown = chosen(None, None, None)
     assert unknown.left
     assert unknown.right

@@ -30,10 +30,14 @@ def gemm(
     target   the machine: its registers and caches give the sizes below; this machine by default. With more than one
              thread, blocks of rows are parallel
     mr, nr   rows and columns of the register tile: mr * nr accumulators, nr / lanes vectors of B and one of A are in
-             registers at a time
-    kc, mc, nc  the packed block of A is mc x kc (in L2), that of B is kc x nc (in L3)
+             registers at a time; by default the tile that wastes least at the edges
+    kc, mc, nc  the block of A is mc x kc (in L2), that of B is kc x nc (in L3)
 
-    Works for any size, fixed or symbolic, and every dtype. Raises `ScheduleError` for stages that are no such product.
+    Works for any size, fixed or symbolic, and every dtype; products of bytes or 16-bit integers that are summed into 32
+    bits use the target's dot products. Operands are packed where that pays: always if sizes are symbolic, and not for
+    few rows, small operands, or rows that do not meet in a cache. So sizes that are known are worth saying.
+
+    Raises `ScheduleError` for stages that are no such product.
 
     The loops are those of Goto and van de Geijn (Anatomy of High-Performance Matrix Multiplication, TOMS 2008), the
     tile sizes follow Low et al. (Analytical Modeling Is Enough for High-Performance BLIS, TOMS 2016).

@@ -20,7 +20,7 @@ _LINE = 64
 _WAY = 4096  # bytes of one way of a first-level cache: that is what a page allows
 _WAYS = 8  # of a second-level cache, at least
 _WIDEST = 4  # vectors in a register tile of more than a few rows
-_UNKNOWN = (64, 128, 250, 512, 777, 1024)  # what an extent that is not known may be
+_UNKNOWN = (64, 96, 128, 250, 384, 512, 768, 1000, 1024)  # what an extent that is not known may be
 _ROWS = 28  # of a block that the right operand is read for, from the second-level cache
 _PACKING = 0.5  # cycles an element
 _STARTING = 40  # cycles a tile
@@ -93,7 +93,7 @@ def blocks(
             right, extents, height, kc, target
         )
 
-    mr, nr = _register_tile(extents, lanes, size, kc, target, (mr, nr), packed)
+    mr, nr = _register_tile(extents, lanes, size, kc, group, target, (mr, nr), packed)
     pack_left, pack_right = packed(mr)
     rows, block = extents.rows, None if extents.columns is None else kc * extents.columns * right.size
     cached = block is not None and block <= target.l2_bytes // 2  # the block of the right operand
@@ -114,12 +114,14 @@ def _register_tile(
     lanes: int,
     size: int,
     kc: int,
+    group: int,
     target: Target,
     given: tuple[int | None, int | None],
     packed: Callable[[int], tuple[bool, bool]],
 ) -> tuple[int, int]:
     """Rows and columns: mr * nr accumulators, nr / lanes vectors of the right operand and one of the left are in
-    registers at a time. `packed` says which operands are packed for so many rows."""
+    registers at a time; with groups of terms also the sums of the right operand's columns, and a constant (see
+    `lower/dot_products.py`). `packed` says which operands are packed for so many rows."""
     mr, nr = given
     counts = [_tiles(extent, 1) for extent in (extents.rows, extents.columns)]
 
@@ -128,7 +130,8 @@ def _register_tile(
         height, vectors = tile
         covered = _tiles(extents.rows, height) * _tiles(extents.columns, vectors * lanes)
         loads = height + vectors
-        work = (max(height * vectors, 8) + _LOADING * loads) / 2 + _STARTING / kc  # 8: two in 4 cycles of latency
+        added = (height + (group > 1)) * vectors
+        work = (max(added, 8) + _LOADING * loads) / 2 + _STARTING / kc  # 8: two in each of 4 cycles of latency
         panel = vectors * lanes * size  # which stays in the first-level cache, or comes from the second time after time
         fetched = (height * size + (panel if panel * kc > target.l1_bytes // 2 else 0)) * _FETCHING
         copied = sum(count for count, copy in zip(counts, packed(height), strict=True) if copy)
@@ -139,7 +142,8 @@ def _register_tile(
     widest = (target.vector_registers - 1) // 3 if few else _WIDEST
     least = 1 if extents.columns is not None and extents.columns <= lanes else 2
     for vectors in range(least, widest + 1) if nr is None else (max(1, nr // lanes),):
-        most = max(1, (target.vector_registers - 1 - vectors) // vectors)
+        others = 1 + vectors if group == 1 else 2 + 2 * vectors
+        most = max(1, (target.vector_registers - others) // vectors)
         tiles += [(height, vectors) for height in (range(1, most + 1) if mr is None else (mr,))]
     height, vectors = min(tiles, key=cost)
     return height, nr or vectors * lanes
