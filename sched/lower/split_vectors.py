@@ -1,8 +1,9 @@
 """Cut statements on long vectors into statements on the target's vectors.
 
 A vector has as many lanes as the widest element in the statement allows; a rest gets shorter vectors, powers of two, or
-one of any length where it is kept in registers, of which each holds one vector. The pieces run in lane order; lanes are independent of each other, so that any order is right. Where all lanes of a
-piece are at one element, which at most one of them stores, they are cut one by one.
+one of any length where it is kept in registers, of which each holds one vector. The pieces run in lane order; lanes are
+independent of each other, so that any order is right. Where all lanes of a piece are at one element, which at most one
+of them stores, they are cut one by one.
 
     C[ramp(b, 24)] = ...   ->   C[ramp(b, 16)] = ...
                                 C[ramp(b + 16, 8)] = ...
@@ -37,9 +38,7 @@ def split_vectors(stmt: Stmt, vector_bits: int) -> Stmt:
 def _is_in_registers(stmt: Store) -> bool:
     """Whether vectors of a register buffer are stored or loaded."""
     accesses = [(stmt.buffer, stmt.indices), *((load.buffer, load.indices) for load in loads(stmt))]
-    return any(
-        buffer.scope == "register" and max(map(lanes, indices), default=1) > 1 for buffer, indices in accesses
-    )
+    return any(buffer.scope == "register" and max(map(lanes, indices), default=1) > 1 for buffer, indices in accesses)
 
 
 def _cut(stmt: Store | Check, first: int, count: int) -> Iterator[Stmt]:

@@ -13,7 +13,7 @@ from ..schedule import Schedule
 from ..stage import Stage
 from .reading import axes_of, exceeds, extent, is_reduction, is_streamed, lanes_of, reads_of, upstream
 
-_ROWS, _ROWS_FETCHED = 8, 12  # of a register tile
+_ROWS, _ROWS_FETCHED, _ROWS_BESIDE = 8, 12, 4  # of a register tile
 _WINDOW = 32  # the longest side of a window: what is read further away is computed before
 
 
@@ -32,8 +32,9 @@ def stencil2d(
                of are scheduled with it
     target     the machine: the length of its vectors and its caches; this machine by default. With more than one
                thread, tiles of rows are parallel
-    rows, vectors  the register tile of the output: so many rows, and so many registers along each; by default 8 rows of
-               2, or 12 of 2 where they are made of what is fetched from memory and there are 32 registers
+    rows, vectors  the register tile of the output: so many rows, and so many registers along each; by default 2, of
+               8 rows; of 12, where they are made of what is fetched from memory and there are 32 registers; of 4,
+               where stages with buffers are beside them
     tile       rows and columns of the tiles in which stages with buffers are computed; by default as large as fits a
                quarter of the second-level cache. Where tiles overlap, their stages are computed again
     streaming  whether the output is written past the caches; by default, where it is larger than the second-level
@@ -65,8 +66,9 @@ def stencil2d(
     if is_streamed(stage, target) if streaming is None else streaming:
         stage.store_streaming()
     plan = _planned(stage, parts)
+    many = target.vector_registers >= 32
     fetched = () if plan.in_tiles else _from_memory(stage, plan, target)
-    rows = rows or (_ROWS_FETCHED if fetched and target.vector_registers >= 32 else _ROWS)
+    rows = rows or (_ROWS_BESIDE if plan.in_tiles else _ROWS_FETCHED if fetched and many else _ROWS)
     lanes = vectors * lanes_of(plan.widest, target)
     outer, inner = _tiled(stage, plan, (rows, lanes), tile or _tile(plan, target, (rows, lanes)))
     for part in (*plan.in_tiles, *plan.before):
