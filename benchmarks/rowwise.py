@@ -1,7 +1,6 @@
 """Row-wise kernels over float32: softmax, layernorm and rmsnorm of 4096 x 1024, and sums of 4096 x 4096.
 
-Sums are declared re-associable. Everything that a row needs is computed in the loop over rows, so that it stays in the
-first-level cache; four vectors of partial results hide the latency of additions.
+Sums are declared re-associable; schedules are those of `recipes.rowwise`.
 
 Peers where they are installed: torch, ONNX Runtime, Halide (its Python package).
 """
@@ -62,18 +61,9 @@ def row_sums(n: Any, m: Any) -> ps.Tensor:
     return ps.compute((n,), lambda i: ps.sum(x[i, r], axis=r, reassociate=True), name="y")
 
 
-def by_rows(output: ps.Tensor, target: ps.Target) -> ps.Schedule:
-    """Every stage in the loop over rows of the output, in vectors of four registers along the row; the output is
-    written past the caches, which the rows that are read need."""
+def by_recipe(output: ps.Tensor, target: ps.Target) -> ps.Schedule:
     s = ps.Schedule(output)
-    s[output].store_streaming()
-    for stage in reversed(s.stages[:-1]):
-        s[stage].compute_at(output, "i")
-    for stage in s.stages:
-        loop = s[stage].loops[-1]
-        if loop != "i":
-            _, inner = s[stage].split(loop, target.vector_bits // 8)
-            s[stage].vectorize(inner)
+    ps.recipes.rowwise(s[output], target)
     return s
 
 
@@ -191,7 +181,7 @@ def run(report: Report, target: ps.Target) -> None:
     peers = {name: make(arrays) for name, make in PEERS.items()}
     for definition, names in ((softmax, ()), (layernorm, ("weight", "bias")), (rmsnorm, ("weight",))):
         name = definition.__name__
-        kernel = by_rows(definition(ROWS, COLUMNS), target).build(target)
+        kernel = by_recipe(definition(ROWS, COLUMNS), target).build(target)
         inputs = [x, *(arrays[other] for other in names)]
         contenders: Contenders = {"polysched": lambda k=kernel, a=inputs: k(*a, out=out)}
         contenders |= {other: made[name] for other, made in peers.items() if name in made}
@@ -224,7 +214,7 @@ def _row_sums(report: Report, target: ps.Target) -> None:
     """Against reading alone: the largest of all elements as integers, in sixteen vectors that wait for nothing."""
     size = 4096
     x = np.random.default_rng(4).random((size, size), np.float32)
-    kernel, out = by_rows(row_sums(size, size), target).build(target), np.empty(size, np.float32)
+    kernel, out = by_recipe(row_sums(size, size), target).build(target), np.empty(size, np.float32)
     kernel(x, out=out)
     np.testing.assert_allclose(out, x.sum(1, dtype=np.float64), rtol=1e-5)
     A, r = ps.placeholder((size * size,), "int32", name="A"), ps.reduce_axis((0, size * size), name="r")

@@ -171,8 +171,14 @@ def _beside_finished(accesses: list[_Access], buffer: Buffer) -> bool:
 
 
 def _gains(accesses: list[_Access]) -> bool:
-    """Whether a loop that is not written out repeats a store to the tile."""
-    return any(a.is_store and any(isinstance(s, For) and not is_tile(s) for s in a.around) for a in accesses)
+    """Whether a loop repeats a store to the tile: one that is no tile's, or that is written out and moves nothing."""
+    return any(a.is_store and any(_repeats(s, a) for s in a.around) for a in accesses)
+
+
+def _repeats(stmt: Stmt, access: _Access) -> bool:
+    if not isinstance(stmt, For):
+        return False
+    return not is_tile(stmt) or (stmt.kind == "unroll" and stmt not in access.tile_loops)
 
 
 def _one_tile(accesses: list[_Access]) -> bool:

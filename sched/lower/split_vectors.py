@@ -1,8 +1,9 @@
 """Cut statements on long vectors into statements on the target's vectors.
 
-A vector has as many lanes as the widest element in the statement allows; a rest gets shorter vectors, powers of two.
-The pieces run in lane order; lanes are independent of each other, so that any order is right. Where all lanes of a
-piece are at one element, which at most one of them stores, they are cut one by one.
+A vector has as many lanes as the widest element in the statement allows; a rest gets shorter vectors, powers of two, or
+one of any length where it is kept in registers, of which each holds one vector. The pieces run in lane order; lanes are
+independent of each other, so that any order is right. Where all lanes of a piece are at one element, which at most one
+of them stores, they are cut one by one.
 
     C[ramp(b, 24)] = ...   ->   C[ramp(b, 16)] = ...
                                 C[ramp(b + 16, 8)] = ...
@@ -18,7 +19,7 @@ from ..compute.dtypes import BOOL
 from ..compute.expr import Expr, Op, transform
 from ..compute.simplify import simplify
 from .ir import HORIZONTAL, Check, Load, Ramp, Stmt, Store, lanes, map_statements, map_values, values
-from .rewrite import block, divided_ramp
+from .rewrite import block, divided_ramp, loads
 
 
 def split_vectors(stmt: Stmt, vector_bits: int) -> Stmt:
@@ -30,7 +31,14 @@ def split_vectors(stmt: Stmt, vector_bits: int) -> Stmt:
     native = max(1, vector_bits // _widest_bits(stmt))
     if width <= native:
         return stmt
-    return block(*(piece for first, count in _pieces(width, native) for piece in _cut(stmt, first, count)))
+    whole = isinstance(stmt, Store) and _is_in_registers(stmt)
+    return block(*(piece for first, count in _pieces(width, native, whole) for piece in _cut(stmt, first, count)))
+
+
+def _is_in_registers(stmt: Store) -> bool:
+    """Whether vectors of a register buffer are stored or loaded."""
+    accesses = [(stmt.buffer, stmt.indices), *((load.buffer, load.indices) for load in loads(stmt))]
+    return any(buffer.scope == "register" and max(map(lanes, indices), default=1) > 1 for buffer, indices in accesses)
 
 
 def _cut(stmt: Store | Check, first: int, count: int) -> Iterator[Stmt]:
@@ -67,11 +75,12 @@ def _elements(expr: Expr) -> Iterator[Expr]:
             pending += node.children
 
 
-def _pieces(width: int, native: int) -> Iterator[tuple[int, int]]:
+def _pieces(width: int, native: int, whole: bool) -> Iterator[tuple[int, int]]:
+    """The first lane of each piece and their number; the rest is one piece if it is to be `whole`."""
     first = 0
     while first < width:
         count = min(native, width - first)
-        count = 1 << (count.bit_length() - 1)
+        count = count if whole else 1 << (count.bit_length() - 1)
         yield first, count
         first += count
 

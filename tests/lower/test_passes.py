@@ -403,6 +403,31 @@ def test_a_tile_of_accumulators_is_indexed_by_its_loops() -> None:
     )
 
 
+def test_a_sum_that_is_written_out_is_stored_once() -> None:
+    i, k, r = Var("i"), Var("k"), Var("r")
+    init = loop(i, 4, Store(C, (i,), Const(0.0, F32)), "vectorize")
+    update = loop(k, 4, Store(C, (k,), add(Load(C, (k,)), Load(B, (k, r)))), "vectorize")
+    check(
+        promote_accumulators(Block((init, loop(r, 3, update, "unroll")))),
+        """
+        register C_tile0: float32[4]
+        vectorized for i in 0..4:
+            C_tile0[i] = 0.0
+        unrolled for r in 0..3:
+            vectorized for k in 0..4:
+                C_tile0[k] = C_tile0[k] + B[k, r]
+        vectorized for i in 0..4:
+            C[i] = C_tile0[i]
+        """,
+    )
+
+
+def test_a_tile_that_is_stored_once_stays_in_memory() -> None:
+    i, k = Var("i"), Var("k")
+    stmt = Block((loop(i, 4, loop(k, 4, Store(B, (i, k), Const(0.0, F32)), "vectorize"), "unroll"),))
+    assert promote_accumulators(stmt) is stmt
+
+
 def test_an_accumulator_without_an_init_is_loaded_first() -> None:
     r = Var("r")
     update = Store(C, (number(3),), add(Load(C, (number(3),)), Load(A, (r,))))

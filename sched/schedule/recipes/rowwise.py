@@ -48,7 +48,7 @@ def rowwise(
     total.vectorize("r_i")
     y.split("j", 64, outer="j_o", inner="j_i")
     y.vectorize("j_i")
-    total.prefetch("x", distance=2, at="r_o", by="i")
+    y.prefetch("x", distance=2, at="i", by="i")
     """
     target = Target.of(target)
     schedule = stage.schedule
@@ -63,30 +63,25 @@ def rowwise(
         kept = rows if part is stage.tensor or part in inside else 0
         _vectorize_row(schedule[part], kept, vectors, target)
     if inside:  # a single pass over all rows is one stream, which hardware follows as well by itself
-        _fetch_rows(schedule, (*reversed(inside), stage.tensor), rows, target)
+        _fetch_rows(stage, (*inside, stage.tensor), rows, target)
     if target.thread_count() > 1:
         outer = axes_of(schedule, stage.tensor)[:rows]
         stage.parallel(next((axis for axis in outer if extent(axis) != 1), outer[0]).name)
 
 
-def _fetch_rows(schedule: Schedule, stages: tuple[Tensor, ...], rows: int, target: Target) -> None:
+def _fetch_rows(stage: Stage, inside: tuple[Tensor, ...], rows: int, target: Target) -> None:
     """Fetch rows of what is read from memory while earlier ones are worked on, so many ahead that they are `_AHEAD`
-    bytes: hardware that follows a row has to find out at its end where the next one is. The first stage that reads a
-    row fetches as much in each iteration as it reads."""
-    seen = set(stages)
-    for part in stages:
-        stage = schedule[part]
-        if len(stage.loops) <= rows:
+    bytes: hardware that follows a row has to find out at its end where the next one is."""
+    schedule = stage.schedule
+    loop = axes_of(schedule, stage.tensor)[rows - 1].name
+    read = {node.tensor.uid: node.tensor for part in inside for node in reads_of(schedule, part)}
+    for tensor in read.values():
+        if tensor in inside or not exceeds(tensor, target.l2_bytes):
             continue
-        loop, by = (stage.loops[-2] if len(stage.loops) > rows + 1 else stage.loops[rows - 1]), stage.loops[rows - 1]
-        for tensor in dict.fromkeys(read.tensor for read in reads_of(schedule, part)):
-            if tensor in seen or not exceeds(tensor, target.l2_bytes):
-                continue
-            length = bytes_of(tensor, rows)
-            distance = 2 if length is None else max(1, -(-_AHEAD // max(1, length)))
-            if stage.why_not("prefetch", tensor, at=loop, by=by, distance=distance) is None:
-                stage.prefetch(tensor, at=loop, by=by, distance=distance)
-                seen.add(tensor)
+        length = bytes_of(tensor, rows)
+        distance = 2 if length is None else max(1, -(-_AHEAD // max(1, length)))
+        if stage.why_not("prefetch", tensor, at=loop, distance=distance) is None:
+            stage.prefetch(tensor, at=loop, distance=distance)
 
 
 def _rows(stage: Stage, parts: tuple[Tensor, ...]) -> int:

@@ -11,8 +11,9 @@ from ...errors import ScheduleError
 from ...target.machine import Target
 from ..schedule import Schedule
 from ..stage import Stage
-from .reading import axes_of, extent, is_reduction, is_streamed, lanes_of, reads_of, upstream
+from .reading import axes_of, exceeds, extent, is_reduction, is_streamed, lanes_of, reads_of, upstream
 
+_ROWS, _ROWS_FETCHED, _ROWS_BESIDE = 8, 12, 4  # of a register tile
 _WINDOW = 32  # the longest side of a window: what is read further away is computed before
 
 
@@ -20,7 +21,7 @@ def stencil2d(
     stage: Stage,
     target: Target | str | None = None,
     *,
-    rows: int = 8,
+    rows: int | None = None,
     vectors: int = 2,
     tile: tuple[int, int] | None = None,
     streaming: bool | None = None,
@@ -31,7 +32,9 @@ def stencil2d(
                of are scheduled with it
     target     the machine: the length of its vectors and its caches; this machine by default. With more than one
                thread, tiles of rows are parallel
-    rows, vectors  the register tile of the output: so many rows, and so many registers along each
+    rows, vectors  the register tile of the output: so many rows, and so many registers along each; by default 2, of
+               8 rows; of 12, where they are made of what is fetched from memory and there are 32 registers; of 4,
+               where stages with buffers are beside them
     tile       rows and columns of the tiles in which stages with buffers are computed; by default as large as fits a
                quarter of the second-level cache. Where tiles overlap, their stages are computed again
     streaming  whether the output is written past the caches; by default, where it is larger than the second-level
@@ -41,7 +44,8 @@ def stencil2d(
     column alone, in whatever rows, is computed for each register tile: several rows of the output share what is in
     registers, and vectors along rows need nothing beside them. What is needed of all rows is computed before. All other
     stages are computed for each tile, in buffers (overlapped tiles: Krishnamoorthy et al., PLDI 2007; Halide:
-    Ragan-Kelley et al., PLDI 2013). Works for any size, fixed or symbolic, and every dtype.
+    Ragan-Kelley et al., PLDI 2013). Without such buffers, rows of what is larger than the third-level cache are fetched
+    while those above are worked on. Works for any size, fixed or symbolic, and every dtype.
 
     Raises `ScheduleError` where the output has less than two axes or is a reduction over more than a small window, or
     other stages share its parts.
@@ -62,6 +66,9 @@ def stencil2d(
     if is_streamed(stage, target) if streaming is None else streaming:
         stage.store_streaming()
     plan = _planned(stage, parts)
+    many = target.vector_registers >= 32
+    fetched = () if plan.in_tiles else _from_memory(stage, plan, target)
+    rows = rows or (_ROWS_BESIDE if plan.in_tiles else _ROWS_FETCHED if fetched and many else _ROWS)
     lanes = vectors * lanes_of(plan.widest, target)
     outer, inner = _tiled(stage, plan, (rows, lanes), tile or _tile(plan, target, (rows, lanes)))
     for part in (*plan.in_tiles, *plan.before):
@@ -71,6 +78,9 @@ def stencil2d(
             stage.schedule[part].compute_at(stage, outer if part in plan.in_tiles else inner)
     for part in plan.in_registers:
         _in_registers(stage.schedule[part])
+    for tensor in fetched:
+        if stage.why_not("prefetch", tensor, at=inner, by="i_o") is None:
+            stage.prefetch(tensor, at=inner, by="i_o")
     if target.thread_count() > 1:
         stage.parallel(stage.loops[0])
 
@@ -125,6 +135,17 @@ def _planned(stage: Stage, parts: tuple[Tensor, ...]) -> _Plan:
                 shared |= {axis.name for axis in axes_of(schedule, output)[:-2]} - used
     sizes = (tensor.dtype.bytes for tensor in (output, *in_registers, *in_tiles))
     return _Plan(tuple(in_registers), tuple(in_tiles), tuple(before), tuple(shared), max(sizes))
+
+
+def _from_memory(stage: Stage, plan: _Plan, target: Target) -> tuple[Tensor, ...]:
+    """What register tiles read row by row that is larger than the third-level cache, or may be."""
+    schedule = stage.schedule
+    found = dict[Tensor, None]()
+    for part in (stage.tensor, *plan.in_registers):
+        for read in reads_of(schedule, part):
+            if _is_near(schedule, part, read) and exceeds(read.tensor, target.l3_bytes):
+                found[read.tensor] = None
+    return tuple(tensor for tensor in found if tensor not in plan.in_registers)
 
 
 def _is_short(axis: Axis) -> bool:

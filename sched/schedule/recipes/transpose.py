@@ -15,7 +15,7 @@ _STREAMED = 16  # bytes: the least that is stored past the caches
 
 def transpose(
     stage: Stage,
-    target: Target | None = None,
+    target: Target | str | None = None,
     *,
     lanes: int | None = None,
     tile: tuple[int, int] | None = None,
@@ -48,7 +48,7 @@ def transpose(
     >>> s[B].loops
     ('j_t', 'i_t', 'j_o', 'i_o', 'i_i', 'j_i')
     """
-    target = Target("native") if target is None else target
+    target = Target.of(target)
     i, j = _axes(stage)
     size = stage.tensor.dtype.bytes
     if lanes is None:
