@@ -272,4 +272,20 @@ IN_LOWER: tuple[Mutant, ...] = (
         (RECURRENCES_FOUND,),
         "a read that is in bounds in one piece of an equation is taken to be in all",
     ),
+    Mutant(
+        "row-without-its-last-vector",
+        "lower/rows.py",
+        'If(Op("lt", (last, end), BOOL), vector(last, rest))',
+        'If(Op("lt", (last + width, end), BOOL), vector(last, rest))',
+        ("tests/lower/test_rows.py",),
+        "what is left of a row after its whole vectors is not computed",
+    ),
+    Mutant(
+        "guards-decided-too-early",
+        "lower/peel_guards.py",
+        "after = simplify(limit + 1) if relation in",
+        "after = simplify(limit) if relation in",
+        ("tests/lower/test_peel_guards.py", NESTS),
+        "the last iteration at which a guard holds runs without it",
+    ),
 )
