@@ -40,6 +40,11 @@ def test_the_same_bits(name: str, threads: int) -> None:
             np.testing.assert_array_equal(a, b)
 
 
+def test_all_fields_are_on_threads() -> None:
+    s = tiled("fdtd_2d", 2)
+    assert [s[field].parallel_loops()[:1] for field in ("ex", "ey", "hz")] == [("i_o",)] * 3
+
+
 @pytest.mark.parametrize(("name", "planes"), [("jacobi_2d", 2), ("heat_3d", 2), ("seidel_2d", 1), ("fdtd_2d", 1)])
 def test_planes_that_are_kept(name: str, planes: int) -> None:
     s = tiled(name, 1)
