@@ -51,3 +51,9 @@ def skewed(s, steps=4, rows=32, lanes=LANES):
     u.reorder(t_o, i_o, t_i, i_i, "j")
     _, j_i = u.split("j", lanes)
     u.vectorize(j_i)
+
+
+@jacobi.schedule
+def tiles(s):
+    """Skewed tiles over all loops, with rows of vectors, as the recipe has them; all steps are asked for, and kept."""
+    ps.recipes.time_tile(s["u"])

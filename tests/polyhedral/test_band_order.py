@@ -65,3 +65,4 @@ def test_what_is_not_in_order_is_never_taken_for_it() -> None:
     assert not all(verdicts(SKEW, *TILES, ORDER, 'u.reverse("ii")', 'u.reverse("ti")'))
     assert not all(verdicts(SKEW, *TILES, 'u.reorder("to", "io", "ii", "ti")', 'u.reverse("io")'))
     assert not all(verdicts('u.reorder("i", "t")'))
+    assert not all(verdicts(TILES[0], 'u.reorder("ti", "to")'))

@@ -40,6 +40,11 @@ def test_the_same_bits(name: str, threads: int) -> None:
             np.testing.assert_array_equal(a, b)
 
 
+def test_all_fields_are_on_threads() -> None:
+    s = tiled("fdtd_2d", 2)
+    assert [s[field].parallel_loops()[:1] for field in ("ex", "ey", "hz")] == [("i_o",)] * 3
+
+
 @pytest.mark.parametrize(("name", "planes"), [("jacobi_2d", 2), ("heat_3d", 2), ("seidel_2d", 1), ("fdtd_2d", 1)])
 def test_planes_that_are_kept(name: str, planes: int) -> None:
     s = tiled(name, 1)
@@ -67,6 +72,26 @@ def test_two_planes_are_enough_where_one_tile_has_all_steps() -> None:
     assert any(command.endswith('fold_storage("t", 2)') for command in s.commands)
     a = np.random.default_rng(3).standard_normal(2500)
     np.testing.assert_array_equal(s.build()(a, n=2500), default.build()(a, n=2500))
+
+
+@pytest.mark.parametrize("steps", [2, 5, 11])
+def test_sweeps_in_place_have_their_steps_in_lanes(steps: int) -> None:
+    n = ps.size_var("n", min=3)
+    A = ps.placeholder((n, n), "float64", name="A")
+    t, i, j = ps.axes("t i j")
+    u = ps.recurrence((steps + 1, n, n), "float64", name="u")
+    u[0, i, j] = A[i, j]
+    inside = (i > 0) & (i < n - 1) & (j > 0) & (j < n - 1)
+    new = u[t + 1, i, j - 1] + u[t + 1, i - 1, j] + u[t + 1, i - 1, j + 1]
+    u[t + 1, i, j] = ps.select(inside, 0.2 * (new + u[t, i + 1, j] + u[t, i, j + 1]), u[t, i, j])
+    s, default = ps.Schedule(u[steps]), ps.Schedule(u[steps])
+    ps.recipes.time_tile(s[u], ps.Target("native", threads=1))
+    assert s.commands[-1] == 'u.fold_storage("i+t", 2)' and 'u.vectorize("t")' in s.commands
+    kernels = s.build(check=True), default.build()
+    for extent in (3, 4, 9, 40):
+        a = np.random.default_rng(extent).standard_normal((extent, extent))
+        one, two = (kernel(a, n=extent) for kernel in kernels)
+        np.testing.assert_array_equal(one, two)
 
 
 def test_steps_are_shared_out_evenly() -> None:

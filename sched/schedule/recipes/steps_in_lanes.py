@@ -8,7 +8,8 @@ et al., Temporal Vectorization for Stencils, SC 2021.)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from ...compute.expr import Const, Expr, Read
 from ...compute.tensor import Tensor
@@ -32,23 +33,35 @@ def steps_in_lanes(schedule: Schedule, tensor: Tensor, copies: tuple[Tensor, ...
     if len(loops) != 3 or not isinstance(extent, Const) or not 2 < int(extent.value) <= _MOST_STEPS + 1:
         return False
     planes = {copy: copy.equations[0].body.indices[0] for copy in copies if isinstance(copy.equations[0].body, Read)}
-    for skew in range(1, _MOST_SKEW + 1):
-        trial = schedule.copy()
-        try:
-            _apart(trial[tensor], skew)
-        except ScheduleError:
-            continue
-        for slack in (_SLACK, 0):
-            trial = schedule.copy()
-            try:
-                _apart(trial[tensor], skew + slack)
-                _stored(trial, tensor, planes, skew + slack)
-            except ScheduleError:  # where the storage does not allow it, or copies are not of literal planes
-                continue
-            schedule.extend(trial.commands[len(schedule.commands) :])
-            return True
+    count = len(schedule.commands)
+    skews = (k for k in range(1, _MOST_SKEW + 1) if _carried_out(schedule, partial(_apart, schedule[tensor], k)))
+    least = next(skews, None)
+    if least is None:
         return False
-    return False
+    _undo(schedule, count)
+
+    def lanes(skew: int) -> None:
+        _apart(schedule[tensor], skew)
+        _stored(schedule, tensor, planes, skew)
+
+    return any(_carried_out(schedule, partial(lanes, least + slack)) for slack in (_SLACK, 0))
+
+
+def _carried_out(schedule: Schedule, commands: Callable[[], None]) -> bool:
+    """Whether all commands are accepted; none of them is kept if one is refused."""
+    count = len(schedule.commands)
+    try:
+        commands()
+    except ScheduleError:  # not in order, storage that does not allow it, or copies that are not of literal planes
+        _undo(schedule, count)
+        return False
+    return True
+
+
+def _undo(schedule: Schedule, count: int) -> None:
+    """Take all commands but the first `count` back."""
+    while len(schedule.commands) > count:
+        schedule.undo()
 
 
 def _apart(stage: Stage, skew: int) -> None:

@@ -80,7 +80,7 @@ def time_tile(
         tiled = _tiled(schedule, stage.tensor, group, dict(zip(loops, (time or _steps(stage), *extents), strict=True)))
         vectors = [_in_vectors(schedule[tensor]) for tensor in group]
         if target.thread_count() > 1 and all(vectors):
-            _in_wavefronts(stage, tiled)
+            _in_wavefronts(stage, group, tiled)
         _fold(schedule, planes, loops[0])
 
 
@@ -155,12 +155,14 @@ def _fold(schedule: Schedule, planes: Mapping[Tensor, int], time: str) -> None:
                 continue
 
 
-def _in_wavefronts(stage: Stage, tiled: tuple[str, ...]) -> None:
+def _in_wavefronts(stage: Stage, group: tuple[Tensor, ...], tiled: tuple[str, ...]) -> None:
     """Run the tiles of a wavefront of the two innermost loops over tiles on threads."""
     first, second = tiled[-2:]
     stage.skew(second, 1, by=first)
     stage.reorder(second, first)
-    stage.parallel(first)
+    for tensor in group:
+        if stage.schedule.state.nest(tensor).loop(first).kind == "serial":
+            stage.schedule[tensor].parallel(first)
 
 
 def _in_vectors(stage: Stage) -> bool:

@@ -280,4 +280,20 @@ IN_LOWER: tuple[Mutant, ...] = (
         (RECURRENCES_FOUND,),
         "what an empty loop updates is loaded and stored where its init is not",
     ),
+    Mutant(
+        "row-without-its-last-vector",
+        "lower/rows.py",
+        'If(Op("lt", (last, end), BOOL), vector(last, rest))',
+        'If(Op("lt", (last + width, end), BOOL), vector(last, rest))',
+        ("tests/lower/test_rows.py",),
+        "what is left of a row after its whole vectors is not computed",
+    ),
+    Mutant(
+        "guards-decided-too-early",
+        "lower/peel_guards.py",
+        "after = simplify(limit + 1) if relation in",
+        "after = simplify(limit) if relation in",
+        ("tests/lower/test_peel_guards.py", NESTS),
+        "the last iteration at which a guard holds runs without it",
+    ),
 )

@@ -272,4 +272,20 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
         (POSITIONS,),
         "positions one less than a piece apart are taken to be in different ones",
     ),
+    Mutant(
+        "parallel-bands",
+        "polyhedral/band_order.py",
+        'return self._is_equal(part, part.divisor) or (not parallel and self._holds(part, "le"))',
+        'return self._is_equal(part, part.divisor) or self._holds(part, "le")',
+        ("tests/polyhedral/test_band_order.py",),
+        "iterations of a parallel loop over tiles are taken to be in order",
+    ),
+    Mutant(
+        "remainders-without-quotients",
+        "polyhedral/band_order.py",
+        "if part.modulus is not None and not self._is_equal(part, part.divisor * part.modulus):",
+        "if False:",
+        ("tests/polyhedral/test_band_order.py",),
+        "x % c is taken to go as x does, also where x // c differs",
+    ),
 )
