@@ -156,7 +156,7 @@ class _Builder:
         to read before."""
         circle = next((group for group in groups if self._carries(group, depth, edges)), None)
         if circle is None and self.folded:
-            circle = next((group for group in groups if _inside(group, edges)), None)
+            circle = next((g for g in groups if any(not e.pair.free for e in _inside(g, edges))), None)
         if circle is None:
             circle = next((group for group in groups if self._wants(group, depth)), None)
         if circle is None and self.in_place:

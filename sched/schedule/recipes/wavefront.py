@@ -17,7 +17,7 @@ from ..stage import Stage
 _MOST_FACTOR = 3
 
 
-def wavefront(stage: Stage, target: Target | None = None, *, diagonals: int = 16) -> None:
+def wavefront(stage: Stage, target: Target | None = None, *, diagonals: int = 64) -> None:
     """Run a recurrence over two dimensions diagonal by diagonal, with vectors along each.
 
     stage      a recurrence whose two outermost loops are over its dimensions; a reduction may be inside
@@ -166,7 +166,6 @@ def _joined(cells: Stage, readers: list[Stage], lanes: str, across: str, diagona
             reader.compute_with(cells, loop)
         if diagonals and not reduces and reader.why_not("vectorize", f"{across}_i") is None:
             reader.vectorize(f"{across}_i")
-            reader.store_streaming()
 
 
 def _vectors(stage: Stage, lanes: str, width: int) -> None:
