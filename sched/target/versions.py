@@ -14,6 +14,8 @@ from ..polyhedral.isl import ISL_VERSION
 from . import cpython, jit
 
 _PACKAGE = Path(__file__).parents[1]
+# What builds and links kernels imports none of these.
+_WITHOUT_CODE = ("target/bench/", "target/explain/", "target/export/")
 
 
 @cache
@@ -55,5 +57,6 @@ def _sources(directory: str, within: str) -> list[tuple[str, str]]:
             if entry.name.endswith(".py"):
                 found.append((within + entry.name, entry.path))
             elif not entry.name.startswith("_") and entry.is_dir():
-                found += _sources(entry.path, f"{within}{entry.name}/")
+                inside = f"{within}{entry.name}/"
+                found += [] if inside in _WITHOUT_CODE else _sources(entry.path, inside)
     return found

@@ -137,9 +137,31 @@ def test_a_change_of_the_sources_is_another_identity(tmp_path: Path, monkeypatch
     (tmp_path / "lower" / "unroll.py").write_text("b")
     second = identity()
     (tmp_path / "lower" / "unroll.py").rename(tmp_path / "lower" / "roll.py")
-    assert len({first, second, identity()}) == 3
+    third = identity()
+    assert len({first, second, third}) == 3
+    (tmp_path / "target" / "bench").mkdir(parents=True)
+    (tmp_path / "target" / "bench" / "table.py").write_text("c")
+    assert identity() == third  # it makes no code
     monkeypatch.undo()
     versions.build_identity.cache_clear()
+
+
+def test_what_is_left_out_of_the_identity_takes_no_part_in_a_build() -> None:
+    program = r"""
+import sys, polysched as ps
+n = ps.size_var("n")
+A = ps.placeholder((n,), "float32", name="A")
+B = ps.compute((n,), lambda i: A[i] + 1, name="B")
+s = ps.Schedule(B)
+s[B].vectorize(s[B].split("i", 16)[1])
+ps.build(s)
+print(*sys.modules, sep="\n")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = [module.replace(".", "/") + "/" for module in done.stdout.splitlines()]
+    assert any("target/build/" in module for module in loaded)
+    assert versions._WITHOUT_CODE
+    assert not [module for module in loaded if any(room in module for room in versions._WITHOUT_CODE)]
 
 
 @pytest.mark.parametrize("off", ["0", "off", "no", "FALSE"])

@@ -112,3 +112,12 @@ def test_a_target_may_be_given_by_its_name() -> None:
     assert Target.of(wide) is wide
     assert Target.of("x86-64-v3") == Target("x86-64-v3")
     assert Target.of(None) == Target("native")
+
+
+@pytest.mark.parametrize("level", ["x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4"])
+def test_levels_are_what_llvm_says(level: str) -> None:
+    triple = "x86_64-unknown-linux-gnu"
+    names = tuple(name for added in processors._ADDED.values() for name in added)
+    if processors.arch(processors.host_triple()) == "x86_64":
+        names = tuple(sorted({*names, *processors.host_features()}))
+    assert processors.implied(triple, level, "", names) == processors.ask(triple, level, "", names)

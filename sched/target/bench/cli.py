@@ -42,8 +42,9 @@ def parser() -> argparse.ArgumentParser:
         prog="polysched",
         description="Measure, look at, check and export schedules of tensor computations.",
         epilog="A workload is a Python file that makes one ps.Workload; FILE:SCHEDULE names a schedule in it, or "
-        "FILE:PATH.sched one in a file. The tutorial is tutorials/10_measuring.py, the manual docs/bench.md.",
+        "FILE:PATH.sched one in a file. The tutorial is tutorials/10_measuring_honestly.py, the manual docs/bench.md.",
     )
+    top.add_argument("--version", action=_Version, nargs=0, help="print the versions of polysched and what it uses")
     top.add_argument("--plain", action="store_true", help="plain text, even where rich is installed")
     sub = top.add_subparsers(required=True, metavar="COMMAND")
     _bench(sub)
@@ -58,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
 def _bench(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     p = sub.add_parser("bench", help="check and measure the schedules of a workload")
     p.set_defaults(command=commands.bench)
-    p.add_argument("file", metavar="FILE")
+    p.add_argument("file", metavar="FILE", help="a Python file that makes a ps.Workload")
     p.add_argument("--schedule", type=names, metavar="A,B,...", help="these schedules; all of them by default")
     _sizes(p)
     _parameters(p)
@@ -72,7 +73,7 @@ def _bench(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )  # fmt: skip
     p.add_argument("--no-peaks", action="store_true", help="do not measure the machine's limits")
     p.add_argument("--quiet", action="store_true", help="no progress")
-    for kind, what in (("json", "results, in Google Benchmark's format"), ("csv", "results"), ("html", "a report")):
+    for kind, what in (("json", "results in Google Benchmark's format"), ("csv", "a line a row"), ("html", "a report")):
         p.add_argument(f"--{kind}", metavar="OUT", help=f"write {what}")
     p.add_argument(
         "--plot", metavar="OUT", help="draw the roofline, or schedules against sizes where there are several"
@@ -82,7 +83,7 @@ def _bench(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _show(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     p = sub.add_parser("show", help="show a schedule at any stage, or two side by side")
     p.set_defaults(command=commands.show)
-    p.add_argument("schedule", metavar="FILE:SCHEDULE")
+    p.add_argument("schedule", metavar="FILE:SCHEDULE", help="a schedule of a workload file, or FILE:PATH.sched")
     p.add_argument("--stage", default="nest", help=f"{_STAGES}; nest by default")
     p.add_argument("--diff", metavar="OTHER", help="another schedule of the same file, or OTHERFILE:SCHEDULE")
     _sizes(p)
@@ -93,7 +94,7 @@ def _show(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _check(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     p = sub.add_parser("check", help="say whether a schedule is legal, and show the witness if it is not")
     p.set_defaults(command=commands.check)
-    p.add_argument("schedule", metavar="FILE:SCHEDULE")
+    p.add_argument("schedule", metavar="FILE:SCHEDULE", help="a schedule of a workload file, or FILE:PATH.sched")
     p.add_argument("--text", action="store_true", help="print the schedule's text if it is legal")
     _sizes(p)
     _parameters(p)
@@ -102,7 +103,7 @@ def _check(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _export(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     p = sub.add_parser("export", help="write a schedule's kernel for C")
     p.set_defaults(command=commands.export)
-    p.add_argument("schedule", metavar="FILE:SCHEDULE")
+    p.add_argument("schedule", metavar="FILE:SCHEDULE", help="a schedule of a workload file, or FILE:PATH.sched")
     p.add_argument("-o", "--output", required=True, metavar="DIR")
     p.add_argument("--name", help="what the function is called in C; the name of the output by default")
     p.add_argument("--product", type=names, metavar="header,...", help="only these; all that can be made by default")
@@ -145,6 +146,16 @@ def _target(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--target", default="native", help="native, x86-64 to x86-64-v4, aarch64, or an LLVM triple; native by default"
     )
+
+
+class _Version(argparse.Action):
+    """Prints versions, which takes the imports that parsing does without."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        from ..versions import versions  # noqa: PLC0415 - only when it is asked for
+
+        print(", ".join(f"{name} {version}" for name, version in versions().items()))
+        parser.exit()
 
 
 def _positive(text: str) -> float:

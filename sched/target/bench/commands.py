@@ -227,15 +227,13 @@ def _asked(options: argparse.Namespace) -> tuple[Workload, str, dict[str, int], 
 
 
 def _stage(schedule: Schedule, sizes: Mapping[str, int], options: argparse.Namespace) -> str:
+    target = Target(options.target)  # one that does not exist is refused, whatever the stage
     if options.stage == "nest":
         return str(schedule)
     if options.stage == "explain":
-        return str(
-            schedule.explain(
-                options.target, **{s.name: sizes[s.name] for s in schedule.program.sizes if s.name in sizes}
-            )
-        )
-    return build(schedule, Target(options.target)).source(options.stage)
+        known = {size.name: sizes[size.name] for size in schedule.program.sizes if size.name in sizes}
+        return str(schedule.explain(target, **known))
+    return build(schedule, target).source(options.stage)
 
 
 def _plot(results: Results, path: str) -> None:

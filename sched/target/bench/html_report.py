@@ -33,6 +33,7 @@ table.facts th { text-align: left; font-weight: 500; }
 .scroll { overflow-x: auto; }
 svg.roofline { max-width: 100%; height: auto; font: 12px system-ui, sans-serif; }
 svg.roofline text { fill: currentColor; } svg.roofline .grid { stroke: var(--line); }
+svg.roofline .halo { paint-order: stroke; stroke: Canvas; stroke-width: 4px; }
 svg.roofline .roof { stroke: currentColor; stroke-width: 1.5; fill: none; }
 .panes { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1.3fr) minmax(0, 1fr); gap: .6rem; }
 @media (max-width: 900px) { .panes { grid-template-columns: 1fr; } }

@@ -58,7 +58,7 @@ def _roofline(results: Results, rows: list[Row], axes: Any) -> None:
     low, high = min(ends, default=1.0) / 8, max(ends, default=1.0) * 4
     for level, bandwidth in bandwidths.items():
         xs = [low, min(high, max(low, peak / bandwidth)), high]
-        axes.plot(xs, [min(peak, x * bandwidth) / 1e9 for x in xs], label=f"{level}, {most} threads", linewidth=1)
+        axes.plot(xs, [min(peak, x * bandwidth) / 1e9 for x in xs], label=f"{level}, {most} thr.", linewidth=1)
     for row in rows:
         assert row.rate is not None
         axes.plot([row.work.intensity], [row.rate / 1e9], "o" if row.kind == "schedule" else "x", label=_label(row))

@@ -16,7 +16,7 @@ def side_by_side(left: str, right: str, titles: tuple[str, str]) -> str:
     b | c
       > d
     """
-    a, b = left.splitlines(), right.splitlines()
+    a, b = left.expandtabs(8).splitlines(), right.expandtabs(8).splitlines()
     width = min(_MOST, max(map(len, (*a, titles[0])), default=0))
     lines = [(titles[0], " ", titles[1])]
     for kind, i, j, k, m in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():

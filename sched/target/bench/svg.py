@@ -71,7 +71,7 @@ def roofline_svg(results: Results) -> str:
         x, y = axes.at(10 ** axes.x[1], peak)
         start, _ = axes.at(10 ** axes.x[0], peak)
         parts.append(f'<line class="roof" x1="{start:.1f}" y1="{y:.1f}" x2="{x:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{start + 4:.1f}" y="{y - 5:.1f}">{peak / 1e9:.0f} GFLOP/s, {most} threads</text>')
+        parts.append(f'<text x="{start + 4:.1f}" y="{y - 5:.1f}">{peak / 1e9:.0f} GFLOP/s, {most} thr.</text>')
     parts += _points(axes, rows)
     title = "Roofline: measured limits of the machine, and where the schedules are below them"
     return (
@@ -87,12 +87,12 @@ def _roof(axes: _Axes, level: str, bandwidth: float, peak: float | None, number:
     left, right = max(low, bottom / bandwidth), min(high, top / bandwidth)
     if left >= right:
         return []
-    at = left * (right / left) ** (0.2 * number)  # levels of one bandwidth would have their names in one place
+    at = left * (right / left) ** max(0.1, 0.85 - 0.2 * number)  # names of levels are on lines of their own
     x3, y3 = axes.at(at, at * bandwidth)
     (x1, y1), (x2, y2) = axes.at(left, left * bandwidth), axes.at(right, right * bandwidth)
     return [
         f'<line class="roof" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>',
-        f'<text x="{x3 + 4:.1f}" y="{y3 - 8:.1f}">{escape(level)} {bandwidth / 1e9:.0f} GB/s</text>',
+        f'<text class="halo" x="{x3 + 6:.1f}" y="{y3 + 5:.1f}">{escape(level)} {bandwidth / 1e9:.0f} GB/s</text>',
     ]
 
 

@@ -63,12 +63,13 @@ def columns(results: Results) -> list[Column]:
     ]
     for event in dict.fromkeys(event for row in results.rows for event in row.events):
         found.append((event, "right", lambda _, row, e=event: _number(row.events.get(e))))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-    return [*found, ("result", "left", _checked)]
+    said = [c for c in found if c[0] == "median" or any(c[2](results, row) != "-" for row in results.rows)]
+    return [*said, ("result", "left", _checked)]
 
 
 def notes(results: Results) -> list[str]:
     """What stands below the tables: failures, noise, the compiler's warnings."""
-    found = [f"{row.name}, {row.threads} threads: {row.failure}" for row in results.rows if row.failure]
+    found = [f"{row.name}, {_threads(row.threads)}: {row.failure}" for row in results.rows if row.failure]
     if any(row.benchmark is not None and row.benchmark.noisy for row in results.rows):
         found.append(_NOISE)
     load = results.context.get("load_avg") or [0.0]
@@ -80,6 +81,10 @@ def notes(results: Results) -> list[str]:
     for warning, names in _warnings(results).items():
         found.append(f"{', '.join(names)}: {warning}")
     return list(dict.fromkeys(found))
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' if count > 1 else ''}"
 
 
 def _warnings(results: Results) -> dict[str, list[str]]:
