@@ -25,7 +25,15 @@ WIDTH = 100
 _GROUPS = {
     "Loops": ("split", "tile", "reorder", "fuse", "reverse", "skew", "shift", "peel"),
     "Kinds of loops": ("unroll", "vectorize", "parallel"),
-    "Where a stage is computed": ("inline", "compute_root"),
+    "Where a stage is computed": ("inline", "compute_root", "compute_at", "store_at", "compute_with"),
+    "Where and how it is stored": (
+        "cache_read",
+        "cache_write",
+        "rfactor",
+        "fold_storage",
+        "reorder_storage",
+        "store_streaming",
+    ),
 }
 _INTRODUCTION = """\
 # The schedule primitives

@@ -173,7 +173,7 @@ def test_export(workload_file: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("polysched.target.bench.commands.LEVELS", ("L1",))
     printed = run(capsys, "machine", "--threads", "1", "--time", "0.001", "--json", tmp_path / "m.json")
-    for words in ("processor:", "vectors:", "llvm 2", "float32 peak", "GFLOP/s", "L1 bandwidth", "GB/s"):
+    for words in ("processor:", "counters:", "vectors:", "llvm 2", "float32 peak", "GFLOP/s", "L1 bandwidth", "GB/s"):
         assert words in printed
     assert json.loads((tmp_path / "m.json").read_text())["peaks"][0]["threads"] == 1
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from polysched.target.bench import measuring
+from polysched.target.bench.counters import Counters
 from polysched.target.bench.measuring import Contender, Effort, measure_rounds
 from polysched.target.benchmark import Benchmark, median_interval
 
@@ -99,16 +100,14 @@ def test_threads_that_spin_are_waited_for(machine: Machine) -> None:
 
 
 def test_hardware_events_are_a_call(machine: Machine) -> None:
-    class Fake:
+    class Fake(Counters):
         def start(self) -> None:
             self.calls = machine.log.count("a")
 
         def stop(self) -> dict[str, float]:
             return {"cycles": 7.0 * (machine.log.count("a") - self.calls)}
 
-    measured = measure_rounds(
-        [machine.contender("a", 1e-4)], Effort(0.1), clock=machine.clock, counters=Fake()  # type: ignore[arg-type]
-    )  # fmt: skip
+    measured = measure_rounds([machine.contender("a", 1e-4)], Effort(0.1), clock=machine.clock, counters=Fake({}))
     assert measured["a"].events == {"cycles": pytest.approx(7.0)}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import struct
 from pathlib import Path
@@ -151,6 +153,47 @@ def test_counters_scale_and_close(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert len(controls) == 3
     counters.close()
     assert counters.files == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (errno.ENOENT, "virtual machine"),
+        (errno.EACCES, "perf_event_paranoid"),
+        (errno.ENOSYS, os.strerror(errno.ENOSYS)),
+    ],
+)
+def test_counters_that_are_refused_are_explained(code: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system call is replaced: cycles are there, all other events are refused; then all of them are."""
+    asked: list[tuple[int, int, int]] = []
+    given: list[int] = []
+
+    class Library:
+        def __init__(self, *_: object, **__: object) -> None:
+            self.syscall = self
+
+        restype: object = None
+
+        def __call__(self, _: object, attributes: ctypes.Array[ctypes.c_char], *__: object) -> int:
+            kind, size, config = struct.unpack_from("IIQ", attributes.raw)
+            asked.append((kind, size, config))
+            if config == 0 and given:
+                return given.pop()
+            ctypes.set_errno(code)
+            return -1
+
+    monkeypatch.setattr(hardware.ctypes, "CDLL", Library)
+    monkeypatch.setattr(hardware.sys, "platform", "linux")
+    monkeypatch.setattr(hardware.platform, "machine", lambda: "x86_64")
+    assert hardware.open_counters() is None
+    assert [(kind, config) for kind, _, config in asked] == list(hardware.EVENTS.values())
+    assert words in hardware.describe_counters() and hardware.describe_counters().startswith("none: ")
+    given.append(os.open(os.devnull, os.O_RDONLY))
+    assert hardware.describe_counters() == "cycles"
+    given.append(os.open(os.devnull, os.O_RDONLY))
+    counters = hardware.open_counters()
+    assert counters is not None and list(counters.files) == ["cycles"]
+    counters.close()
 
 
 def test_counters_are_optional(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from ..build import build
 from ..machine import Target
 from .compare import Compared, compare
 from .context import describe_machine
+from .counters import describe_counters
 from .files import load_workload, split_name
 from .json_format import read_json
 from .options import Assignment, combinations
@@ -157,6 +158,7 @@ def _machine_lines(described: dict[str, Any], peaks: list[Peaks]) -> list[str]:
         "vectors": f"{described['vector_registers']} registers of {described['vector_bits']} bits",
         "caches": caches,
         "threads": described["parallel_runtime"],
+        "counters": describe_counters(),
         "versions": ", ".join(f"{name} {version}" for name, version in described["versions"].items()),
         "load": ", ".join(map(str, described["load_avg"])) or "unknown",
     }
