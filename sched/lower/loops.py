@@ -14,7 +14,7 @@ from ..polyhedral.isl import AstExpr, AstNode, identifier_of, integer_of, mark_o
 from ..polyhedral.order import expand_fused, is_reduction_counter, shares_accumulator
 from ..polyhedral.schedule_tree import Extended, Nest
 from ..polyhedral.statement import Statement
-from ..polyhedral.tree import Fused, LoopNode, Tree, path_to
+from ..polyhedral.tree import LoopNode, Tree, path_to
 from .fetches import Fetches
 from .ir import Accumulator, Allocate, Block, Buffer, For, If, Let, LoopKind, Stmt, Var, map_statements, sub_statements
 from .rewrite import block

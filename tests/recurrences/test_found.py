@@ -127,7 +127,7 @@ def test_updates_have_the_condition_of_their_init() -> None:
         s.extend(command)
         lines = s.build(check=True).source("loops").splitlines()
         depth = next(len(line) - len(line.lstrip()) for line in lines if line.strip().startswith("v_tile0 = v["))
-        before = [line for line in lines[: lines.index(next(x for x in lines if "v_tile0 = v[" in x))]]
+        before = lines[: lines.index(next(x for x in lines if "v_tile0 = v[" in x))]
         around = next(line for line in reversed(before) if len(line) - len(line.lstrip()) < depth)
         assert around.strip().startswith("if "), "\n".join(lines)
         for size in (1, 2, 5, 6):
