@@ -27,12 +27,8 @@ _GROUPS = {
     "Kinds of loops": ("unroll", "vectorize", "parallel"),
     "Where a stage is computed": ("inline", "compute_root", "compute_at", "store_at", "compute_with"),
     "Where and how it is stored": (
-        "cache_read",
-        "cache_write",
-        "rfactor",
-        "fold_storage",
-        "reorder_storage",
-        "store_streaming",
+        *("cache_read", "cache_write", "rfactor", "fold_storage", "reorder_storage"),
+        *("align_storage", "store_streaming", "prefetch"),
     ),
 }
 _INTRODUCTION = """\
@@ -75,7 +71,18 @@ def _section(record: type[Primitive]) -> str:
     signature = f"stage.{record.word}({', '.join(parameters)})"
     returns = inspect.signature(method).return_annotation
     shown = {"str": " -> loop", "None": ""}.get(returns, f" -> {returns.replace('str', 'loop')}")
-    return f"### {record.word}\n\n```\n{signature}{shown}\n```\n\n{_markdown(inspect.getdoc(record) or '')}\n"
+    text = _markdown(inspect.getdoc(record) or "")
+    return f"### {record.word}\n\n```\n{signature}{shown}\n```\n\n{text}\n\n**Raises:** {_raises(record)}\n"
+
+
+def _raises(record: type[Primitive]) -> str:
+    always = "[ScheduleError](errors.md#scheduleerror) for a name or number that the stage has no use for"
+    if not record.reorders:
+        return f"{always}. A proof is needed only where stages stand in loops of each other."
+    return (
+        f"{always}; [LegalityError](errors.md#legalityerror), with the smallest sizes and the two instances, where it "
+        "would change the answer; [BudgetError](errors.md#budgeterror) where that is not decided in time."
+    )
 
 
 def _parameters(method: Any) -> list[inspect.Parameter | str]:
