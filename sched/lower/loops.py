@@ -108,12 +108,11 @@ class LoopBuilder:
 
     def _covers_updates(self, init: Statement) -> bool:
         """Whether an init runs wherever its updates do: it is in no loop over the reduction."""
-        updates = (s for s in self.nest.program.of_stage(init.stage) if s.equation == init.equation)
-        update = next((s for s in updates if s.kind == "update"), None)
-        if init.kind != "init" or update is None:
+        if init.kind != "init":
             return False
-        loops = (node for node, _ in path_to(self.tree.root, init) if isinstance(node, LoopNode))
-        shared = (node.values[update.number] for node in loops if update.number in node.values)
+        own = [s for s in self.nest.program.of_stage(init.stage) if s.equation == init.equation and s.kind == "update"]
+        loops = [node for node, _ in path_to(self.tree.root, init) if isinstance(node, LoopNode)]
+        shared = [node.values[s.number] for node in loops for s in own if s.number in node.values]
         counters = (expand_fused(value, self.tree, linear=False) for value in shared)
         return not any(isinstance(axis, Axis) and axis.reduction for value in counters for axis in walk(value))
 

@@ -27,7 +27,23 @@ def schedules() -> list[ps.Schedule]:
     flat = tiled[D].fuse("i", "j")
     _, lanes = tiled[D].split(flat, 16)
     tiled[D].vectorize(lanes)
-    return [ps.Schedule(C), ps.Schedule([D, best]), tiled]
+    return [ps.Schedule(C), ps.Schedule([D, best]), tiled, recurrences()]
+
+
+def recurrences() -> ps.Schedule:
+    """Two fields that need each other, in pieces, tiled over time."""
+    T, n = ps.size_var("T"), ps.size_var("n", min=2)
+    A = ps.placeholder((n,), "float64", name="A")
+    t, i = ps.axes("t i")
+    u, v = (ps.recurrence((T + 1, n), "float64", name=name) for name in "uv")
+    u[0, i] = A[i]
+    v[0, i] = A[i] * 2.0
+    u[t + 1, i] = ps.select((i > 0) & (i < n - 1), u[t, i - 1] + v[t, i + 1], v[t, i])
+    v[t + 1, i] = u[t + 1, i] + ps.select(i > 0, v[t, i - 1], 0.0)
+    s = ps.Schedule([u[T], v[T]])
+    s.auto_polyhedral()
+    s["u"].fold_storage("t", 2)
+    return s
 
 
 def main() -> None:

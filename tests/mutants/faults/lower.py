@@ -211,8 +211,8 @@ IN_LOWER: tuple[Mutant, ...] = (
     Mutant(
         "everything-pads",
         "lower/unroll.py",
-        "if not isinstance(body, Store) or not body.buffer.padded:",
-        "if not isinstance(body, Store):",
+        "if not isinstance(body, Store) or not body.buffer.padded or",
+        "if not isinstance(body, Store) or",
         (PASSES, KEEP_MEANING, EVERY_COMMAND),
         "stores to memory beyond the tail are taken to go to registers",
     ),

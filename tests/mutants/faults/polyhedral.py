@@ -59,8 +59,8 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
     Mutant(
         "init-may-come-later",
         "polyhedral/requirements.py",
-        'yield Requirement("init", init, update, init.writes().apply_range(writes.reverse()))',
-        "assert init is not update",
+        'yield Requirement("init", later, update, later.writes().apply_range(writes.reverse()))',
+        "assert later is not update",
         (ORDER,),
         "the dependence of an update on its init is dropped",
     ),
@@ -75,8 +75,8 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
     Mutant(
         "finish-while-accumulating",
         "polyhedral/requirements.py",
-        "        for source in (init, update):",
-        "        for source in (init,):",
+        'for source in (s for s in own if s is update or s.kind == "init"):',
+        'for source in (s for s in own if s.kind == "init"):',
         ("tests/recurrences/test_verdicts.py", "tests/recurrences/test_illegal.py"),
         "a cell's value may be made of a part of what is accumulated in it",
     ),
@@ -115,8 +115,8 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
     Mutant(
         "accumulate-in-any-order",
         "polyhedral/requirements.py",
-        "free=reduce.reassociate",
-        "free=True",
+        ".intersect(same), reduce.reassociate",
+        ".intersect(same), True",
         (ERRORS, CORPUS),
         "every reduction is taken for re-associable",
     ),
@@ -131,8 +131,8 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
     Mutant(
         "accumulate-backwards",
         "polyhedral/requirements.py",
-        "counters.lex_lt_map(counters)",
-        "counters.lex_gt_map(counters)",
+        "counters[0].lex_lt_map(counters[1])",
+        "counters[0].lex_gt_map(counters[1])",
         (ERRORS, CORPUS),
         "updates must run from the last to the first",
     ),
