@@ -63,4 +63,28 @@ IN_MATH: tuple[Mutant, ...] = (
         ("tests/math/test_accuracy.py",),
         "half of an odd subnormal number loses its last bit",
     ),
+    Mutant(
+        "floor-of-a-negative-number",
+        "lower/llvm/rounding.py",
+        'e.test("ogt", signed, x.text), e.binary("fsub", signed, one), signed)',
+        'e.test("olt", signed, x.text), e.binary("fsub", signed, one), signed)',
+        ("tests/math/test_code.py",),
+        "without SSE4.1, floor is one too low or too high",
+    ),
+    Mutant(
+        "copies-in-step-though-they-read-each-other",
+        "lower/llvm/in_step.py",
+        "len(found) > 1 and independent",
+        "len(found) > 1",
+        ("tests/lower/llvm/test_in_step.py",),
+        "a copy reads what the one before has not yet written",
+    ),
+    Mutant(
+        "erfc-forgets-what-a-quotient-lost",
+        "lower/math/error_function.py",
+        "fma(quotient, small, fma(rest, parts.first, rest))",
+        "fma(quotient, small, rest)",
+        ("tests/math/test_accuracy.py",),
+        "half an ulp more",
+    ),
 )
