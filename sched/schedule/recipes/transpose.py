@@ -10,7 +10,6 @@ from .reading import axes_of, extent, is_reduction, reads_of
 
 _LINE = 64  # bytes
 _PAGE = 4096  # bytes
-_STREAMED = 16  # bytes: the least that is stored past the caches
 
 
 def transpose(
@@ -32,7 +31,7 @@ def transpose(
                elements of a row are read one after the other; by default, four squares by 32 where rows that are
                read lie whole pages apart or this is unknown, and otherwise the whole of i
     streaming  whether the output is written past the caches; by default, where it is larger than a quarter of the
-               third-level cache and its rows are multiples of 16 bytes, or where these are unknown
+               third-level cache and its rows are whole cache lines, or where these are unknown
 
     A square is loaded by rows, and its columns are made by shuffles (Eklundh, A Fast Computer Method for Matrix
     Transposing, IEEE Transactions on Computers 1972), in the order that unpack instructions ask for. Works for any
@@ -92,7 +91,7 @@ def _is_streamed(stage: Stage, last: Axis, target: Target) -> bool:
         if length is None:
             return True
         total *= length
-    return total > target.l3_bytes // 4 and (row or 0) * stage.tensor.dtype.bytes % _STREAMED == 0
+    return total > target.l3_bytes // 4 and (row or 0) * stage.tensor.dtype.bytes % _LINE == 0
 
 
 def _tile(stage: Stage, along: Axis, lanes: int) -> tuple[int, int]:
