@@ -17,6 +17,7 @@ from typing import Any
 
 from polysched.compute.expr import Axis, Cast, Const, Expr, Op, Read, Size
 from polysched.compute.tensor import Tensor
+from polysched.polyhedral.layout import Form, plain
 from polysched.polyhedral.statement import Statement
 from polysched.polyhedral.tree import Fused, Leaf, LoopNode, Node
 
@@ -215,11 +216,14 @@ def _needs(every: list[Instance]) -> Iterator[tuple[Instance, Instance, bool]]:
                 yield first, second, both and reduce is not None and reduce.reassociate
 
 
-def _overwritten(stage: Tensor, folds: Mapping[int, int], every: list[Instance]) -> Iterator[tuple[Instance, Instance]]:
+_Pair = tuple[Instance, Instance]
+
+
+def _overwritten(stage: Tensor, folds: Mapping[Form, int], every: list[Instance]) -> Iterator[_Pair]:
     """Who reads an element, or goes on with it, and who may have written another into its cell since."""
 
     def place(instance: Instance) -> tuple[int, ...]:
-        return tuple(x % folds[d] if d in folds else x for d, x in enumerate(instance.cell))
+        return tuple(x % folds[plain(d)] if plain(d) in folds else x for d, x in enumerate(instance.cell))
 
     sharing: dict[tuple[int, ...], list[Instance]] = {}
     for instance in every:
