@@ -89,6 +89,14 @@ IN_INTEGERS: tuple[Mutant, ...] = (
         "an operand is read before the update that stores it",
     ),
     Mutant(
+        "rows-that-overlap",
+        "lower/llvm/memory.py",
+        "stays = lane * len(values) + (number + 1) * access.lanes <= size",
+        "stays = size > 0",
+        ("tests/lower/llvm/test_interleaved.py",),
+        "the last transposed rows are written beyond the end of all of them",
+    ),
+    Mutant(
         "stored-before-it-is-read",
         "lower/llvm/interleaved.py",
         "return masks[0] != masks[1] or any(load.buffer is first.buffer for load in loads(member))",

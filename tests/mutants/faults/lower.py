@@ -15,7 +15,33 @@ from ..mutant import (
     Mutant,
 )
 
+FILLED = "tests/lower/test_fill_tiles.py"
+
 IN_LOWER: tuple[Mutant, ...] = (
+    Mutant(
+        "filled-tiles-that-are-empty",
+        "lower/fill_tiles.py",
+        "if not known[key(trips)]:",
+        "if known[key(trips)] is None:",
+        (FILLED,),
+        "a tile without iterations is computed, in front of or behind its panel",
+    ),
+    Mutant(
+        "panels-wider-than-they-are",
+        "lower/tiles.py",
+        "first >= 0 and first + count <= extent",
+        "first >= 0",
+        (FILLED,),
+        "a tile is filled that is wider than the panel it reads",
+    ),
+    Mutant(
+        "partial-tiles-called-full",
+        "lower/separate_full_tiles.py",
+        "return If(_all_full(slacks), _full(stmt, known), fresh(stmt)) if slacks else stmt",
+        "return _full(stmt, known)",
+        (FILLED, KEEP_MEANING),
+        "what stands beside a loop runs beyond its bounds",
+    ),
     Mutant(
         "guard-of-the-other-side",
         "lower/statements.py",
