@@ -78,7 +78,8 @@ class StatementLowering:
         """Whether a stage lies in panels, of which the last may not be full, and one instance writes each element that
         is stored at a time."""
         layout, placement = self.program.layout(tensor), self.program.placements[tensor.uid]
-        panels = any(term.modulus is not None for term in layout.terms) and not layout.folds
+        plain = all(len(term.form) == 1 for term in layout.terms) and not layout.folds
+        panels = plain and any(term.modulus is not None for term in layout.terms)
         once = len(self.program.of_stage(tensor)) == 1 and len(placement.kept) == len(placement.prefix)
         return panels and once
 
