@@ -455,6 +455,21 @@ def triangular_factor():
     return ps.Schedule(L)
 
 
+@case
+def triangular_solve_in_blocks():
+    n = ps.size_var("n", min=1)
+    L, b = ps.placeholder((n, n), "float64", name="L"), ps.placeholder((n,), "float64", name="b")
+    (i,) = ps.axes("i")
+    x = ps.recurrence((n,), "float64", name="x")
+    r = ps.reduce_axis((0, i), name="r")
+    x[i] = (b[i] - ps.sum(L[i, r] * x[r], axis=r)) / L[i, i]
+    s = ps.Schedule(x)
+    s[x].split("i", 8)
+    far = s[x].equation(0).separate("r", "i", 8)
+    far.reorder("i_o", "r", "i_i")
+    return s
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_nest(name, expect):
     schedule = CASES[name]()
@@ -474,7 +489,8 @@ def test_nest(name, expect):
 def test_every_primitive_is_in_a_case():
     from polysched.schedule.primitives import REGISTRY
 
-    used = {command.word for make in CASES.values() for _, command in make().log}
+    log = [command for make in CASES.values() for _, command in make().log]
+    used = {getattr(command, "command", command).word for command in log}  # of one equation, too
     assert used >= set(REGISTRY) - {"compute_root"}  # it is the default, and prints as nothing
 
 

@@ -8,6 +8,22 @@ WAVEFRONT = "tests/recurrences/test_wavefront.py"
 
 IN_SCHEDULE: tuple[Mutant, ...] = (
     Mutant(
+        "cut-keeps-what-it-gives",
+        "polyhedral/equations.py",
+        "domain=statement.domain.subtract(early)",
+        "domain=statement.domain",
+        ("tests/recurrences/test_factorization.py",),
+        "what is cut off an equation is computed twice",
+    ),
+    Mutant(
+        "finished-elements-in-the-tile",
+        "lower/promote_accumulators.py",
+        "node.buffer is buffer and not node.finished",
+        "node.buffer is buffer",
+        ("tests/recurrences/test_factorization.py",),
+        "reads of finished elements go to the register tile of others",
+    ),
+    Mutant(
         "layout-that-meets",
         "schedule/primitives/cache_read.py",
         "        if same is not None:",

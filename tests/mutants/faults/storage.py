@@ -78,7 +78,7 @@ IN_STORAGE: tuple[Mutant, ...] = (
         "pad-of-another-layout",
         "schedule/primitives/reorder_storage.py",
         "for term in before.pads if term not in terms",
-        "for term in before.pads if term.dimension > len(terms)",
+        "for term in before.pads if len(term.form) > len(terms)",
         (ALIGN,),
         "a new layout silently loses the padding",
     ),
