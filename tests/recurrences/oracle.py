@@ -17,7 +17,6 @@ from typing import Any
 
 from polysched.compute.expr import Axis, Cast, Const, Expr, Op, Read, Size
 from polysched.compute.tensor import Tensor
-from polysched.polyhedral.layout import Form, plain
 from polysched.polyhedral.statement import Statement
 from polysched.polyhedral.tree import Fused, Leaf, LoopNode, Node
 
@@ -191,9 +190,9 @@ def violations(state: Any, sizes: dict[str, int]) -> Iterator[tuple[Instance, In
         if not free and order(first, second) != BEFORE:
             yield first, second
     for stage in state.program.live_stages():
-        folds = state.program.layout(stage).folds
-        if folds:
-            yield from _overwritten(stage, folds, every)
+        layout = state.program.layout(stage)
+        if layout.folds:
+            yield from _overwritten(stage, layout, every)
 
 
 _RANK = {"define": 0, "init": 0, "update": 1, "finish": 2}
@@ -216,14 +215,12 @@ def _needs(every: list[Instance]) -> Iterator[tuple[Instance, Instance, bool]]:
                 yield first, second, both and reduce is not None and reduce.reassociate
 
 
-_Pair = tuple[Instance, Instance]
-
-
-def _overwritten(stage: Tensor, folds: Mapping[Form, int], every: list[Instance]) -> Iterator[_Pair]:
+def _overwritten(stage: Tensor, layout: Any, every: list[Instance]) -> Iterator[tuple[Instance, Instance]]:
     """Who reads an element, or goes on with it, and who may have written another into its cell since."""
 
     def place(instance: Instance) -> tuple[int, ...]:
-        return tuple(x % folds[plain(d)] if plain(d) in folds else x for d, x in enumerate(instance.cell))
+        sums = {form: sum(instance.cell[k] * c for k, c in form) for form in layout.forms(len(instance.cell))}
+        return tuple(x % layout.folds[form] if form in layout.folds else x for form, x in sums.items())
 
     sharing: dict[tuple[int, ...], list[Instance]] = {}
     for instance in every:

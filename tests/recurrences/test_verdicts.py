@@ -76,7 +76,8 @@ def random_command(s: ps.Schedule, rng: random.Random) -> str | None:
             plain = [x.name for x in s.program.live_stages() if not isinstance(x, Recurrence) and not _is_output(s, x)]
             return f"{rng.choice(plain)}.inline()" if plain else None
         case "unroll" | "vectorize" as word:
-            short = [loop.name for loop in s.state.nests[s[stage].tensor.uid].loops if loop.most is not None]
+            nest = s.state.nests[chosen.tensor.uid]
+            short = [name for name in loops if name in nest.names and nest.loop(name).most is not None]
             if short:
                 return f'{stage}.{word}("{rng.choice(short)}")'
             return f'{stage}.split("{loop}", {rng.choice((2, 2, 3))}, outer="{loop}o", inner="{loop}i")'
