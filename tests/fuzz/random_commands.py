@@ -126,7 +126,7 @@ def _storage(schedule: ps.Schedule, stage: ps.Tensor, loops: list[str], word: st
             terms = schedule.program.layout(stage).stored_terms(len(axes))
             term = rng.choice(terms)
             multiple = rng.choice((2, 3, 8, 16))
-            return f'align_storage("{term.shown(axes[term.dimension])}", {multiple}, offset={rng.randrange(multiple)})'
+            return f'align_storage("{term.shown(axes)}", {multiple}, offset={rng.randrange(multiple)})'
         case "store_streaming":
             return "store_streaming()"
     return None
