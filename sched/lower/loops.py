@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import assert_never
@@ -16,10 +15,11 @@ from ..polyhedral.schedule_tree import Extended, Nest
 from ..polyhedral.statement import Statement
 from ..polyhedral.tree import LoopNode, Tree, path_to
 from .fetches import Fetches
-from .ir import Accumulator, Allocate, Block, Buffer, For, If, Let, LoopKind, Stmt, Var, map_statements, sub_statements
+from .ir import Accumulator, Allocate, Block, For, If, Let, LoopKind, Stmt, Var
 from .rewrite import block
 from .statements import StatementLowering
 from .tiles import is_tile, most_iterations
+from .together import together
 
 _OPERATIONS = {
     **{"add": "add", "sub": "sub", "mul": "mul", "minus": "neg", "min": "min", "max": "max"},
@@ -30,12 +30,21 @@ _OPERATIONS = {
 _TRUTH = frozenset({"and", "or", "eq", "le", "lt", "ge", "gt"})
 
 
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """What the counter of a loop is for each statement below, in terms of isl's iterators."""
+
+    loop: LoopNode
+    values: list[Expr]
+
+
 @dataclass(slots=True)
 class _Scope:
     """Values of isl's iterators, and of the virtual axes that are resolved here.
 
     `counters` are the values of loops, by whose they are and what they are called, `loops` by themselves. `guards` are
-    pairs of a value and a loop, whose counter must have it where a statement runs.
+    pairs of a value and a loop, whose counter must have it where a statement runs. `noted` gets the counters of all.
+    `conditions` are those of inits, which updates of the same equation have, too.
     """
 
     iterators: dict[str, Expr] = field(default_factory=dict)
@@ -43,6 +52,8 @@ class _Scope:
     loops: dict[LoopNode, Expr] = field(default_factory=dict)
     positions: dict[Axis, Expr] = field(default_factory=dict)
     guards: list[tuple[Expr, LoopNode]] = field(default_factory=list)
+    noted: tuple[_Noted, ...] = ()
+    conditions: dict[tuple[int, int], Expr] = field(default_factory=dict)
 
     def count(self, loop: LoopNode, iterator: str, value: Expr) -> None:
         """Note the value of isl's iterator of a loop."""
@@ -52,7 +63,13 @@ class _Scope:
 
     def inner(self) -> _Scope:
         return _Scope(
-            dict(self.iterators), dict(self.counters), dict(self.loops), dict(self.positions), list(self.guards)
+            dict(self.iterators),
+            dict(self.counters),
+            dict(self.loops),
+            dict(self.positions),
+            list(self.guards),
+            self.noted,
+            dict(self.conditions),
         )
 
 
@@ -78,7 +95,7 @@ class LoopBuilder:
                 return self._iteration(loop, inside, scope)
             case "block":
                 nodes = node.block_get_children()
-                return _together(self._parts([nodes.get_at(k) for k in range(nodes.n_ast_node())], loop, scope))
+                return together(self._parts([nodes.get_at(k) for k in range(nodes.n_ast_node())], loop, scope))
             case "if":
                 otherwise = self._node(node.if_get_else_node(), loop, scope) if node.if_has_else_node() else None
                 condition = self._expr(node.if_get_cond(), scope)
@@ -94,16 +111,18 @@ class LoopBuilder:
         """Nodes in a row. What an init has for a condition, its updates have, too: isl leaves that out where their own
         loops are empty, and passes take elements out of these."""
         parts: list[Stmt] = []
-        conditions: dict[tuple[int, int], Expr] = {}
+        scope = scope.inner()
         for node in nodes:
-            part, inside = self._node(node, loop, scope), self._inside(node)
+            inside, below = self._inside(node), scope.inner()
             keys = {(s.stage.uid, s.equation) for s in inside}
+            guard = None
+            if len(keys) == 1 and all(s.kind == "update" for s in inside):
+                guard = below.conditions.pop(keys.pop(), None)
+            part = self._node(node, loop, below)
             if node_kind(node) == "if" and not node.if_has_else_node():
                 condition = self._expr(node.if_get_cond(), scope)
-                conditions |= {(s.stage.uid, s.equation): condition for s in inside if self._covers_updates(s)}
-            elif len(keys) == 1 and keys <= set(conditions) and all(s.kind == "update" for s in inside):
-                part = If(conditions[keys.pop()], part)
-            parts.append(part)
+                scope.conditions |= {(s.stage.uid, s.equation): condition for s in inside if self._covers_updates(s)}
+            parts.append(part if guard is None else If(guard, part))
         return parts
 
     def _covers_updates(self, init: Statement) -> bool:
@@ -256,7 +275,6 @@ class LoopBuilder:
     def _component(self, node: AstNode, loop: LoopNode, begin: Expr, scope: _Scope) -> Stmt:
         """A loop over one component of a position: the component is computed instead, and must be in the loop."""
         assert loop.of is not None
-        fused = self.tree.fused[loop.of]
         value = self._component_value(loop, scope)
         name = identifier_of(node.for_get_iterator()) or ""
         inner = scope.inner()
@@ -264,24 +282,49 @@ class LoopBuilder:
             inner.iterators[name] = begin
             body = self._node(node.for_get_body(), None, inner)
             return body if difference(value, begin) == 0 else If(_same(value, begin), body)
-        var = Var(loop.name)
+        var, end = Var(loop.name), self._end(node, scope)
         inner.iterators[name] = var
-        end = self._end(node, scope)
+        noted = _Noted(loop, [])
+        inner.noted = (*inner.noted, noted)
         body = self._node(node.for_get_body(), None, inner)
+        offsets = {difference(own, var) for own in noted.values}
+        if offsets <= {0, None}:  # None: made of loops further in, which follow the component
+            return Let(var, value, self._within(node, loop, (var, begin, end), body))
+        known = [offset for offset in offsets if offset is not None]
+        assert len(known) == len(offsets), "components are at literal distances from the counter of a strided loop"
+        return block(*(self._moved(node, loop, scope, (value, begin, end), offset) for offset in sorted(known)))
+
+    def _moved(self, node: AstNode, loop: LoopNode, scope: _Scope, span: tuple[Expr, Expr, Expr], offset: int) -> Stmt:
+        """A loop over a component in which isl has put statements at different multiples of a stride together: what
+        runs for those whose component is so far from its counter. No two offsets are of one component."""
+        value, begin, end = span
+        var, inner = Var(loop.name), scope.inner()
+        inner.iterators[identifier_of(node.for_get_iterator()) or ""] = var
+        inner.guards.append((simplify(var + offset), loop))
+        body = self._node(node.for_get_body(), None, inner)
+        return Let(var, simplify(value - offset), self._within(node, loop, (var, begin, end), body, offset))
+
+    def _within(
+        self, node: AstNode, loop: LoopNode, span: tuple[Expr, Expr, Expr], body: Stmt, offset: int = 0
+    ) -> Stmt:
+        """The body where its counter is one that the loop has; bounds that all components have are left out."""
+        assert loop.of is not None
+        fused, (var, begin, end), step = self.tree.fused[loop.of], span, _step(node)
         low, extent = fused.begins[loop.component], fused.extents[loop.component]
-        if difference(begin, self._visible(low)) != 0:
+        if offset or difference(begin, self._visible(low)) != 0:
             body = If(Op("ge", (var, begin), BOOL), body)
-        if difference(end, self._visible(low + extent)) != 0:
+        if offset or difference(end, self._visible(low + extent)) != 0:
             body = If(Op("lt", (var, end), BOOL), body)
-        if (step := _step(node)) != 1:
-            body = If(_same((var - begin) % step, Const(0, INDEX)), body)
-        return Let(var, value, body)
+        return body if step == 1 else If(_same((var - begin) % step, Const(0, INDEX)), body)
 
     def _leaf(self, node: AstNode, scope: _Scope) -> Stmt:
         called, *arguments = operands_of(node.user_get_expr())
         extended = self._called(called)
         at = {axis: self._expr(value, scope) for axis, value in zip(extended.axes, arguments, strict=True)}
         stmt = self.statements.lower(extended.statement, at, scope.counters)
+        for noted in scope.noted:
+            counter = self._visible(noted.loop.values[extended.statement.number])
+            noted.values.append(simplify(substitute(counter, at)))
         for value, loop in scope.guards:
             own = simplify(substitute(self._visible(loop.values[extended.statement.number]), at))
             stmt = stmt if difference(value, own) == 0 else If(_same(value, own), stmt)
@@ -317,35 +360,6 @@ class LoopBuilder:
             return node if product is None else transform(product, visible)
 
         return simplify(transform(expr, visible))
-
-
-def _together(parts: list[Stmt]) -> Stmt:
-    """The statements in order. Those of one iteration of a loop that isl has left out may each have been given the
-    buffers of the iteration: they have them in common."""
-    allocated = [buffer for part in parts for buffer in _allocated(part)]
-    shared = {buffer: None for buffer in allocated if allocated.count(buffer) > 1}
-    result: Stmt = Block(tuple(_without(part, shared) for part in parts) if shared else tuple(parts))
-    for buffer in shared:
-        result = Allocate(buffer, result)
-    return result
-
-
-def _allocated(stmt: Stmt) -> Iterator[Buffer]:
-    """The buffers that are allocated in a statement, but not anew in each iteration of a loop in it."""
-    if isinstance(stmt, Allocate):
-        yield stmt.buffer
-    if not isinstance(stmt, For):
-        for inner in sub_statements(stmt):
-            yield from _allocated(inner)
-
-
-def _without(stmt: Stmt, buffers: dict[Buffer, None]) -> Stmt:
-    """The statement without the allocations of these buffers."""
-    if isinstance(stmt, For):
-        return stmt
-    if isinstance(stmt, Allocate) and stmt.buffer in buffers:
-        return _without(stmt.body, buffers)
-    return map_statements(stmt, lambda inner: _without(inner, buffers))
 
 
 def _interferes(update: Statement, other: Statement) -> bool:

@@ -66,18 +66,22 @@ class _Access:
 
 def promote_accumulators(stmt: Stmt) -> Stmt:
     """The statement with accumulators of loops in register buffers, at the outermost scope where that is possible."""
-    return _promote(stmt, itertools.count())
+    return _promote(stmt, itertools.count(), frozenset())
 
 
-def _promote(stmt: Stmt, numbers: Iterator[int]) -> Stmt:
+def _promote(stmt: Stmt, numbers: Iterator[int], done: frozenset[Buffer]) -> Stmt:
+    """The statement with tiles of all buffers but those that have one further out: what is left of them is its
+    transfer."""
     if isinstance(stmt, For) and is_tile(stmt):
         return stmt
     if not isinstance(stmt, (Let, Store)):
         inside = {inner.buffer for inner in statements(stmt) if isinstance(inner, Allocate)}
         for buffer in stored_buffers(stmt):
-            if buffer.scope != "register" and buffer not in inside:
-                stmt = _promoted(stmt, buffer, numbers)
-    return map_statements(stmt, lambda inner: _promote(inner, numbers))
+            if buffer.scope != "register" and buffer not in inside | done:
+                promoted = _promoted(stmt, buffer, numbers)
+                done = done if promoted is stmt else done | {buffer}
+                stmt = promoted
+    return map_statements(stmt, lambda inner: _promote(inner, numbers, done))
 
 
 def _promoted(scope: Stmt, buffer: Buffer, numbers: Iterator[int]) -> Stmt:
