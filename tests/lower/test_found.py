@@ -116,3 +116,45 @@ def test_a_condition_that_isl_writes_as_one() -> None:
     s[T].store_root()
     a, b = np.full((7, 9), 3, np.int32), np.arange(1.0, 10.0)
     assert np.array_equal(s.build(check=True)(a, b, m=13), ps.build(ps.Schedule(U))(a, b, m=13))
+
+
+def test_an_update_under_a_condition_of_its_own_has_that_of_its_init() -> None:
+    """Beside another stage, in loops that go further: where nothing is summed, an element outside was loaded."""
+    n = ps.size_var("n")
+    A, B = ps.placeholder((2,), "float32", name="A"), ps.placeholder((17, n), "float64", name="B")
+    q = ps.reduce_axis((0, n), name="q")
+
+    def late(i: Any, j: Any) -> Any:
+        r = ps.reduce_axis((j, 2), name="r")
+        return ps.max(A[r] * (i + 1), axis=r)
+
+    T = ps.compute((2, 2), late, name="T")
+    U = ps.compute((17, n), lambda i, j: ps.min(B[i, q] + j, axis=q), name="U")
+    s = ps.Schedule([T, U])
+    s[U].compute_with(T, "j")
+    s[U].reorder("i", "q")
+    lines = s.build(check=True).source("loops").splitlines()
+    at = next(k for k, line in enumerate(lines) if line.strip().startswith("T_tile") and "= T[" in line)
+    around, depth = [], len(lines[at]) - len(lines[at].lstrip())
+    for line in reversed(lines[:at]):
+        if (indent := len(line) - len(line.lstrip())) < depth and line.endswith(":"):
+            around.append(line)
+            depth = indent
+    assert any("j <= 1" in line for line in around), "\n".join(lines)
+
+
+def test_a_tile_in_an_unrolled_loop_that_it_does_not_follow_is_promoted_once() -> None:
+    """The transfer of its registers is in that loop as well, and was itself taken for something to promote."""
+    A = ps.placeholder((17,), "float32", name="A")
+
+    def least(i: Any) -> Any:
+        r, q = ps.reduce_axis((0, 7), name="r"), ps.reduce_axis((0, i), name="q")
+        return ps.min(A[r] + q, axis=(r, q))
+
+    T = ps.compute((7,), least, name="T")
+    s = ps.Schedule(T)
+    s[T].unroll("r")
+    s[T].vectorize("q")
+    s[T].cache_read(A, at="r", name="near")
+    a = np.arange(17, dtype=np.float32)[::-1].copy()
+    assert np.array_equal(s.build(check=True)(a), ps.build(ps.Schedule(T))(a))

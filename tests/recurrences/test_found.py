@@ -132,3 +132,17 @@ def test_updates_have_the_condition_of_their_init() -> None:
         assert around.strip().startswith("if "), "\n".join(lines)
         for size in (1, 2, 5, 6):
             bits(s, np.arange(size + 1), n=size)
+
+
+def test_equations_of_either_parity_in_a_fused_loop() -> None:
+    """isl takes steps of two, with both parities in the body; the odd columns ran beside the even ones' components."""
+    i, j = ps.axes("i j")
+    A = ps.placeholder((n, n), "int64", name="A")
+    r, q = ps.reduce_axis((0, 2 * j), name="r"), ps.reduce_axis((0, n), name="q")
+    u = ps.recurrence((n, n), "int64", name="u")
+    u[i, 2 * j] = ps.select(j > 0, u[i, 2 * j - 1], 1) + ps.sum(u[i, r] * A[i, 2 * j], axis=r)
+    u[i, 2 * j + 1] = ps.sum(u[q, 2 * j] * A[i, 2 * j + 1], axis=q)
+    s = ps.Schedule(u)
+    s[u].fuse("j", "i")
+    for size in (1, 2, 4, 5):
+        bits(s, np.random.default_rng(size).integers(0, 5, (size, size)))

@@ -301,10 +301,18 @@ IN_LOWER: tuple[Mutant, ...] = (
     Mutant(
         "updates-without-condition",
         "lower/loops.py",
-        "elif len(keys) == 1 and keys <= set(conditions)",
-        "elif len(keys) == 0 and keys <= set(conditions)",
-        (RECURRENCES_FOUND,),
+        'if len(keys) == 1 and all(s.kind == "update" for s in inside):',
+        'if len(keys) == 0 and all(s.kind == "update" for s in inside):',
+        (RECURRENCES_FOUND, "tests/lower/test_found.py"),
         "what an empty loop updates is loaded and stored where its init is not",
+    ),
+    Mutant(
+        "strides-put-components-together",
+        "lower/loops.py",
+        "if offsets <= {0, None}:",
+        "if offsets:",
+        (RECURRENCES_FOUND,),
+        "what isl has moved into one strided loop runs at the components of its first statement",
     ),
     Mutant(
         "row-without-its-last-vector",

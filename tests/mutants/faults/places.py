@@ -157,8 +157,8 @@ IN_PLACES: tuple[Mutant, ...] = (
     Mutant(
         "tile-outside-its-buffer",
         "lower/promote_accumulators.py",
-        'if buffer.scope != "register" and buffer not in inside:',
-        'if buffer.scope != "register":',
+        'if buffer.scope != "register" and buffer not in inside | done:',
+        'if buffer.scope != "register" and buffer not in done:',
         (FOUND_PLACES,),
         "a register tile is made outside of the buffer that it stands for",
     ),
