@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 
+import numpy as np
 import pytest
 
 import polysched as ps
@@ -109,13 +110,22 @@ def test_legal_or_undecided_never_both() -> None:
 
 
 def test_a_fused_loop_whose_alignment_decides() -> None:
-    """Neither proven nor refuted at any size that is tried: undecided, and refused."""
+    """Pieces of 8 are within a row where rows are multiples of 8. That they are within a plane of k * p elements where
+    k is such a multiple is neither proven, nor refuted at any size that is tried: undecided, and refused."""
     n, m = ps.size_var("n"), ps.size_var("m", multiple_of=8)
-    A = ps.placeholder((n, m), "float32", name="A")
+    k, p = ps.size_var("k", multiple_of=8), ps.size_var("p")
+    A, B = ps.placeholder((n, m), "float32", name="A"), ps.placeholder((n, k, p), "float32", name="B")
     r = ps.reduce_axis((0, n), name="r")
     C = ps.compute((m,), lambda j: ps.sum(A[r, j], axis=r), name="C")
     s = ps.Schedule(C)
     s[C].reorder("r", "j")
     _, inner = s[C].split(s[C].fuse("r", "j", name="f"), 8)
+    s[C].vectorize(inner)
+    a = np.random.default_rng(0).random((5, 24), dtype=np.float32)
+    assert np.array_equal(s.build()(a), ps.build(ps.Schedule(C))(a))
+    D = ps.compute((k, p), lambda i, j: ps.sum(B[r, i, j], axis=r), name="D")
+    s = ps.Schedule(D)
+    s[D].reorder("r", "i", "j")
+    _, inner = s[D].split(s[D].fuse("r", "i", "j", name="f"), 8)
     with pytest.raises(ps.BudgetError, match="fused loop"):
-        s[C].vectorize(inner)
+        s[D].vectorize(inner)
