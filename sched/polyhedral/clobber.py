@@ -51,11 +51,13 @@ def _not_before(
     program: Program, tree: Tree, source: Statement, writer: Statement, cells: Mapping[Statement, Map]
 ) -> Map:
     """From instances of `writer` to those of `source` that write another element into the cell, and are not certainly
-    after it. More than those where that is enough."""
+    after it. Where one form is folded, elements of a cell are further up or further down in it; if all writers further
+    down are certainly before, the others are all that must be looked at."""
     shared = cells[source].apply_range(cells[writer].reverse())
     shared = shared.subtract(source.writes().apply_range(writer.writes().reverse()))
     below = _below(program, source, writer).intersect(shared)
-    if certainly_ordered(tree, Requirement("clobber", writer, source, below.reverse())):
+    alone = len(program.layout(source.stage).folds) == 1
+    if alone and certainly_ordered(tree, Requirement("clobber", writer, source, below.reverse())):
         return shared.subtract(below).reverse()
     earlier = violations(tree, Requirement("clobber", writer, source, shared.reverse()))
     return earlier.reversed.union(earlier.together)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import polysched as ps
-from polysched.schedule.primitives import ComputeWith, Parallel, Primitive, Reorder, Vectorize
+from polysched.schedule.primitives import ComputeWith, FoldStorage, Parallel, Primitive, Reorder, Vectorize
 
 from .oracle import Oracle
 
@@ -148,3 +148,23 @@ def test_shared_loops_of_different_factors(ours: int, theirs: int, legal: bool) 
         with pytest.raises(ps.LegalityError) as caught:
             s["first"].compute_with("second", "b")
         assert caught.value.sizes == {"n": ours + 1}
+
+
+def test_the_witness_of_a_second_fold_is_a_violation() -> None:
+    """A fold of two rows to three lets nothing meet; what the second was refused for was looked up by the first."""
+    r = ps.reduce_axis((0, n), name="r")
+    first = ps.compute((2, n), lambda i, j: ps.sum(ps.cast("int32", 1), axis=r), name="first")
+
+    def products(i: Any) -> Any:
+        p, q = ps.reduce_axis((0, n), name="p"), ps.reduce_axis((0, i), name="q")
+        inside = (p // 2 < 2) & (i + q < n)
+        return ps.prod(ps.select(inside, first[p // 2, i + q], 0), axis=(p, q))
+
+    second = ps.compute((n,), products, name="second")
+    s = ps.Schedule(second)
+    s["first"].fold_storage("i", 3)
+    command = FoldStorage("j", 2)
+    with pytest.raises(ps.LegalityError) as caught:
+        s["first"].fold_storage("j", 2)
+    oracle = Oracle(command.apply(s.state, s["first"].tensor), caught.value.sizes)
+    assert oracle.violated(caught.value.source, caught.value.sink)

@@ -27,7 +27,7 @@ def test_verdicts_are_the_oracles() -> None:
     if CASES >= 1000:
         # A generator that makes no illegal commands, or no legal ones, would prove nothing.
         for word in ("reorder", "parallel", "vectorize", "reverse", "tile"):
-            assert tally.verdicts[word, "refused"] >= CASES // 250, f"{word} is hardly ever illegal\n{tally}"
+            assert tally.verdicts[word, "refused"] >= CASES // 500, f"{word} is hardly ever illegal\n{tally}"
         for word in set(WORDS):
             assert tally.verdicts[word, "accepted"] >= CASES // 250, f"{word} is hardly ever legal\n{tally}"
         undecided = sum(count for (_, verdict), count in tally.verdicts.items() if verdict == "undecided")
