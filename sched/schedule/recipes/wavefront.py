@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...compute.expr import Axis, Read, walk
+from ...compute.expr import Axis, Expr, Read, walk
 from ...compute.recurrence import Recurrence
 from ...compute.simplify import linear
 from ...errors import ScheduleError
@@ -108,8 +108,8 @@ def _along(stage: Stage, lanes: str, across: str, factor: int) -> None:
                 stage.skew(loop.name, -slope, by=lanes)
 
 
-def _factors(value: object) -> dict[Axis, int]:
-    terms, _ = linear(value)  # type: ignore[arg-type]
+def _factors(value: Expr) -> dict[Axis, int]:
+    terms, _ = linear(value)
     return {atom: factor for atom, factor in terms.values() if isinstance(atom, Axis)}
 
 
