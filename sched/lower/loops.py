@@ -9,7 +9,16 @@ from typing import assert_never
 from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Axis, Const, Expr, Op, Size, substitute, transform, walk
 from ..compute.simplify import difference, simplify
-from ..polyhedral.isl import AstExpr, AstNode, identifier_of, integer_of, mark_of, node_kind, operands_of, operation_of
+from ..polyhedral.isl_trees import (
+    AstExpr,
+    AstNode,
+    identifier_of,
+    integer_of,
+    mark_of,
+    node_kind,
+    operands_of,
+    operation_of,
+)
 from ..polyhedral.order import expand_fused, is_reduction_counter, shares_accumulator
 from ..polyhedral.schedule_tree import Extended, Nest
 from ..polyhedral.statement import Statement

@@ -11,7 +11,8 @@ from functools import partial
 
 from ..compute.expr import Axis, Expr, Size, walk
 from .affine import affine
-from .isl import AstNode, Frame, IslSchedule, PwAff, Set, TreeBuilder, generate_ast, inert
+from .isl import Frame, PwAff, Set, inert
+from .isl_trees import AstNode, IslSchedule, TreeBuilder, generate_ast
 from .program import Program, Statement
 from .tree import Leaf, LoopNode, Node, Sequence, Tree, loops_of, statements_below
 
