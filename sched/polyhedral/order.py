@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ..compute.expr import Axis, Const, Expr, Op, Size, same, transform, walk
+from ..compute.simplify import from_linear, linear
 from ..compute.sizes import evaluate_extent
 from .affine import affine
 from .isl import Frame, Map, MultiPwAff, PwAff
@@ -109,8 +110,17 @@ def _shared_loops(tree: Tree, requirement: Requirement) -> tuple[list[LoopNode],
         if node.kind in ("position", "component"):
             continue
         if not requirement.relation.is_subset(_equal(tree, node, source, sink)):
-            _add(loops, node, (source.number, sink.number))
+            _add(loops, _unshifted(node, (source.number, sink.number)), (source.number, sink.number))
     return loops, None
+
+
+def _unshifted(node: LoopNode, numbers: tuple[int, int]) -> LoopNode:
+    """The loop with counters from which a number that both are shifted by is taken: they compare as before."""
+    terms = {number: linear(node.values[number]) for number in numbers}
+    shifts = {shift for _, shift in terms.values()}
+    if len(shifts) > 1 or shifts == {0}:
+        return node
+    return replace(node, values={number: from_linear(found, 0) for number, (found, _) in terms.items()})
 
 
 def _add(loops: list[LoopNode], node: LoopNode, numbers: tuple[int, int]) -> None:

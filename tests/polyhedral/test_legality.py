@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import polysched as ps
@@ -41,3 +42,21 @@ def test_what_is_not_decided_is_refused() -> None:
     with pytest.raises(ps.BudgetError, match="undecided, so it is refused"):
         s[S].vectorize(inner)
     assert s.commands == before
+
+
+def test_shifts_of_the_pieces_of_a_fused_loop_are_decided() -> None:
+    """What is added to the counters of all instances changes no order, though the position is no affine function."""
+    n = ps.size_var("n")
+    A = ps.placeholder((n, n), "float32", name="A")
+    r, q = ps.reduce_axis((0, n), name="r"), ps.reduce_axis((0, n), name="q")
+    C = ps.compute((5,), lambda i: ps.sum(A[r, q], axis=(r, q)), name="C")
+    s = ps.Schedule(C)
+    s[C].split(s[C].fuse("r", "q", name="x"), 3, outer="a", inner="b")
+    s[C].shift("b", 2)
+    s[C].shift("a", -1)
+    s[C].split("b", 7, outer="c", inner="d")
+    s[C].shift("d", 1)
+    with pytest.raises(ps.LegalityError, match="it runs C"):
+        s[C].reverse("a")
+    a = np.random.default_rng(3).random((7, 7), dtype=np.float32)
+    assert np.array_equal(s.build()(a), ps.build(ps.Schedule(C))(a))
