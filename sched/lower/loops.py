@@ -297,7 +297,7 @@ class LoopBuilder:
         inner.noted = (*inner.noted, noted)
         body = self._node(node.for_get_body(), None, inner)
         offsets = {difference(own, var) for own in noted.values}
-        if offsets <= {0, None}:  # None: made of loops further in, which follow the component
+        if _step(node) == 1 or offsets == {0}:  # isl moves statements from the loop's counter only along a stride
             return Let(var, value, self._within(node, loop, (var, begin, end), body))
         known = [offset for offset in offsets if offset is not None]
         assert len(known) == len(offsets), "components are at literal distances from the counter of a strided loop"
