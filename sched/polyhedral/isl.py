@@ -20,8 +20,9 @@ from ..compute.expr import Axis, Const, Expr, Size
 from ..errors import BudgetError
 
 __all__ = [
-    "Constraint", "Frame", "ISL_VERSION", "Map", "MultiPwAff", "Point", "PwAff", "Set", "World", "bounds", "dim_type",
-    "earlier_inputs", "has_divisions", "independent_dimensions", "inert", "involves_input", "most", "reach", "without",
+    "Constraint", "Frame", "ISL_VERSION", "Map", "MultiPwAff", "Point", "PwAff", "Set", "World", "anything", "bounds",
+    "dim_type", "earlier_inputs", "has_divisions", "independent_dimensions", "inert", "involves_input", "most", "reach",
+    "widest", "without",
 ]  # fmt: skip
 
 DEFAULT_BUDGET = 4_000_000
@@ -290,6 +291,17 @@ def most(value: PwAff, domain: Set) -> int | None:
     """The largest value on a domain, for all sizes; None without a bound."""
     largest = Map.from_pw_aff(value).intersect_domain(domain).range().dim_max_val(0)
     return int(largest.to_python()) if largest.is_int() else None
+
+
+def widest(relation: Map) -> int | None:
+    """The largest difference of output and input, both of one dimension; None without a bound, or for no pairs."""
+    largest = relation.deltas().dim_max_val(0)
+    return int(largest.to_python()) if largest.is_int() else None
+
+
+def anything(domain: Set, rank: int) -> Map:
+    """From each element of a domain to all tuples of so many integers."""
+    return Map.from_domain(domain).insert_dims(dim_type.out, 0, rank)
 
 
 def without(relation: Map, kind: Literal["in", "out"], first: int, count: int) -> Map:

@@ -20,7 +20,7 @@ from ..compute.simplify import constant_value, simplify
 from ..compute.tensor import Tensor
 from .affine import affine
 from .bounds import access_relation, guarded_reads
-from .isl import Map, without
+from .isl import Map, anything, widest, without
 from .order import expand_fused
 from .placement import Box, box_around
 from .program import Program
@@ -76,11 +76,8 @@ def region(program: Program, tree: Tree, ahead: Ahead, path: Path, known: Sequen
     """What the last loop of `path` has to fetch, in terms of the counters of those loops of `known` that are affine;
     None where `by` is not among them."""
     statements = [s for s in statements_below(path[-1]) if _reads(s, ahead.tensor)]
-    values = {loop.uid: _counters(tree, loop, statements) for loop in known}
-    usable = tuple(loop for loop in known if values[loop.uid] is not None)
-    by = next((k for k, loop in enumerate(usable) if loop.name == ahead.by and _same_stage(loop, path[-1])), None)
-    if by is None:
-        return None
+    values = {loop.uid: _counters(tree, loop, statements) for loop in path}
+    usable = tuple(loop for loop in path if values[loop.uid] is not None)
     counters = tuple(Axis(loop.name, Const(0, INDEX), Const(0, INDEX)) for loop in usable)
     read: Map | None = None
     for number, statement in enumerate(statements):
@@ -89,12 +86,47 @@ def region(program: Program, tree: Tree, ahead: Ahead, path: Path, known: Sequen
         read = elements if read is None else read.union(elements)
     assert read is not None, "a loop that fetches reads the tensor"
     cells, shape = _cells(program, ahead.tensor, read, usable, counters)
+    for k in reversed(range(len(usable))):  # only now: the loops that are not known decide where cells are, too
+        if usable[k] not in known:
+            cells = without(cells, "in", k, 1)
+    counters = tuple(axis for loop, axis in zip(usable, counters, strict=True) if loop in known)
+    usable = tuple(loop for loop in usable if loop in known)
+    by = _position(usable, ahead, path)
+    if by is None:
+        return None
     frame = program.world.frame(counters, "X")
     relation = frame.relation(cells.coalesce().detect_equalities())
     # Statements know the sizes that were there when they were made; counts of fused loops come later.
     box = box_around(relation.intersect_domain(frame.universe()), frame, shape)
     later = {counters[by]: counters[by] + ahead.distance}
     return Region(Box(tuple(simplify(substitute(o, later)) for o in box.origin), box.shape), usable, counters)
+
+
+def _position(loops: Path, ahead: Ahead, path: Path) -> int | None:
+    """The place of the loop `by` among others."""
+    return next((k for k, loop in enumerate(loops) if loop.name == ahead.by and _same_stage(loop, path[-1])), None)
+
+
+def furthest(program: Program, tree: Tree, ahead: Ahead, path: Path) -> int | None:
+    """How far apart two iterations of the loop `by` are at most, in one iteration of the loops around it; None where
+    there is no such bound for all sizes, or none is known."""
+    by = _position(path, ahead, path)
+    if by is None:
+        return None
+    statements = list(statements_below(path[by]))
+    values = [_counters(tree, loop, statements) for loop in path[: by + 1]]
+    if values[-1] is None:
+        return None
+    reached: Map | None = None
+    for number, statement in enumerate(statements):
+        known = [affine(value[number], statement.frame) for value in values if value is not None]
+        usable = [value for value in known if value is not None]
+        around = statement.frame.map_to(usable[:-1]).intersect_domain(statement.domain)
+        counter = around.reverse().apply_range(statement.frame.map_to(usable[-1:]))
+        reached = counter if reached is None else reached.union(counter)
+    assert reached is not None, "there are statements in every loop"
+    reached = reached.intersect_params(program.context)
+    return widest(reached.reverse().apply_range(reached))
 
 
 def _same_stage(loop: LoopNode, other: LoopNode) -> bool:
@@ -132,9 +164,8 @@ def _cells(
     around = {(loop.stage.uid, loop.name): axis for loop, axis in zip(loops, counters, strict=True) if loop.stage}
     kept = placement.around.loops[: placement.around.kept]
     shape = layout.shape(placement.stored.shape)
-    whole = Map.universe(read.get_space())
-    if any(loop not in around for loop in kept):
-        return whole.intersect_domain(read.domain()), shape
+    if any(loop not in around for loop in kept):  # the memory is that of iterations further in
+        return anything(read.domain(), len(shape)), shape
     here = {axis: around[loop] for axis, loop in zip(placement.kept, kept, strict=True)}
     elements = tuple(Axis(f"e{k}", Const(0, INDEX), Const(0, INDEX)) for k in range(tensor.ndim))
     frame = program.world.frame((*counters, *elements), "Y")

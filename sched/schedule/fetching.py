@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..compute.expr import Read, walk
 from ..errors import ScheduleError
-from ..polyhedral.prefetching import fixed_bytes, moves_with, paths_of, region
+from ..polyhedral.prefetching import fixed_bytes, furthest, moves_with, paths_of, region
 from ..polyhedral.program import Program
 from ..polyhedral.tree import Ahead, LoopNode, Tree, loops_of, statements_below
 from .nest import StageNest
@@ -82,6 +83,7 @@ def _check_region(
             "affine in its counter; leave these loops apart, or choose another loop with by="
         )
     moving = moves_with(found)
+    _check_distance(program, tree, nest, ahead, path, moving, asked)
     if ahead.by not in moving:
         others = [name for name in nest.names[: nest.names.index(ahead.at) + 1] if name in moving]
         instead = f"what is read differs with {listed(others)}: choose one of these with by=" if others else (
@@ -99,3 +101,36 @@ def _check_region(
             f"{asked} would fetch {size} bytes in each iteration, and at most {MOST_BYTES} are fetched, as more would "
             f"push out what the iteration itself works on{further}; or split {ahead.at} into smaller pieces"
         )
+
+
+def _check_distance(
+    program: Program,
+    tree: Tree,
+    nest: StageNest,
+    ahead: Ahead,
+    path: tuple[LoopNode, ...],
+    moving: tuple[str, ...],
+    asked: str,
+) -> None:
+    """Refuse what no iteration reads, as the loop never has that many."""
+    most = furthest(program, tree, ahead, path)
+    if most is None or most >= ahead.distance:
+        return
+    accepted = [f"distance= may be at most {most}"] if most and ahead.by in moving else []
+    others = []
+    for name in nest.names[: nest.names.index(ahead.at) + 1]:
+        further = furthest(program, tree, replace(ahead, by=name), path) if name in moving and name != ahead.by else 0
+        if further is None or further >= ahead.distance:
+            others.append(name)
+    if others:
+        accepted.append(f"what is read differs with {listed(others)}: choose one of these with by=")
+    around = [loop for loop in path if loop.stage is not None and loop.stage is not nest.stage]
+    if around and around[-1].stage is not None:
+        outer = around[-1].stage.name
+        names = listed([loop.name for loop in around if loop.stage is around[-1].stage])
+        accepted.append(f"give the prefetch to {outer}, in whose loops {nest.stage.name} is: it has {names} there")
+    iterations = "one iteration" if most == 0 else f"at most {most + 1} iterations"
+    raise ScheduleError(
+        f"{asked}: {ahead.by} has {iterations} in each iteration of the loops around it, at all sizes, so none is "
+        f"{ahead.distance} further on; {', or '.join(accepted) or 'no loop around reads more further on'}"
+    )

@@ -123,6 +123,22 @@ def test_panels_are_fetched_as_they_lie(lowered: Callable[..., Any], run_ir: Cal
     assert {20 * j + r for j in range(4) for r in range(2, 20)} <= fetched
 
 
+def test_a_copy_in_a_loop_of_one_iteration_is_fetched(lowered: Callable[..., Any], run_ir: Callable[..., Any]) -> None:
+    """isl leaves out r_c, in which the copy is made, and where its cells are depends on."""
+    A, B = (ps.placeholder((20, 20), "float32", name=name) for name in "AB")
+    r = ps.reduce_axis((0, 20), name="r")
+    C = ps.compute((20, 20), lambda i, j: ps.sum(A[i, r] * B[r, j], axis=r), name="C")
+    s = ps.Schedule(C)
+    s[C].split("r", 32, outer="r_c", inner="r")
+    s[C].split("j", 4)
+    s[C].reorder("r_c", "j_o", "i", "r", "j_i")
+    s[C].pack(B, at="r_c", layout=("j/4", "r", "j%4"), name="P")
+    s[C].prefetch("P", at="r", by="j_o")
+    given = [np.arange(400, dtype=np.float32).reshape(20, 20) % 7, np.ones((20, 20), np.float32)]
+    events = traced(lowered, run_ir, s, given, {})
+    assert lacking(events, "P", 0, line=4) == set(range(80)), "all but the first panel of four columns"
+
+
 def test_an_array_of_any_strides(lowered: Callable[..., Any]) -> None:
     A = ps.placeholder((9, 40), "float32", name="A", strides="any")
     s = ps.Schedule(ps.compute((9, 40), lambda i, j: A[i, j] + 1, name="C"))

@@ -33,8 +33,8 @@ def blur() -> ps.Schedule:
     return ps.Schedule(C)
 
 
-def matmul() -> ps.Schedule:
-    n, m, k = ps.size_var("n"), ps.size_var("m"), ps.size_var("k")
+def matmul(k: int | ps.Size | None = None) -> ps.Schedule:
+    n, m, k = ps.size_var("n"), ps.size_var("m"), k or ps.size_var("k")
     A, B = ps.placeholder((n, k), "float32", name="A"), ps.placeholder((k, m), "float32", name="B")
     r = ps.reduce_axis((0, k), name="r")
     return ps.Schedule(ps.compute((n, m), lambda i, j: ps.sum(A[i, r] * B[r, j], axis=r), name="C"))
@@ -87,6 +87,15 @@ def packed(s: ps.Schedule) -> None:
     s["C"].prefetch("B_cache", at="r", distance=4)
 
 
+def packed_in_blocks(s: ps.Schedule) -> None:
+    s["C"].split("r", 64, outer="r_c", inner="r")
+    s["C"].split("j", 16)
+    s["C"].reorder("r_c", "j_o", "i", "r", "j_i")
+    s["C"].pack("B", at="r_c", layout=("j/16", "r", "j%16"))
+    s["C"].prefetch("B_cache", at="r", by="j_o")
+    s["C"].prefetch("B_cache", at="r", distance=5)
+
+
 def lanes_of_a_sum(s: ps.Schedule) -> None:
     for name, axis in (("mean", "r"), ("square", "q")):
         s[name].vectorize(s[name].split(axis, 8)[1])
@@ -106,6 +115,7 @@ CASES: dict[str, tuple[Callable[[], ps.Schedule], Callable[[ps.Schedule], None]]
     "window": (blur, window),
     "folded": (blur, of_a_folded_row),
     "packed": (matmul, packed),
+    "packed where one block is all": (lambda: matmul(40), packed_in_blocks),
     "fused": (matmul, fused),
     "recurrence": (heat, of_a_recurrence),
 }
@@ -208,6 +218,41 @@ REFUSALS: dict[str, tuple[Callable[[], ps.Schedule], Callable[[ps.Schedule], Non
         "prefetch of A at i_j of C: i_j is made of fused loops of symbolic extents, so what a later iteration "
         "reads is not "
         "affine in its counter; leave these loops apart, or choose another loop with by=",
+    ),
+    "one iteration": (
+        layernorm,
+        lambda s: s["mean"].prefetch("x", at="i"),
+        "prefetch of x at i of mean: i has one iteration in each iteration of the loops around it, at all sizes, so "
+        "none is 1 further on; give the prefetch to y, in whose loops mean is: it has i there",
+    ),
+    "too far in a window": (
+        blur,
+        lambda s: (s["B"].compute_at("C", "i"), s["B"].prefetch("A", at="j", by="i", distance=3)),
+        "prefetch of A at j of B: i has at most 3 iterations in each iteration of the loops around it, at all sizes, "
+        "so none is 3 further on; distance= may be at most 2, or what is read differs with j: choose one of these with "
+        "by=, or give the prefetch to C, in whose loops B is: it has i there",
+    ),
+    "too far in a tile": (
+        blur,
+        lambda s: (s["C"].split("i", 4), s["C"].prefetch("B", at="i_i", distance=4)),
+        "prefetch of B at i_i of C: i_i has at most 4 iterations in each iteration of the loops around it, at all "
+        "sizes, so none is 4 further on; distance= may be at most 3, or what is read differs with i_o: choose one of "
+        "these with by=",
+    ),
+    "a tile made smaller than the distance": (
+        lambda: ps.Schedule(pair()),
+        lambda s: (s["E"].split("i", 9), s["E"].prefetch("Z", at="i_o")),
+        "i_o has one iteration in each iteration of the loops around it, at all sizes, so none is 1 further on; no "
+        "loop around reads more further on",
+    ),
+    "a copy of the iteration": (
+        matmul,
+        lambda s: (
+            s["C"].reorder("r", "i", "j"),
+            s["C"].pack("B", at="i", layout=("j", "r")),
+            s["C"].prefetch("B_cache", at="r"),
+        ),
+        "prefetch of B_cache at r of C: every iteration of r reads the same elements, as far as is known",
     ),
     "distance": (
         blur,

@@ -44,8 +44,9 @@ class Prefetch(Primitive):
     smallest box known around what is read, one prefetch a cache line, of elements inside the tensor alone. Hardware
     follows a stream by itself; a prefetch helps where it ends, as rows do, or jumps, as panels and tiles do.
 
-    Legal when: the elements differ between iterations of `by`, and are at most 64 KiB an iteration; where that depends
-    on sizes, nothing is fetched at sizes at which there are more. No loop around is vectorized. No bit changes.
+    Legal when: the elements differ between iterations of `by`, of which there are more than `distance` at some sizes,
+    and are at most 64 KiB an iteration; where that depends on sizes, nothing is fetched at sizes at which there are
+    more. No loop around is vectorized. No bit changes.
     Also called: prefetch (Halide, whose `from` is `by`), software prefetching (Callahan, Kennedy and Porterfield,
     ASPLOS 1991).
     """

@@ -123,6 +123,22 @@ IN_STORAGE: tuple[Mutant, ...] = (
         "what is fetched of a packed tensor is where it would be without the packing",
     ),
     Mutant(
+        "fetch-beyond-the-last-iteration",
+        "schedule/fetching.py",
+        "if most is None or most >= ahead.distance:",
+        "if most is None or most >= 0:",
+        (PREFETCH,),
+        "a prefetch of an iteration that there is never is accepted, and fetches nothing",
+    ),
+    Mutant(
+        "fetch-without-loops-left-out",
+        "polyhedral/prefetching.py",
+        "    values = {loop.uid: _counters(tree, loop, statements) for loop in path}",
+        "    values = {loop.uid: _counters(tree, loop, statements) for loop in known}",
+        (FETCHED, PREFETCH),
+        "cells of a copy that is made in a loop of one iteration are not known",
+    ),
+    Mutant(
         "fetch-when-vectorized",
         "schedule/fetching.py",
         'if loop.kind == "vectorize"]',
