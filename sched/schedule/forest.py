@@ -79,7 +79,7 @@ class _Forest:
         chain = _Chain(self, nest)
         if len(statements) == 1:
             return chain.around(outside, nest.loops, Leaf(statements[0]))
-        init, update = statements
+        update = statements[1]
         first = init_position(stage, self.nests, self.places)
         if first < outside:
             return chain.around(outside, nest.loops, Leaf(update))

@@ -83,7 +83,7 @@ def test_loops_of_a_stage_inside_its_reader_are_not_shared_with_it() -> None:
     _, C = stages()
     s = ps.Schedule(C)
     s["B"].compute_at("C", "i")
-    with pytest.raises(ps.ScheduleError, match="B is computed in those of C; B.compute_root"):
+    with pytest.raises(ps.ScheduleError, match=r"B is computed in those of C; B\.compute_root"):
         s["C"].compute_with("B", "i")
 
 
@@ -220,7 +220,7 @@ def test_a_sum_is_not_read_in_the_loop_that_makes_it() -> None:
         s["top"].compute_with("e", "j")
     s["e"].compute_with("total", "q")
     with pytest.raises(
-        ps.ScheduleError, match="e is computed at i of y, and total, whose loops it shares, at the root"
+        ps.ScheduleError, match="e is computed at i of y, and total, whose loops it shares, at"
     ):
         s["total"].compute_root()
     with pytest.raises(ps.ScheduleError, match=r"the earlier stage shares the loops of the later one: e.compute_with"):
