@@ -119,7 +119,7 @@ def halide_peers(arrays: dict[str, Any]) -> dict[str, Callable[[], object]]:
     except ImportError:
         return {}
     j, i, u = hl.Var("j"), hl.Var("i"), hl.Var("u")
-    width = 4 * hl.get_host_target().natural_vector_size(hl.Float(32))
+    width = min(4 * hl.get_host_target().natural_vector_size(hl.Float(32)), 1 << COLUMNS.bit_length() - 1)
     x, weight, bias = (hl.Buffer(arrays[name]) for name in ("x", "weight", "bias"))
     out, one = hl.Buffer(arrays["peer"]), hl.f32(1)
 

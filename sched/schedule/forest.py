@@ -28,6 +28,30 @@ def make_tree(
     return _Forest(program, nests, places, pairs).tree()
 
 
+def init_position(stage: Tensor, nests: Mapping[int, StageNest], places: Mapping[int, Place]) -> int:
+    """Which of its loops the init of a reduction stands before. Those that it shares are of the other stage's kinds."""
+    nest, place = nests[stage.uid], places.get(stage.uid)
+    if place is None or not place.shared:
+        return nest.init_position()
+    return nest.marked_as(nests[place.host.uid], place.loop).init_position()
+
+
+def begun(
+    program: Program, nests: Mapping[int, StageNest], places: Mapping[int, Place], stage: Tensor, position: int
+) -> list[Tensor]:
+    """The reductions that share a loop of another stage from whose iterations they accumulate: their inits are before
+    it."""
+    return [
+        other
+        for other in program.live_stages()
+        if other.uid in places
+        and places[other.uid].shared
+        and places[other.uid].host is stage
+        and len(program.of_stage(other)) > 1
+        and init_position(other, nests, places) == position <= nests[stage.uid].names.index(places[other.uid].loop)
+    ]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Forest:
     program: Program
@@ -55,17 +79,24 @@ class _Forest:
         chain = _Chain(self, nest)
         if len(statements) == 1:
             return chain.around(outside, nest.loops, Leaf(statements[0]))
-        init, update = statements
-        first = nest.init_position()
+        update = statements[1]
+        first = init_position(stage, self.nests, self.places)
+        if first < outside:
+            return chain.around(outside, nest.loops, Leaf(update))
         outer, inner = nest.loops[:first], nest.loops[first:]
-        bare = _Chain(self, nest, hosting=False)
-        body = Sequence(
-            (
-                bare.around(first, (*outer, *nest.init_loops(first, init.axes)), Leaf(init)),
-                chain.around(first, nest.loops, Leaf(update)),
-            )
-        )
+        body = _sequence(self._init(nest, first), chain.around(first, nest.loops, Leaf(update)))
         return chain.around(outside, outer, body, rest=inner)
+
+    def _init(self, nest: StageNest, first: int) -> Node:
+        """The init of a reduction in loops of its own, instead of those from `first` on."""
+        init = self.program.of_stage(nest.stage)[0]
+        loops = (*nest.loops[:first], *nest.init_loops(first, init.axes))
+        return _Chain(self, nest, hosting=False).around(first, loops, Leaf(init))
+
+    def begun(self, stage: Tensor, position: int) -> list[Node]:
+        """The inits that stand before a loop of a stage, of reductions that share it."""
+        found = begun(self.program, self.nests, self.places, stage, position)
+        return [self._init(self.nests[other.uid], position) for other in found]
 
     def hosted(self, stage: Tensor, loop: str) -> list[Node]:
         """The stages that are computed at the beginning of each iteration of a loop, producers first."""
@@ -112,6 +143,8 @@ class _Chain:
                 body = _sequence(*self.forest.hosted(self.nest.stage, loop.name), *before, body, *after)
                 stored = self.forest.stored(self.nest.stage, loop.name)
             body = self._node(loop.name, loop.kind, loop.value, body, most=loop.most, stores=stored, peel=loop.peel)
+            if self.hosting:
+                body = _sequence(*self.forest.begun(self.nest.stage, k), body)
         return body
 
     def _resolved(self, axis: Axis, body: Node) -> Node:
@@ -136,7 +169,9 @@ class _Chain:
             return own.begin if begins and own is not None else value
         place = self.forest.places[statement.stage.uid]
         if place.shared and place.host is self.nest.stage:
-            return self.forest.nests[statement.stage.uid].loops[self.nest.names.index(loop)].value
+            nest = self.forest.nests[statement.stage.uid]
+            shared = nest.loops[self.nest.names.index(loop)]
+            return shared.begin if statement.kind == "init" and nest.is_reduction(shared) else shared.value
         around = self.forest.program.placements[statement.stage.uid].around
         if of is None:
             return around.counter(self.nest.stage, loop)

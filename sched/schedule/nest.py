@@ -194,6 +194,12 @@ class StageNest:
         outer = [self.loops[k] for k in reductions if k < innermost]
         return innermost if all(map(self._begins_alike, outer)) else reductions[0]
 
+    def marked_as(self, other: StageNest, loop: str) -> StageNest:
+        """These loops, the outer ones of the kinds that another stage's have down to one of them."""
+        count = other.position(loop) + 1
+        outer = (replace(mine, kind=theirs.kind) for mine, theirs in zip(self.loops, other.loops[:count], strict=False))
+        return replace(self, loops=(*outer, *self.loops[count:]))
+
     def _begins_alike(self, loop: Loop) -> bool:
         """Whether a reduction loop runs in order, from a value that is the same whatever is outside."""
         fixed = not any(isinstance(node, Axis) for node in walk(loop.begin))

@@ -28,7 +28,8 @@ class Place:
     """A stage is computed at the beginning of each iteration of `loop` of `host`, and each iteration of `store_loop` of
     `store_host` has its own elements; without those, each call of the kernel.
 
-    With `shared`, the stage is computed as a whole, but its outer loops are those of the host down to `loop`.
+    With `shared`, the outer loops of the stage are those of the host down to `loop`; `inside` is where it is computed
+    and stored then, in the same iterations as the host: None for both at the root.
     """
 
     host: Tensor
@@ -36,6 +37,12 @@ class Place:
     store_host: Tensor | None = None
     store_loop: str = ""
     shared: bool = False
+    inside: Place | None = None
+
+    @property
+    def own(self) -> Place | None:
+        """Where the stage is computed, whether or not it shares loops there; None at the root."""
+        return self.inside if self.shared else self
 
     def is_at(self, host: Tensor, loop: str) -> bool:
         return not self.shared and self.host is host and self.loop == loop
@@ -44,7 +51,12 @@ class Place:
         return self.shared and self.host is host and self.loop == loop
 
     def is_stored_at(self, host: Tensor, loop: str) -> bool:
-        return self.store_host is host and self.store_loop == loop
+        return self.own is not None and self.own.store_host is host and self.own.store_loop == loop
+
+    def involves(self, stage: Tensor) -> bool:
+        """Whether the place depends on the loops of a stage."""
+        own = (self,) if self.inside is None else (self, self.inside)
+        return any(stage in (place.host, place.store_host) for place in own)
 
 
 Places = Mapping[int, Place]
@@ -68,17 +80,22 @@ def settled(program: Program, nests: Nests, places: Places) -> tuple[Program, di
     def renew(stage: Tensor) -> None:
         made[stage.uid] = _renewed(nests.get(stage.uid), stage, program.placements[stage.uid].equation.loops)
 
-    inside = {uid for uid, place in places.items() if not place.shared}
+    inside = {uid: place.own for uid, place in places.items() if place.own is not None}
+    sharing = {uid for uid, place in places.items() if place.shared}
     for stage in program.live_stages():
         if stage.uid not in inside and stage not in together:
             renew(stage)
     for stage in program.live_stages():
-        if stage.uid in places and places[stage.uid].shared:
+        if stage.uid in sharing - inside.keys():
             _check_shared(stage, places[stage.uid], made, places)
     for stage in reversed(program.live_stages()):
         if stage.uid in inside:
-            program = program.placed(stage, _around(program, stage, places[stage.uid], made, places))
+            if stage.uid in sharing:
+                _check_together(stage, places[stage.uid], made, places)
+            program = program.placed(stage, _around(program, stage, inside[stage.uid], made, places))
             renew(stage)
+            if stage.uid in sharing:
+                _check_shared(stage, places[stage.uid], made, places)
     return program, made
 
 
@@ -94,7 +111,7 @@ def resolved(places: Places, nests: Nests) -> dict[int, Place]:
 
     def owner(host: Tensor | None, loop: str) -> tuple[Tensor | None, str]:
         place = None if host is None else places.get(host.uid)
-        if host is None or place is None or not place.shared or place.host.uid in places:
+        if host is None or place is None or not place.shared or _is_sharing(places, place.host):
             return host, loop
         shared = nests[place.host.uid].names
         count = shared.index(place.loop) + 1 if place.loop in shared else 0
@@ -107,7 +124,17 @@ def resolved(places: Places, nests: Nests) -> dict[int, Place]:
         store_host, store_loop = owner(place.store_host, place.store_loop)
         return replace(place, host=host, loop=loop, store_host=store_host, store_loop=store_loop)
 
-    return {uid: place if place.shared else moved(place) for uid, place in places.items()}
+    def followed(place: Place) -> Place:
+        if not place.shared:
+            return moved(place)
+        return place if place.inside is None else replace(place, inside=moved(place.inside))
+
+    return {uid: followed(place) for uid, place in places.items()}
+
+
+def _is_sharing(places: Places, stage: Tensor) -> bool:
+    """Whether outer loops of a stage are those of another one."""
+    return stage.uid in places and places[stage.uid].shared
 
 
 def _renewed(nest: StageNest | None, stage: Tensor, axes: tuple[Axis, ...]) -> StageNest:
@@ -131,8 +158,8 @@ def path_of(stage: Tensor, nests: Nests, places: Places) -> Path:
     """All loops that a stage's own loops, and these, stand in, outermost first."""
     place, loops = places.get(stage.uid), nests[stage.uid].loops
     outside = [] if place is None else _path_to(place.host, place.loop, nests, places)
-    own = loops[len(outside) :] if place is not None and place.shared else loops
-    return [*outside, *((stage, loop) for loop in own)]
+    shared = nests[place.host.uid].names.index(place.loop) + 1 if place is not None and place.shared else 0
+    return [*outside, *((stage, loop) for loop in loops[shared:])]
 
 
 def _path_to(host: Tensor, loop: str, nests: Nests, places: Places) -> Path:
@@ -198,19 +225,24 @@ def _unfused(nest: StageNest, value: Expr) -> Expr:
 
 def _check_shared(stage: Tensor, place: Place, nests: Nests, places: Places) -> None:
     """Refuse to share loops that the stage has not, or that are more than the order of instances."""
-    if place.host.uid in places:
+    if _is_sharing(places, place.host):
         raise ScheduleError(
-            f"{stage.name} shares loops of stages at the root, and {place.host.name} is computed in those of "
-            f"{places[place.host.uid].host.name}"
+            f"{stage.name} would share loops of {place.host.name}, which are those of "
+            f"{places[place.host.uid].host.name}: share these"
+        )
+    if place.inside is None and place.host.uid in places:
+        raise ScheduleError(
+            f"{stage.name} is computed at the root, and {place.host.name}, whose loops it shares, in those of "
+            f"{places[place.host.uid].host.name}: {stage.name}.compute_root() first, and compute_with once more"
         )
     _check_loop(stage, place.host, place.loop, nests)
     host, nest = nests[place.host.uid], nests[stage.uid]
     count = host.position(place.loop) + 1
     for shared in (host, nest):
-        if len(shared.loops) < count or any(map(shared.is_reduction, shared.loops[:count])):
+        if len(shared.loops) < count:
             raise ScheduleError(
                 f"{stage.name} shares the {count} outermost loops of {host.stage.name}, and those of "
-                f"{shared.stage.name} are {listed(shared.names)}: shared loops are not made of reduction axes"
+                f"{shared.stage.name} are {listed(shared.names)}"
             )
         if any(node in shared.fused for loop in shared.loops[:count] for node in walk(loop.value)):
             raise ScheduleError(f"the loops of {shared.stage.name} that would be shared are made of fused loops")
@@ -226,6 +258,24 @@ def _check_shared(stage: Tensor, place: Place, nests: Nests, places: Places) -> 
         raise ScheduleError(
             f"{', '.join(marked)} of {stage.name} is marked, and the loops that it shares are those of "
             f"{host.stage.name}: mark them there"
+        )
+
+
+def _check_together(stage: Tensor, place: Place, nests: Nests, places: Places) -> None:
+    """Refuse to share loops of a stage that is computed elsewhere, or whose loops are not known yet."""
+    host, own = places.get(place.host.uid), place.inside
+    assert own is not None
+    theirs = None if host is None else host.own
+    if theirs is None or not theirs.is_at(own.host, own.loop):
+        there = "at the root" if theirs is None else f"at {theirs.loop} of {theirs.host.name}"
+        raise ScheduleError(
+            f"{stage.name} is computed at {own.loop} of {own.host.name}, and {place.host.name}, whose loops it shares, "
+            f"{there}: {stage.name}.compute_root() first, and compute_with where both are"
+        )
+    if place.host.uid not in nests:
+        raise ScheduleError(
+            f"{stage.name} is after {place.host.name}, and both are computed in loops of {own.host.name}, where the "
+            f"earlier stage shares the loops of the later one: {place.host.name}.compute_with({stage.name}, ...)"
         )
 
 

@@ -26,6 +26,7 @@ from ..polyhedral.placement import Box
 from ..polyhedral.statement import Statement
 from ..polyhedral.systems import is_system, systems
 from .binding import Bindings
+from .forest import begun, init_position
 from .nest import StageNest
 from .primitives.base import State
 from .printing_lines import Substitution, assignment, comment, fetched, guard_of, header, init, layout_text, primed
@@ -60,14 +61,14 @@ def _stage(state: State, nest: StageNest, outside: int, shared: int = 0) -> list
     lines = ["    " * outside + _title(state, nest.stage, statements[-1])]
     bindings, open_guards = Bindings(nest), list[str]()
     names = _short_names(statements[-1], nest)
-    first = nest.init_position() if statements[-1].reduce is not None else None
+    first = init_position(nest.stage, state.nests, state.places) if statements[-1].reduce is not None else None
     for number, loop in enumerate(nest.loops):
         displayed = primed(nest, loop)
         pad = "    " * (outside + max(number - shared, -1) + 1)
-        if number == first:
-            inner = nest.init_loops(first, statements[0].axes[len(statements[0].prefix) :])
-            over = f" for {', '.join(other.name for other in inner)}" if inner else ""
-            lines.append(f"{pad}{init(statements[0], names)}{over}{_first_iterations(nest, first)}")
+        if number == first and number >= shared:
+            lines.append(pad + _begun(state, nest, first))
+        for other in begun(state.program, state.nests, state.places, nest.stage, number):
+            lines.append(pad + _begun(state, state.nests[other.uid], number))
         if number >= shared:
             lines.append(pad + header(nest, displayed, bindings))
         for binding in bindings.add(displayed):
@@ -84,6 +85,14 @@ def _stage(state: State, nest: StageNest, outside: int, shared: int = 0) -> list
     for number in reversed(range(len(nest.loops))):
         lines += _inside(state, nest.stage, nest.loops[number].name, outside + number - shared + 2, before=False)
     return lines
+
+
+def _begun(state: State, nest: StageNest, first: int) -> str:
+    """The line of an init, which stands before one of its stage's loops."""
+    statement, *_, update = state.program.of_stage(nest.stage)
+    inner = nest.init_loops(first, statement.axes[len(statement.prefix) :])
+    over = f" for {', '.join(other.name for other in inner)}" if inner else ""
+    return f"{init(statement, _short_names(update, nest))}{over}{_first_iterations(nest, first)}"
 
 
 def _first_iterations(nest: StageNest, first: int) -> str:
@@ -118,8 +127,10 @@ def _title(state: State, stage: Tensor, statement: Statement) -> str:
     reduce, place = statement.reduce, state.places.get(stage.uid)
     summed = "" if reduce is None else f", {reduce.name} {grade(statement)}"
     layout = layout_text(state, stage)
-    if place is None or place.shared:
-        return f"{stage}{layout}{summed}{f', in the loops of {place.host.name}' if place is not None else ''}"
+    sharing = f", in the loops of {place.host.name}" if place is not None and place.shared else ""
+    place = None if place is None else place.own
+    if place is None:
+        return f"{stage}{layout}{summed}{sharing}"
     extents = ", ".join(map(text, state.program.placements[stage.uid].stored.shape))
     here = place.is_at(place.store_host, place.store_loop) if place.store_host is not None else False
     where = " here" if here else " at the root" if place.store_host is None else f" at {place.store_loop}"
@@ -127,7 +138,7 @@ def _title(state: State, stage: Tensor, statement: Statement) -> str:
     again = _shared(placement.stored, placement.kept, placement.equation, "again", "in")
     sliding = placement.prefix[len(placement.kept) :]
     kept = _shared(placement.computed, sliding, placement.equation, "kept", "for")
-    return f"{stage.name}: {stage.dtype}[{extents}] stored{where}{layout}{summed}{comment([again, kept])}"
+    return f"{stage.name}: {stage.dtype}[{extents}] stored{where}{layout}{summed}{sharing}{comment([again, kept])}"
 
 
 def _shared(box: Box, loops: Sequence[Axis], equation: Equation, word: str, where: str) -> str:

@@ -119,9 +119,11 @@ def _storage(schedule: ps.Schedule, stage: ps.Tensor, loops: list[str], word: st
             terms = [*(axis for axis in axes if axis != split), f"{split}/{factor}", f"{split}%{factor}"]
             return f"reorder_storage({', '.join(map(_quoted, rng.sample(terms, len(terms))))})"
         case "compute_with" if len(live) > 1:
-            other = rng.choice([s for s in live if s is not stage])
-            names = schedule.state.nests[other.uid].names
-            return f'compute_with("{other.name}", "{rng.choice(names[:2])}")' if names else None
+            state, others = schedule.state, [s for s in live if s is not stage]
+            beside = [s for s in others if stage.uid in state.places and s.uid in state.places]
+            other = rng.choice(beside if beside and rng.random() < 0.7 else others)
+            names = state.nests[other.uid].names[: 4 if beside else 2]
+            return f'compute_with("{other.name}", "{rng.choice(names)}")' if names else None
         case "align_storage" if axes:
             terms = schedule.program.layout(stage).stored_terms(len(axes))
             term = rng.choice(terms)

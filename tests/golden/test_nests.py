@@ -67,6 +67,26 @@ def matmul_packed():
 
 
 @case
+def exponentials_and_their_sum_in_one_loop():
+    n, m = sizes("n m")
+    x = ps.placeholder((n, m), "float32", name="x")
+    e = ps.compute((n, m), lambda i, j: ps.exp(x[i, j]), name="e")
+    r, q = ps.reduce_axis((0, m), name="r"), ps.reduce_axis((0, m), name="q")
+    total = ps.compute((n,), lambda i: ps.sum(e[i, r], axis=r, reassociate=True), name="total")
+    squares = ps.compute((n,), lambda i: ps.sum(e[i, q] * e[i, q], axis=q, reassociate=True), name="squares")
+    y = ps.compute((n, m), lambda i, j: e[i, j] * total[i] - squares[i], name="y")
+    s = ps.Schedule(y)
+    for stage, loop in ((squares, "q"), (total, "r"), (e, "j")):
+        s[stage].compute_at(y, "i")
+        s[stage].split(loop, 8)
+    s[total].compute_with(squares, "q_i")
+    s[e].compute_with(squares, "q_i")
+    s[squares].vectorize("q_i")
+    s[y].vectorize(s[y].split("j", 8)[1])
+    return s
+
+
+@case
 def sums_in_one_nest():
     n, m = sizes("n m")
     A = ps.placeholder((n, m), "float32", name="A")

@@ -200,8 +200,9 @@ def _storage(schedule: ps.Schedule, stage: ps.Tensor, word: str, rng: random.Ran
         case "rfactor" if loops:
             arguments = rng.choice(loops), new
         case "compute_with" if others:
-            other = rng.choice(others)
-            arguments = other.name, rng.choice(state.nests[other.uid].names[:2])
+            beside = [s for s in others if stage.uid in state.places and s.uid in state.places]
+            other = rng.choice(beside if beside and rng.random() < 0.7 else others)
+            arguments = other.name, rng.choice(state.nests[other.uid].names[: 3 if beside else 2])
         case "fold_storage" if axes and len(live) > 1:
             slid = [s for s in live[:-1] if s.uid in state.places] or live[:-1]
             stage = rng.choice(slid)

@@ -23,14 +23,15 @@ class Loops:
 
     def path(self, stage: Tensor, counters: list[Any], count: int) -> list[tuple[int, Any]]:
         """The steps of these counters of the loops around a stage and of its own: after each loop stands what comes in
-        it, stages computed there first, then those whose loop it is; before the first reduction loop, that it is not
-        the init."""
+        it, stages computed there first, then those whose loop it is; before the first reduction loop of a stage
+        whose loop it is, that it is not the init."""
         depth, (host, shared) = self.depths(stage)[0], self.shared(stage)
         place = self.stages.index(host if shared else stage)
-        outer = self.path(self.places[stage.uid].host, counters[:depth], count)[:-1] if depth else []
+        own = self.place(stage)
+        outer = self.path(own.host, counters[:depth], count)[:-1] if depth and own is not None else []
         path = [*outer, (SERIAL, np.full(count, place))]
         for k, (loop, counter) in enumerate(zip(self.nests[stage.uid].loops, counters[depth:], strict=False)):
-            path += [(SERIAL, np.ones(count, int))] if k == self.first(stage) else []
+            path += [(SERIAL, np.ones(count, int))] if self.begins(stage, k) else []
             combined = all(axis.reduction for axis in self.axes(stage, loop.value))
             kind = self.nests[host.uid].loops[k].kind if k < shared else loop.kind
             steps = {"parallel": PARALLEL, "vectorize": COMBINED_LANES if combined else LANES}.get(kind, SERIAL)
@@ -44,10 +45,22 @@ class Loops:
         def inside(host: Tensor | None, loop: str) -> int:
             return 0 if host is None else self.depths(host)[0] + self.nests[host.uid].names.index(loop) + 1
 
-        place = self.places.get(stage.uid)
-        if place is None or place.shared:
+        place = self.place(stage)
+        if place is None:
             return 0, 0
         return inside(place.host, place.loop), inside(place.store_host, place.store_loop)
+
+    def place(self, stage: Tensor) -> Any:
+        """Where a stage is computed, apart from whose loops it shares there."""
+        place = self.places.get(stage.uid)
+        return place.inside if place is not None and place.shared else place
+
+    def begins(self, stage: Tensor, number: int) -> bool:
+        """Whether an init stands before a loop: the stage's own, or that of one that shares the loop."""
+        host, shared = self.shared(stage)
+        beside = [other for other in self.stages if self.shared(other)[0] is host and number < self.shared(other)[1]]
+        group = {stage, host, *beside} if stage is host or number < shared else {stage}
+        return any(self.first(other) == number for other in group)
 
     def shared(self, stage: Tensor) -> tuple[Tensor, int]:
         """Whose loops, and how many of them, a stage's own outer loops are."""
@@ -63,8 +76,10 @@ class Loops:
         found = [k for k, loop in enumerate(loops) if self.reduces(stage, loop)] or [len(loops)]
         apart = [k for k in found[1:] if k - 1 not in found]
         outer = [loops[k] for k in found if apart and k < apart[-1]]
+        host, shared = self.shared(stage)
+        kinds = [own.kind if k >= shared else self.nests[host.uid].loops[k].kind for k, own in enumerate(loops)]
         plain = all(
-            loop.kind == "serial"
+            kinds[loops.index(loop)] == "serial"
             and all(axis.reduction for axis in self.axes(stage, loop.value))
             and not any(isinstance(node, Axis) for node in walk(loop.begin))
             and not any(axis in self.nests[stage.uid].fused for axis in walk(loop.value))

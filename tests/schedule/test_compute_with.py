@@ -83,7 +83,7 @@ def test_loops_of_a_stage_inside_its_reader_are_not_shared_with_it() -> None:
     _, C = stages()
     s = ps.Schedule(C)
     s["B"].compute_at("C", "i")
-    with pytest.raises(ps.ScheduleError, match="B is computed in those of C"):
+    with pytest.raises(ps.ScheduleError, match=r"B is computed in those of C; B\.compute_root"):
         s["C"].compute_with("B", "i")
 
 
@@ -130,3 +130,129 @@ def test_lanes_of_a_shared_loop_are_as_many_as_those_of_both_stages() -> None:
             s[C].compute_with(B, "i")
         with pytest.raises(ps.ScheduleError, match="which may run further: split both by the same factor"):
             s[C].compute_with(B, "i") if marked_first else s[B].vectorize("i")
+
+
+def softmax(n: int | ps.Expr = 5, m: int | ps.Expr = 40) -> ps.Tensor:
+    x = ps.placeholder((n, m), "float32", name="x")
+    r, q = ps.reduce_axis((0, m), name="r"), ps.reduce_axis((0, m), name="q")
+    top = ps.compute((n,), lambda i: ps.max(x[i, r], axis=r), name="top")
+    e = ps.compute((n, m), lambda i, j: ps.exp(x[i, j] - top[i]), name="e")
+    total = ps.compute((n,), lambda i: ps.sum(e[i, q], axis=q, reassociate=True), name="total")
+    return ps.compute((n, m), lambda i, j: e[i, j] / total[i], name="y")
+
+
+def in_rows(y: ps.Tensor) -> ps.Schedule:
+    s = ps.Schedule(y)
+    for stage in ("total", "e", "top"):
+        s[stage].compute_at("y", "i")
+    return s
+
+
+@pytest.mark.parametrize("vectors", [True, False])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_reduction_and_what_it_reads_in_one_loop_of_their_consumer(vectors: bool, threads: int) -> None:
+    n, m = ps.size_var("n"), ps.size_var("m", min=1)
+    y = softmax(n, m)
+    target = ps.Target("native", threads=threads)
+    default = ps.build(ps.Schedule(y), target)
+    s = in_rows(y)
+    s["e"].split("j", 8)
+    s["total"].split("q", 8)
+    s["e"].compute_with("total", "q_i")
+    assert "e: float32[1, m] stored here, in the loops of total" in str(s)
+    if vectors:
+        s["total"].vectorize("q_i")
+    if threads > 1:
+        s["y"].parallel("i")
+    assert ps.Schedule.from_text(y, s.to_text()) == s
+    kernel = ps.build(s, target, check=True)
+    assert kernel.warnings == ()
+    for shape in ((0, 1), (1, 1), (3, 7), (9, 67)):
+        x = np.random.default_rng(4).standard_normal(shape, np.float32)
+        got, wanted = kernel(x), default(x)
+        assert np.array_equal(got, wanted) if not vectors else np.allclose(got, wanted, rtol=1e-6)
+
+
+def test_sums_of_a_row_in_one_loop_begin_before_it() -> None:
+    """The mean and the mean of squares of each row, and an argmax: three accumulators in one vector loop."""
+    n, m = ps.size_var("n"), ps.size_var("m", min=1)
+    x = ps.placeholder((n, m), "int32", name="x")
+    r, q, p = (ps.reduce_axis((0, m), name=name) for name in "rqp")
+    sums = ps.compute((n,), lambda i: ps.sum(x[i, r], axis=r), name="sums")
+    squares = ps.compute((n,), lambda i: ps.sum(x[i, q] * x[i, q], axis=q), name="squares")
+    most = ps.compute((n,), lambda i: ps.max(x[i, p], axis=p), name="most")
+    y = ps.compute((n,), lambda i: squares[i] * m - sums[i] * sums[i] + most[i], name="y")
+    default = ps.build(ps.Schedule(y))
+    s = ps.Schedule(y)
+    for stage, loop in ((sums, "r"), (squares, "q"), (most, "p")):
+        s[stage].compute_at(y, "i")
+        s[stage].split(loop, 4)
+    s[sums].compute_with(most, "p_i")
+    s[squares].compute_with(most, "p_i")
+    s[most].vectorize("p_i")
+    assert str(s).count("for p_o") == 1
+    kernel = ps.build(s, check=True)
+    assert kernel.warnings == ()
+    for shape in ((1, 1), (4, 3), (5, 23)):
+        a = np.random.default_rng(5).integers(-50, 50, shape, np.int32)
+        assert np.array_equal(kernel(a), default(a))
+
+
+def test_reductions_at_the_root_in_one_loop() -> None:
+    n = ps.size_var("n")
+    x = ps.placeholder((n,), "float32", name="x")
+    r, q = ps.reduce_axis((0, n), name="r"), ps.reduce_axis((0, n), name="q")
+    low = ps.compute((), lambda: ps.min(x[r], axis=r), name="low")
+    total = ps.compute((), lambda: ps.sum(x[q], axis=q), name="total")
+    s = ps.Schedule([low, total])
+    s[total].compute_with(low, "r")
+    kernel = ps.build(s, check=True)
+    default = ps.build(ps.Schedule([low, total]))
+    for count in (0, 1, 9):
+        a = np.random.default_rng(6).random(count, np.float32)
+        for got, wanted in zip(kernel(a), default(a), strict=True):
+            assert np.array_equal(got, wanted)
+
+
+def test_a_sum_is_not_read_in_the_loop_that_makes_it() -> None:
+    s = in_rows(softmax())
+    with pytest.raises(ps.LegalityError, match=r"runs e\[.*reads top"):
+        s["top"].compute_with("e", "j")
+    s["e"].compute_with("total", "q")
+    with pytest.raises(
+        ps.ScheduleError, match="e is computed at i of y, and total, whose loops it shares, at"
+    ):
+        s["total"].compute_root()
+    with pytest.raises(ps.ScheduleError, match=r"the earlier stage shares the loops of the later one: e.compute_with"):
+        in_rows(softmax())["total"].compute_with("e", "j")
+    with pytest.raises(ps.ScheduleError, match="would share loops of e, which are those of total: share these"):
+        s["top"].compute_with("e", "j")
+
+
+def test_a_stage_goes_where_the_stage_is_whose_loops_it_shares() -> None:
+    y = softmax()
+    s = ps.Schedule(y)
+    s["total"].compute_at("y", "i")
+    s["e"].compute_with("total", "q")
+    other = ps.Schedule(y)
+    other["total"].compute_at("y", "i")
+    other["e"].compute_at("y", "i")
+    other["e"].compute_with("total", "q")
+    assert str(s) == str(other)
+    s["e"].store_at()
+    assert "e: float32[5, 40] stored at the root, in the loops of total" in str(s)
+    x = np.random.default_rng(7).random((5, 40), np.float32)
+    assert np.array_equal(ps.build(s, check=True)(x), ps.build(ps.Schedule(y))(x))
+
+
+def test_a_stage_in_a_loop_that_two_share() -> None:
+    """The loops around are those of the stage whose they are; the other one has the same counters."""
+    y = softmax()
+    s = in_rows(y)
+    s["e"].split("j", 8)
+    s["total"].split("q", 8)
+    s["e"].compute_with("total", "q_i")
+    s["e"].cache_read("x", at="j_o")
+    kernel = ps.build(s, check=True)
+    x = np.random.default_rng(8).random((5, 40), np.float32)
+    assert np.array_equal(kernel(x), ps.build(ps.Schedule(y))(x))

@@ -97,7 +97,7 @@ class State:
     def _involves(self, stage: Tensor) -> bool:
         """Whether another stage's place depends on the loops of this one, or this one shares another's."""
         own = self.places.get(stage.uid)
-        hosts = any(stage in (place.host, place.store_host) for place in self.places.values())
+        hosts = any(place.involves(stage) for place in self.places.values())
         return hosts or (own is not None and own.shared)
 
     def companions(self, stage: Tensor) -> tuple[Tensor, ...]:

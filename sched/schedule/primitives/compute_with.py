@@ -32,13 +32,30 @@ class ComputeWith(Primitive):
             C[i] = A[i] * 2
 
     Loops are matched from the outermost on, by their counters, which may run over different ranges. In each iteration
-    the stages run in the order of their definitions.
+    the stages run in the order of their definitions; what a reduction accumulates is begun before the loops in which
+    it accumulates.
+
+    A stage that is computed in a loop of a consumer shares its loops there with a stage that comes before it, which is
+    then computed there, too. Before, with both in a loop ``i`` of a stage that reads them::
+
+        for j in 0..m:
+            e[j] = exp(x[i, j])
+        total = 0
+        for r in 0..m:
+            total = total + e[r]
+
+    After ``s[e].compute_with(total, "r")``::
+
+        total = 0
+        for r in 0..m:
+            e[r] = exp(x[i, r])
+            total = total + e[r]
 
     With a recurrence, each equation of which is in the loops that its needs ask for, a stage shares loops of the same
     name and kind: give it those first, by the same splits, skews and orders. Commands on either are then for both.
 
     Legal when: no value is read before it is written in the common order. The loops shared are not marked for the
-    stage (they are as the other stage's are marked), and both stages are at the root.
+    stage (they are as the other stage's are marked), nor are they fused ones.
     Also called: compute_with (Halide), loop fusion.
     """
 
@@ -58,7 +75,11 @@ class ComputeWith(Primitive):
         if is_system(state.system(stage)) or is_system(state.system(host)):
             return self._joined(state, stage, host)
         state.nest(host).position(self.loop)
-        return state.with_place(stage, Place(host, self.loop, shared=True))
+        mine, theirs = (None if at is None else at.own for at in map(state.places.get, (stage.uid, host.uid)))
+        if mine is None or theirs is None or not theirs.is_at(mine.host, mine.loop):
+            mine = theirs
+        _check_outside(state, stage, host)
+        return state.with_place(stage, Place(host, self.loop, shared=True, inside=mine))
 
     def _joined(self, state: State, stage: Tensor, host: Tensor) -> State:
         """The state with the stage in the system of the host, whose loops it must share then down to `loop`."""
@@ -78,3 +99,15 @@ class ComputeWith(Primitive):
                 f"{listed(state.nest(stage).names)}, and those of {host.name} {listed(state.nest(host).names)}"
             )
         return made
+
+
+def _check_outside(state: State, stage: Tensor, host: Tensor) -> None:
+    """Refuse to share loops of a stage that is computed inside those of this one."""
+    around = host
+    while (place := state.places.get(around.uid)) is not None and place.own is not None:
+        around = place.own.host
+        if around is stage:
+            raise ScheduleError(
+                f"{stage.name} would share loops of {host.name}, and {host.name} is computed in those of {stage.name}; "
+                f"{host.name}.compute_root() first, or share loops of another stage"
+            )

@@ -42,13 +42,14 @@ class StoreAt(Primitive):
 
     def apply(self, state: State, stage: Tensor) -> State:
         place = state.places.get(stage.uid)
-        if place is None or place.shared:
+        own = None if place is None else place.own
+        if place is None or own is None:
             raise ScheduleError(
                 f"{stage.name} is computed and stored at the root; store_at is for a stage that is computed inside a "
                 f"loop: {stage.name}.compute_at(consumer, loop) comes first"
             )
-        if not self.consumer:
-            return state.with_place(stage, replace(place, store_host=None, store_loop=""))
-        host = host_named(state, stage, self.consumer)
-        state.nest(host).position(self.loop)
-        return state.with_place(stage, replace(place, store_host=host, store_loop=self.loop))
+        host = host_named(state, stage, self.consumer) if self.consumer else None
+        if host is not None:
+            state.nest(host).position(self.loop)
+        stored = replace(own, store_host=host, store_loop=self.loop)
+        return state.with_place(stage, replace(place, inside=stored) if place.shared else stored)

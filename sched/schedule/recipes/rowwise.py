@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...compute.expr import Axis, Read
 from ...compute.tensor import Tensor
-from ...errors import LegalityError, ScheduleError
+from ...errors import ScheduleError
 from ...target.machine import Target
 from ..schedule import Schedule
 from ..stage import Stage
@@ -59,9 +61,15 @@ def rowwise(
     inside = _of_a_row(schedule, stage.tensor, parts, rows)
     for part in inside:
         schedule[part].compute_at(stage, axes_of(schedule, stage.tensor)[rows - 1].name)
+    widest = max((part.dtype.bytes for part in inside), default=stage.tensor.dtype.bytes)
+    pieces = dict[Tensor, str]()
     for part in (*reversed(parts), stage.tensor):
+        size = widest if part in inside else part.dtype.bytes
         kept = rows if part is stage.tensor or part in inside else 0
-        _vectorize_row(schedule[part], kept, vectors, target)
+        if piece := _split_row(schedule[part], kept, vectors * lanes_of(size, target)):
+            pieces[part] = piece
+    for part, piece in _in_one_pass(schedule, inside, pieces).items():
+        schedule[part].vectorize(piece)
     if inside:  # a single pass over all rows is one stream, which hardware follows as well by itself
         _fetch_rows(stage, (*inside, stage.tensor), rows, target)
     if target.thread_count() > 1:
@@ -134,21 +142,43 @@ def _of_a_row(schedule: Schedule, output: Tensor, parts: tuple[Tensor, ...], row
     return tuple(inside[1:])
 
 
-def _vectorize_row(stage: Stage, rows: int, vectors: int, target: Target) -> None:
-    """Vectors along the innermost loop, if there is one within a row and its order is free."""
+def _split_row(stage: Stage, rows: int, lanes: int) -> str:
+    """A piece of so many elements of the innermost loop, if there is one within a row and its order is free."""
     inner = stage.loops[rows:]
-    if not inner:
-        return
-    lanes = vectors * lanes_of(stage.tensor.dtype.bytes, target)
     equation = stage.schedule.program.definitions.equations[stage.tensor.uid]
+    if not inner or not (equation.reduce is None or equation.reduce.reassociate):
+        return ""
     axes = (*equation.axes, *(() if equation.reduce is None else equation.reduce.axes))
     length = next((extent(axis) for axis in axes if axis.name == inner[-1]), None)
     if length is not None:
         lanes = min(lanes, 1 << max(0, length - 1).bit_length())
-    before = len(stage.schedule.log)
+    return stage.split(inner[-1], lanes)[1]
+
+
+def _in_one_pass(schedule: Schedule, inside: tuple[Tensor, ...], pieces: Mapping[Tensor, str]) -> Mapping[Tensor, str]:
+    """Compute what a reduction of a row reads, and what else is reduced of the row, in the loops of the reduction, so
+    that the row is gone through once for them. What is left has loops of its own."""
+    hosts = dict[Tensor, Tensor]()
+    for number, part in enumerate(inside):
+        for later in reversed(inside[:number]):
+            host = hosts.get(later, later)
+            read = any(read.tensor is part for read in reads_of(schedule, later))
+            if (
+                part in pieces
+                and host in pieces
+                and is_reduction(schedule, later)
+                and (read != is_reduction(schedule, part))
+                and _shares(schedule[part], host, pieces[host])
+            ):
+                hosts[part] = host
+                break
+    return {part: piece for part, piece in pieces.items() if part not in hosts}
+
+
+def _shares(stage: Stage, host: Tensor, loop: str) -> bool:
+    """Put a stage in the loops of another one, if that is legal."""
     try:
-        _, lane = stage.split(inner[-1], lanes)
-        stage.vectorize(lane)
-    except LegalityError:  # a float sum that keeps its order
-        while len(stage.schedule.log) > before:
-            stage.schedule.undo()
+        stage.compute_with(host, loop)
+    except ScheduleError:
+        return False
+    return True

@@ -11,6 +11,30 @@ NARROW = "tests/lower/test_narrow_loops.py"
 
 IN_PLACES: tuple[Mutant, ...] = (
     Mutant(
+        "shared-init-inside-the-loops",
+        "schedule/forest.py",
+        "if first < outside:\n            return chain.around(outside, nest.loops, Leaf(update))",
+        "if first < 0:\n            return chain.around(outside, nest.loops, Leaf(update))",
+        (SHARED,),
+        "what a reduction accumulates is begun anew in each iteration of shared loops",
+    ),
+    Mutant(
+        "shared-init-left-out",
+        "schedule/forest.py",
+        "body = _sequence(*self.forest.begun(self.nest.stage, k), body)",
+        "pass",
+        (SHARED,),
+        "a reduction in the loops of another one is not begun",
+    ),
+    Mutant(
+        "shared-loops-of-a-stage-elsewhere",
+        "schedule/place.py",
+        "if theirs is None or not theirs.is_at(own.host, own.loop):",
+        "if theirs is None:",
+        (SHARED,),
+        "loops are shared with a stage that is computed elsewhere",
+    ),
+    Mutant(
         "footprint-of-the-last-read",
         "polyhedral/placement.py",
         "found = elements if found is None else found.union(elements)",
@@ -125,8 +149,8 @@ IN_PLACES: tuple[Mutant, ...] = (
     Mutant(
         "hosted-in-the-init",
         "schedule/forest.py",
-        "bare = _Chain(self, nest, hosting=False)",
-        "bare = _Chain(self, nest)",
+        "return _Chain(self, nest, hosting=False).around(first, loops, Leaf(init))",
+        "return _Chain(self, nest).around(first, loops, Leaf(init))",
         (PLACES, VERDICTS),
         "what a sum reads is computed in the loops of its init as well",
     ),
