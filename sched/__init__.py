@@ -79,15 +79,15 @@ from .errors import (
 from .polyhedral import bounds as _bounds  # noqa: F401 - registers the prover that `compute` calls
 from .polyhedral import definedness as _definedness  # noqa: F401 - likewise, for recurrences
 from .schedule.schedule import Schedule
+from .target import cache
+from .target.build import build
+from .target.kernel import Kernel
+from .target.machine import Target
 
 if TYPE_CHECKING:
     from .schedule import recipes
-    from .target import cache
     from .target.bench.workload import Workload
-    from .target.build import build
     from .target.export import export, load
-    from .target.kernel import Kernel
-    from .target.machine import Target
 
 __version__ = "0.1.0"
 __all__ = [
@@ -102,19 +102,16 @@ __all__ = [
     "saturating_cast", "saturating_sub", "scalar", "select", "sigmoid", "silu", "sin", "sinh", "size_var", "softplus",
     "sqrt", "sum", "tan", "tanh", "trunc", "widening_add", "widening_mul", "widening_sub",
 ]  # fmt: skip
-# What needs LLVM is loaded when it is first asked for: schedules are written and proven without it.
-_WITH_LLVM = {
-    "build": ".target.build", "Kernel": ".target.kernel", "Target": ".target.machine", "export": ".target.export",
-    "load": ".target.export", "Workload": ".target.bench.workload",
-}  # fmt: skip
-_MODULES = {"cache": ".target.cache", "recipes": ".schedule.recipes"}
+# What is loaded when it is first asked for. LLVM is not: a kernel from the cache would have to wait for it.
+_LATER = {"export": ".target.export", "load": ".target.export", "Workload": ".target.bench.workload"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        globals()[name] = module = import_module(_MODULES[name], __name__)
-        return module
-    if name not in _WITH_LLVM:
+    if name == "recipes":
+        value: Any = import_module(".schedule.recipes", __name__)
+    elif name in _LATER:
+        value = getattr(import_module(_LATER[name], __name__), name)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value = getattr(import_module(_WITH_LLVM[name], __name__), name)
+    globals()[name] = value
     return value

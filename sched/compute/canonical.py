@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
-from functools import cache
 from typing import Any
 
 from .expr import Axis, Op, Read, Scalar
@@ -52,17 +51,25 @@ def _numbered(roots: Iterable[Tensor | Scalar]) -> list[Tensor | Scalar]:
         seen.add(id(item))
         if isinstance(item, (Tensor, Scalar)):
             found[item.uid] = item
-        if isinstance(item, (tuple, list)):
+        if (names := _FIELDS[type(item)]) is not None:
+            pending += [getattr(item, name) for name in names]
+        elif isinstance(item, (tuple, list)):
             pending += item
-        elif is_dataclass(item):
-            kind: Any = type(item)
-            pending += (getattr(item, name) for name in _fields(kind))
     return [found[uid] for uid in sorted(found)]
 
 
-@cache
-def _fields(kind: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if field.name not in _LEFT_OUT)
+class _Fields(dict[type, tuple[str, ...] | None]):
+    """By type: the fields of a dataclass that count, and None for what is no dataclass."""
+
+    def __missing__(self, kind: Any) -> tuple[str, ...] | None:
+        names = None
+        if is_dataclass(kind):
+            names = tuple(field.name for field in fields(kind) if field.name not in _LEFT_OUT)
+        self[kind] = names
+        return names
+
+
+_FIELDS = _Fields()
 
 
 class _Writer:
@@ -87,7 +94,7 @@ class _Writer:
             return f"({' '.join([self.value(item) for item in value])})"
         if id(value) in self.numbers:
             return f"${self.numbers[id(value)]}"
-        if not is_dataclass(value) or isinstance(value, type):
+        if _FIELDS[type(value)] is None:
             raise TypeError(f"{type(value).__name__} {value!r:.60} has no canonical form")
         if id(value) not in self._names:
             self._name(value)
@@ -95,26 +102,28 @@ class _Writer:
 
     def _name(self, root: Any) -> None:
         """Write the lines of a node and of what it is made of, without recursion: expressions may be deep."""
-        pending = [root]
+        pending = [(root, False)]
         while pending:
-            node = pending[-1]
-            if missing := [part for part in self._parts(node) if id(part) not in self._names]:
-                pending += reversed(missing)
+            node, ready = pending.pop()
+            if id(node) in self._names:
+                continue
+            if ready:
+                self._names[id(node)] = self._line(node)
             else:
-                pending.pop()
-                if id(node) not in self._names:
-                    self._names[id(node)] = self._line(node)
+                pending.append((node, True))
+                pending += [(part, False) for part in reversed(self._parts(node)) if id(part) not in self._names]
 
     def _parts(self, node: Any) -> list[Any]:
         """The nodes in the fields of a node that have lines of their own."""
-        kind: Any = type(node)
-        found, pending = [], [getattr(node, name) for name in reversed(_fields(kind))]
+        found: list[Any] = []
+        pending = [getattr(node, name) for name in reversed(_FIELDS[type(node)] or ())]
         while pending:
             value = pending.pop()
-            if isinstance(value, (tuple, list)):
+            if _FIELDS[type(value)] is not None:
+                if id(value) not in self.numbers:
+                    found.append(value)
+            elif isinstance(value, (tuple, list)):
                 pending += reversed(value)
-            elif is_dataclass(value) and not isinstance(value, type) and id(value) not in self.numbers:
-                found.append(value)
         return found
 
     def _line(self, node: Any) -> str:
@@ -125,11 +134,10 @@ class _Writer:
         return self._known[written]
 
     def _written(self, node: Any) -> str:
-        kind: Any = type(node)
-        values = " ".join([self.value(getattr(node, name)) for name in _fields(kind)])
+        values = " ".join([self.value(getattr(node, name)) for name in _FIELDS[type(node)] or ()])
         # The line of a run-time check is part of what the kernel says when it fails.
         where = f" {node.location}" if isinstance(node, Read) and any(map(_is_checked, node.indices)) else ""
-        return f"{kind.__name__} {values}{where}"
+        return f"{type(node).__name__} {values}{where}"
 
 
 def _is_checked(index: object) -> bool:

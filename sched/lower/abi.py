@@ -23,7 +23,6 @@ from typing import Literal
 
 from ..compute.dtypes import DType
 from ..compute.expr import Expr, Size
-from .ir import RuntimeCheck
 
 OK, OUT_OF_MEMORY, CHECK_FAILED = 0, 1, 2
 RELEASE_BLOCKS = "release_blocks"
@@ -46,6 +45,15 @@ class ScalarParameter:
 
     name: str
     dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeCheck:
+    """What a failed check of an index is reported as."""
+
+    tensor: str
+    dimension: int
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)

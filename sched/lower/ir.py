@@ -12,6 +12,7 @@ from typing import Literal
 
 from ..compute.dtypes import INDEX, DType
 from ..compute.expr import Expr, Op
+from .abi import RuntimeCheck
 
 LoopKind = Literal["serial", "parallel", "vectorize", "unroll"]
 
@@ -271,15 +272,6 @@ class Comment(Stmt):
     """Words for the reader of the printed IR."""
 
     words: str
-
-
-@dataclass(frozen=True, slots=True)
-class RuntimeCheck:
-    """What a failed `Check` is reported as."""
-
-    tensor: str
-    dimension: int
-    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)

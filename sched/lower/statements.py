@@ -14,8 +14,9 @@ from ..compute.tensor import Tensor
 from ..polyhedral.bounds import outside
 from ..polyhedral.placement import Placement
 from ..polyhedral.program import Program, Statement
+from .abi import RuntimeCheck
 from .combining import take_better
-from .ir import Accumulator, Block, Buffer, Check, Load, RuntimeCheck, Stmt, Store, Var
+from .ir import Accumulator, Block, Buffer, Check, Load, Stmt, Store, Var
 from .rewrite import both
 
 Counters = Mapping[tuple[int, str], Expr]  # of loops, by the uid of the stage whose they are and their names

@@ -14,8 +14,7 @@ from typing import Any, Literal, TypeVar, cast
 from ..compute.dtypes import DTYPES, INDEX
 from ..compute.expr import Const, Expr, Op, Size
 from ..compute.tensor import MAX_NAME
-from ..lower.abi import ArrayParameter, ScalarParameter, Signature
-from ..lower.ir import RuntimeCheck
+from ..lower.abi import ArrayParameter, RuntimeCheck, ScalarParameter, Signature
 
 T = TypeVar("T")
 MAX_TEXT = 1 << 22

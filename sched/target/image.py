@@ -25,7 +25,8 @@ class Image:
     objects       the files; together they define the kernel and its entries
     python        the Python objects that the fast entry names, or None where there is no fast entry
     last          the function that frees what the kernel keeps, if it keeps something
-    uses_threads  whether the kernel reads its number of threads, which then has to be found at each call
+    uses_threads  whether the kernel reads its number of threads, as one with a parallel loop does; it then has to be
+                  found at each call
     """
 
     objects: tuple[bytes, ...]
@@ -38,7 +39,8 @@ class Image:
         exports, symbols = [PACKED_ENTRY], dict[str, int]()
         if self.python is not None:
             exports.append(PYTHON_ENTRY)
-            cells = {PARALLEL_CELL: runtime.parallel_cell(), THREADS_CELL: ctypes.addressof(threads)}
+            parallel = runtime.parallel_cell(self.uses_threads)
+            cells = {PARALLEL_CELL: parallel, THREADS_CELL: ctypes.addressof(threads)}
             symbols = entry_symbols(self.python) | cells
         return jit.NativeCode(self.objects, target, exports, symbols, self.last)
 

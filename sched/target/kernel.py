@@ -12,7 +12,6 @@ from ..lower.abi import CHECK_FAILED, OK, ArrayParameter, Signature
 from . import jit, runtime
 from .arguments import Arguments
 from .arrays import empty
-from .benchmark import Benchmark, measure
 from .calling import PACKED_ENTRY, packed_arguments
 from .cpython import builtin
 from .entry import PYTHON_ENTRY
@@ -20,6 +19,7 @@ from .image import Image, make_image
 from .machine import Target
 
 if TYPE_CHECKING:
+    from .benchmark import Benchmark
     from .export import Exported
 
 Source = str | Callable[[], str]
@@ -196,6 +196,8 @@ class Kernel:
         min_time  seconds of timed calls, at least
         rounds    samples, at least
         """
+        from .benchmark import measure  # noqa: PLC0415 - a program that only calls kernels does without statistics
+
         results = self(*args, out=out, **kwargs)
         if out is None and self._arguments.extra:
             made = zip(self.signature.outputs, (results,) if len(self._returns) == 1 else results, strict=True)

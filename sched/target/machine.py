@@ -5,13 +5,11 @@ Schedules and recipes take vector widths, register counts and cache sizes from h
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 from ..errors import TargetError
 from . import processors
@@ -210,6 +208,8 @@ def _check_features(features: str, triple: str) -> None:
 
 
 def _nearest(name: object, known: Iterable[str]) -> str:
+    import difflib  # noqa: PLC0415 - for wrong names alone
+
     names = sorted(known)
     shown = difflib.get_close_matches(str(name), names, 8, 0.5) or names
     listing = ", ".join(shown[:200])
@@ -248,18 +248,27 @@ def _vectors(triple: str, cpu: str, features: str) -> tuple[int, int, int, bool,
 
 
 _SMALL_CACHES = (32 << 10, 512 << 10, 8 << 20)
-_CACHE_DIRECTORY = Path("/sys/devices/system/cpu/cpu0/cache")
+_CACHE_DIRECTORY = "/sys/devices/system/cpu/cpu0/cache"
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 def _caches() -> tuple[int, int, int]:
     """Bytes of the data caches of levels 1 to 3; what the system does not tell is a small machine's."""
     sizes = list(_SMALL_CACHES)
-    for index in sorted(_CACHE_DIRECTORY.glob("index*")):
+    try:
+        found = sorted(entry.path for entry in os.scandir(_CACHE_DIRECTORY) if entry.name.startswith("index"))
+    except OSError:
+        found = []
+    for index in found:
         try:
-            level, kind, size = ((index / what).read_text().strip() for what in ("level", "type", "size"))
+            level, kind, size = (_line(f"{index}/{what}") for what in ("level", "type", "size"))
         except OSError:
             continue
         if kind in ("Data", "Unified") and level in ("1", "2", "3") and re.fullmatch(r"\d+[KMG]", size):
             sizes[int(level) - 1] = int(size[:-1]) * _UNITS[size[-1]]
     return sizes[0], sizes[1], sizes[2]
+
+
+def _line(path: str) -> str:
+    with open(path, "rb", buffering=0) as file:
+        return file.read(64).decode(errors="replace").strip()

@@ -6,7 +6,6 @@ not know must never reach `target_machine`: LLVM prints to stderr, and may abort
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from functools import cache, lru_cache
 
@@ -138,6 +137,8 @@ def known_names(triple: str) -> tuple[frozenset[str], frozenset[str]]:
     )
     if not sys.executable:
         return frozenset(), frozenset()
+    import subprocess  # noqa: PLC0415 - for names of processors that a user gives alone
+
     answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=False)
     cpus, _, features = answer.stderr.partition("Available features")
     return _names(cpus), _names(features)

@@ -7,7 +7,7 @@ have returned. Kernels read its address from one variable at every call, because
 threads of an OpenMP runtime do not exist in the child, which would wait for them for ever.
 
 POLYSCHED_PARALLEL chooses: "openmp", "threads" (our own) or "serial"; by default OpenMP if there is one. It is read
-once, when the first kernel is made. A forked child never uses OpenMP.
+once, when the first kernel with a parallel loop is made. A forked child never uses OpenMP.
 """
 
 from __future__ import annotations
@@ -112,12 +112,13 @@ _choice = _Choice()
 _cell = ctypes.c_void_p()
 
 
-def parallel_cell() -> int:
-    """The address of the variable that holds the address of `parallel`.
+def parallel_cell(used: bool = True) -> int:
+    """The address of the variable that holds the address of `parallel`; 0 may be in it for code that has no use for it.
 
-    Raises TargetError if POLYSCHED_PARALLEL asks for something that is not there.
+    Raises TargetError if it is used, and POLYSCHED_PARALLEL asks for something that is not there.
     """
-    _runtime()
+    if used:
+        _runtime()
     return ctypes.addressof(_cell)
 
 

@@ -16,7 +16,6 @@ import contextlib
 import hashlib
 import os
 import re
-import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -91,7 +90,7 @@ class Store:
         rest = bytes.fromhex(key) + payload
         content = _MAGIC + hashlib.sha256(rest).digest() + rest
         with self._opened(create=True) as directory:
-            temporary = f".{secrets.token_hex(8)}.tmp"
+            temporary = f".{os.urandom(8).hex()}.tmp"
             try:
                 with _created(temporary, directory) as stream:
                     stream.write(content)

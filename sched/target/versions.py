@@ -13,7 +13,6 @@ import numpy as np
 from ..polyhedral.isl import ISL_VERSION
 from . import cpython, jit
 
-_PACKAGE = Path(__file__).parents[1]
 # What builds and links kernels imports none of these.
 _WITHOUT_CODE = ("target/bench/", "target/explain/", "target/export/")
 
@@ -38,11 +37,17 @@ def build_identity() -> str:
     polysched counts with the text of its sources, and not with its version alone, so that a change to the code
     generator needs no new version to be seen. Raises OSError where the sources cannot be read.
     """
-    digest = hashlib.sha256(repr(sorted(versions().items())).encode())
+    if isinstance(_SOURCES, OSError):
+        raise _SOURCES
     facts = (sys.byteorder, sys.hexversion, getattr(sys, "abiflags", ""), cpython.TYPE_OFFSET, os.name)
-    digest.update(repr(facts).encode())
-    for name, path in sorted(_sources(str(_PACKAGE), "")):
-        with open(path, "rb") as file:
+    return hashlib.sha256(repr((sorted(versions().items()), facts, _SOURCES)).encode()).hexdigest()
+
+
+def sources_digest(package: str) -> str:
+    """A digest of the sources of what builds and links kernels. Raises OSError."""
+    digest = hashlib.sha256()
+    for name, path in sorted(_sources(package, "")):
+        with open(path, "rb", buffering=0) as file:
             text = file.read()
         digest.update(f"{name} {len(text)}\n".encode())
         digest.update(text)
@@ -60,3 +65,14 @@ def _sources(directory: str, within: str) -> list[tuple[str, str]]:
                 inside = f"{within}{entry.name}/"
                 found += [] if inside in _WITHOUT_CODE else _sources(entry.path, inside)
     return found
+
+
+def _at_import() -> str | OSError:
+    try:
+        return sources_digest(str(Path(__file__).parents[1]))
+    except OSError as error:
+        return error
+
+
+# Of the files that this process runs: they may be edited later, while it goes on with what it has loaded.
+_SOURCES = _at_import()

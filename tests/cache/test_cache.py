@@ -126,12 +126,12 @@ def test_what_is_different_has_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_change_of_the_sources_is_another_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def identity() -> str:
+        monkeypatch.setattr(versions, "_SOURCES", versions.sources_digest(str(tmp_path)))
         versions.build_identity.cache_clear()
         return versions.build_identity()
 
     (tmp_path / "lower").mkdir()
     (tmp_path / "lower" / "unroll.py").write_text("a")
-    monkeypatch.setattr(versions, "_PACKAGE", tmp_path)
     first = identity()
     assert identity() == first
     (tmp_path / "lower" / "unroll.py").write_text("b")
@@ -144,6 +144,22 @@ def test_a_change_of_the_sources_is_another_identity(tmp_path: Path, monkeypatch
     assert identity() == third  # it makes no code
     monkeypatch.undo()
     versions.build_identity.cache_clear()
+
+
+def test_the_sources_count_as_they_were_when_polysched_was_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that goes on after a file was changed runs the code from before, and must not leave kernels for
+    processes that run the code from after."""
+    before = versions.build_identity()
+    versions.build_identity.cache_clear()
+    monkeypatch.setattr(versions, "sources_digest", lambda _: "changed")
+    assert versions.build_identity() == before
+
+
+def test_without_sources_there_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    versions.build_identity.cache_clear()
+    monkeypatch.setattr(versions, "_SOURCES", OSError("no sources"))
+    assert kernel_cache.key_of(matmul()[0], ps.Target()) is None
+    assert ps.cache.info().problem == "no sources"
 
 
 def test_what_is_left_out_of_the_identity_takes_no_part_in_a_build() -> None:

@@ -9,8 +9,7 @@ import pytest
 from polysched.compute.dtypes import DTYPES
 from polysched.compute.expr import Expr, Size
 from polysched.compute.tensor import size_var, validated_shape
-from polysched.lower.abi import ArrayParameter, ScalarParameter, Signature
-from polysched.lower.ir import RuntimeCheck
+from polysched.lower.abi import ArrayParameter, RuntimeCheck, ScalarParameter, Signature
 from polysched.target.kernel import Kernel
 from polysched.target.machine import Target
 
