@@ -47,8 +47,8 @@ def rowwise(
     y.store_streaming()
     total.compute_at("y", "i")
     total.split("r", 64, outer="r_o", inner="r_i")
-    total.vectorize("r_i")
     y.split("j", 64, outer="j_o", inner="j_i")
+    total.vectorize("r_i")
     y.vectorize("j_i")
     y.prefetch("x", distance=2, at="i", by="i")
     """
