@@ -22,6 +22,7 @@ _WAYS = 8  # of a second-level cache, at least
 _WIDEST = 4  # vectors in a register tile of more than a few rows
 _UNKNOWN = (64, 96, 128, 250, 384, 512, 768, 1000, 1024)  # what an extent that is not known may be
 _ROWS = 28  # of a block that the right operand is read for, from the second-level cache
+_COLUMNS = 1024  # of a block at most: rows of the result that are longer leave the second-level cache
 _PACKING = 0.5  # cycles an element
 _STARTING = 40  # cycles a tile
 _FETCHING = 1 / 1536  # cycles a byte from the second-level cache that are not hidden
@@ -104,8 +105,8 @@ def blocks(
     else:
         mc = -(-(rows or 1) // mr) * mr if few else max(1, min(_ROWS if cached else 2 * _ROWS, most) // mr) * mr
     if nc is None:
-        room = target.l2_bytes // (4 * kc * right.size) if few else target.l3_bytes // (4 * kc * right.size)
-        nc = max(1, min(room, 4096) // nr) * nr
+        room = target.l2_bytes // (4 * kc * right.size) if few else target.l3_bytes // (8 * kc * right.size)
+        nc = max(1, min(room, _COLUMNS) // nr) * nr
     return Blocks(mr, nr, kc, mc, nc, lanes, few, pack_left, pack_right or group > 1, group)
 
 
