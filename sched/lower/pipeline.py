@@ -63,7 +63,7 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
         ("promote_accumulators", promote_accumulators),
         ("peel_loops", peel_loops),
         ("rows", lambda stmt: rows(stmt, target.vector_bits)),
-        ("fill_tiles", fill_tiles),
+        ("fill_tiles", lambda stmt: fill_tiles(stmt, target.vector_bits)),
         ("separate_full_tiles", separate_full_tiles),
         ("peel_guards", peel_guards),
         ("vectorize", vectorize),

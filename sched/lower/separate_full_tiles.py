@@ -104,7 +104,16 @@ def _is_beside(stmt: Stmt, around: Block) -> bool:
         isinstance(inner, (For, Let)) and not (isinstance(inner, For) and is_tile(inner)) for inner in statements(stmt)
     ):
         return False
-    return any(isinstance(other, For) and not is_tile(other) and not _has_partial_tiles(other) for other in around.body)
+    return any(_works(other) and not _has_partial_tiles(other) for other in around.body)
+
+
+def _works(stmt: Stmt) -> bool:
+    """Whether it is a loop, or a choice between loops."""
+    match stmt:
+        case If(_, then, otherwise):
+            return _works(then) and (otherwise is None or _works(otherwise))
+        case _:
+            return isinstance(stmt, For) and not is_tile(stmt)
 
 
 def _has_partial_tiles(stmt: Stmt) -> bool:

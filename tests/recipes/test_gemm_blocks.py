@@ -60,8 +60,10 @@ def test_what_is_packed() -> None:
     assert blocks(Extents(1024, 1024, 1024), 4, page, TARGETS[0], (14, 32, None, None, None)).left
     assert not blocks(Extents(1024, 1024, 1024), 4, page, TARGETS[0], (4, 32, None, None, None)).left
     unknown = chosen(None, None, None)
-    assert unknown.left
+    assert not unknown.left, "few rows are in the first-level cache, wherever they are"
     assert unknown.right
+    across = Operand(4, None, "own")
+    assert blocks(Extents(None, None, None), 4, (across, across), TARGETS[0], (None,) * 5).left
 
 
 def test_a_block_fits_its_cache() -> None:

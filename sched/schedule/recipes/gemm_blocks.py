@@ -22,6 +22,7 @@ _WAYS = 8  # of a second-level cache, at least
 _WIDEST = 4  # vectors in a register tile of more than a few rows
 _UNKNOWN = (64, 96, 128, 250, 384, 512, 768, 1000, 1024)  # what an extent that is not known may be
 _ROWS = 28  # of a block that the right operand is read for, from the second-level cache
+_COLUMNS = 1024  # of a block at most: rows of the result that are longer leave the second-level cache
 _PACKING = 0.5  # cycles an element
 _STARTING = 40  # cycles a tile
 _FETCHING = 1 / 1536  # cycles a byte from the second-level cache that are not hidden
@@ -104,8 +105,8 @@ def blocks(
     else:
         mc = -(-(rows or 1) // mr) * mr if few else max(1, min(_ROWS if cached else 2 * _ROWS, most) // mr) * mr
     if nc is None:
-        room = target.l2_bytes // (4 * kc * right.size) if few else target.l3_bytes // (4 * kc * right.size)
-        nc = max(1, min(room, 4096) // nr) * nr
+        room = target.l2_bytes // (4 * kc * right.size) if few else target.l3_bytes // (8 * kc * right.size)
+        nc = max(1, min(room, _COLUMNS) // nr) * nr
     return Blocks(mr, nr, kc, mc, nc, lanes, few, pack_left, pack_right or group > 1, group)
 
 
@@ -125,17 +126,23 @@ def _register_tile(
     mr, nr = given
     counts = [_tiles(extent, 1) for extent in (extents.rows, extents.columns)]
 
+    def time(height: int, vectors: int) -> float:
+        """Cycles for one term of the sums of a tile."""
+        added = (height + (group > 1)) * vectors
+        work = (
+            max(added, 8) + _LOADING * (height + vectors)
+        ) / 2 + _STARTING / kc  # 8: two in each of 4 cycles of latency
+        panel = vectors * lanes * size  # which stays in the first-level cache, or comes from the second time after time
+        return work + (height * size + (panel if panel * kc > target.l1_bytes // 2 else 0)) * _FETCHING
+
     def cost(tile: tuple[int, int]) -> tuple[float, int]:
         """Cycles for one term of all sums."""
         height, vectors = tile
-        covered = _tiles(extents.rows, height) * _tiles(extents.columns, vectors * lanes)
-        loads = height + vectors
-        added = (height + (group > 1)) * vectors
-        work = (max(added, 8) + _LOADING * loads) / 2 + _STARTING / kc  # 8: two in each of 4 cycles of latency
-        panel = vectors * lanes * size  # which stays in the first-level cache, or comes from the second time after time
-        fetched = (height * size + (panel if panel * kc > target.l1_bytes // 2 else 0)) * _FETCHING
-        copied = sum(count for count, copy in zip(counts, packed(height), strict=True) if copy)
-        return covered * (work + fetched) + _PACKING * copied, -height * vectors
+        copies = packed(height)
+        widths = _halves(vectors) if copies[1] else [vectors]  # see `lower/fill_tiles.py`
+        across = _covered(extents.columns, [width * lanes for width in widths], [time(height, w) for w in widths])
+        copied = sum(count for count, copy in zip(counts, copies, strict=True) if copy)
+        return _tiles(extents.rows, height) * across + _PACKING * copied, -height * vectors
 
     tiles: list[tuple[int, int]] = []
     few = extents.rows is not None and extents.rows <= 2  # then memory is what takes time, in long rows
@@ -151,9 +158,20 @@ def _register_tile(
 
 def _tiles(extent: int | None, size: int) -> float:
     """How many tiles cover an extent; of one that is not known, a thousand as the usual ones are covered."""
-    if extent is not None:
-        return -(-extent // size)
-    return 1000 * sum(-(-usual // size) / usual for usual in _UNKNOWN) / len(_UNKNOWN)
+    return _covered(extent, [size], [1])
+
+
+def _covered(extent: int | None, sizes: list[int], costs: list[float]) -> float:
+    """What covering an extent costs with tiles of the first size, and one of the smallest that will do for the rest."""
+    if extent is None:
+        return 1000 * sum(_covered(usual, sizes, costs) / usual for usual in _UNKNOWN) / len(_UNKNOWN)
+    full, rest = divmod(extent, sizes[0])
+    return full * costs[0] + min((c for s, c in zip(sizes, costs, strict=True) if s >= rest), default=0) * (rest > 0)
+
+
+def _halves(vectors: int) -> list[int]:
+    """The number, half of it, and so on, down to one."""
+    return [vectors] if vectors == 1 else [vectors, *_halves((vectors + 1) // 2)]
 
 
 def _even(terms: int | None, most: int) -> int:
@@ -164,10 +182,11 @@ def _even(terms: int | None, most: int) -> int:
 def _left_as_it_is(left: Operand, extents: Extents, mr: int, kc: int, target: Target) -> bool:
     """Whether single elements can be read from where they are: rows of the sum that do not meet in the first-level
     cache, or all of a small operand."""
+    if left.contiguous == "sum":
+        meeting = mr if left.step is None else _meeting(left.step, mr, _WAY)
+        return meeting <= max(1, target.l1_bytes // (2 * _WAY) + 1)
     if left.step is None or left.contiguous == "none":
         return False
-    if left.contiguous == "sum":
-        return _meeting(left.step, mr, _WAY) <= max(1, target.l1_bytes // _WAY - 3)
     small = extents.terms is not None and left.step * extents.terms <= target.l2_bytes // 4
     return small and _meeting(left.step, kc, target.l2_bytes // _WAYS) <= _WAYS // 2
 
