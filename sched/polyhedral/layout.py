@@ -196,6 +196,11 @@ def parsed_form(text: str, names: tuple[str, ...]) -> Form | None:
     return None if 0 in factors.values() else tuple(sorted(factors.items()))
 
 
+def names_of(text: str) -> tuple[str, ...]:
+    """The names in the text of a form."""
+    return tuple(name for _, _, name in _PART.findall(text))
+
+
 def parsed_term(text: str, names: tuple[str, ...]) -> Term:
     """The term that a text stands for; ValueError says what is wrong with it."""
     match = _TERM.match("".join(text.split()))

@@ -94,6 +94,19 @@ def _step(
     return None
 
 
+def slabs(state: State, group: tuple[Tensor, ...], time: str, space: str) -> tuple[int, dict[int, int]] | None:
+    """The least factor with which no dependence runs backwards in factor * time - space, so that slabs of that sum may
+    run one after the other, and how much less of `space` it takes for each stage, by its uid."""
+    pairs = circular_pairs(group, state.pairs)
+    nests = {stage.uid: state.nests[stage.uid] for stage in group}
+    for factor in range(1, LARGEST_FACTOR + 1):
+        values = {uid: nest.loop(time).value * factor - nest.loop(space).value for uid, nest in nests.items()}
+        shifts = _shifts(group, _distances(pairs, values))
+        if shifts is not None:
+            return factor, shifts
+    return None
+
+
 def _factors(count: int) -> Iterator[tuple[int, ...]]:
     """Factors of outer loops, small sums first; with many loops, only of the first ones."""
     free = min(count, _MOST_OUTER)

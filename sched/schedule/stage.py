@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..compute.tensor import Tensor, validated_name
 from ..errors import DefinitionError, ScheduleError
+from ..polyhedral.layout import names_of
 from .primitives import (
     REGISTRY,
     AlignStorage,
@@ -22,6 +23,7 @@ from .primitives import (
     Fuse,
     Inline,
     Parallel,
+    Partition,
     Peel,
     Prefetch,
     Primitive,
@@ -191,6 +193,13 @@ class Stage:
     def skew(self, loop: str, factor: int = 1, *, by: str) -> None:
         """Add `factor` times the counter of the outer loop `by` to a loop's. See `Skew`."""
         self._apply(Skew(_name(loop), _factor(factor), _name(by)))
+
+    def partition(self, form: str, factor: int, *, name: str | None = None) -> str:
+        """Run what is computed in slabs of a sum of loops; returns the new outermost loop. See `Partition`."""
+        form = "".join(_name(form).split())
+        made = _new(name, "_".join(names_of(form)) + "_o", "name")
+        self._apply(Partition(form, _factor(factor), made))
+        return made
 
     def separate(self, axis: str, other: str, factor: int) -> Stage:
         """Give the updates of earlier blocks loops of their own; returns them as an equation. See `Separate`."""

@@ -17,6 +17,7 @@ from ..compute.simplify import simplify
 from ..compute.tensor import Tensor
 from ..errors import DefinitionError
 from ..polyhedral.isl import Map
+from ..polyhedral.layout import Form, total
 from ..polyhedral.order import has_one_value, maybe_equal, never_after
 from ..polyhedral.program import Program
 from ..polyhedral.requirements import Requirement
@@ -105,12 +106,14 @@ def system_tree(
         for pair in pairs
         if {pair.source.number, pair.sink.number} <= numbers
     ]
-    folds = [size for stage in group for size in program.layout(stage).folds.values()]
+    layouts = {stage: program.layout(stage) for stage in group if program.layout(stage).folds}
+    folds = {s.uid: tuple(layout.folds) for s, layout in layouts.items()}
+    in_place = any(1 in layout.folds.values() for layout in layouts.values())
     wanted = {}
     for uid, (_, loop) in program.joined.items():
         names = nests[uid].names if uid in nests else ()
         wanted[uid] = names.index(loop) + 1 if loop in names else 0
-    return _Builder(Tree(Sequence(()), fused), uids, 1 in folds, bool(folds), wanted).body(parts, 0, edges)
+    return _Builder(Tree(Sequence(()), fused), uids, in_place, folds, wanted).body(parts, 0, edges)
 
 
 def _part(statement: Statement, nest: StageNest) -> _Part:
@@ -137,7 +140,7 @@ class _Builder:
     tree: Tree
     uids: Iterator[int]
     in_place: bool
-    folded: bool
+    folded: Mapping[int, tuple[Form, ...]]  # the forms that are folded, by the uids of the stages
     wanted: Mapping[int, int]  # how many loops the stages that have joined others share with them, by their uids
 
     def body(self, parts: list[_Part], depth: int, edges: list[_Edge]) -> Node:
@@ -164,9 +167,11 @@ class _Builder:
         if circle is None or (key := _key(circle, depth)) is None:
             return groups
         anyway = self.folded and (depth > 0 or self._is_fixed(circle, depth))
-        like = [
-            g for g in groups if g is circle or (_key(g, depth) == key and (anyway or not self._is_fixed(g, depth)))
-        ]
+
+        def joins(group: list[_Part]) -> bool:
+            return anyway or not self._is_fixed(group, depth) or self._moves(group)
+
+        like = [g for g in groups if g is circle or (_key(g, depth) == key and joins(g))]
         together = [part for group in like for part in group]
         if len(like) < 2 or not all(self._is_forward(edge, together, depth) for edge in _inside(together, edges)):
             return groups
@@ -193,6 +198,13 @@ class _Builder:
         """Whether the next loop has a single iteration for one of the statements."""
         values = ((part.statement, part.loops[depth][1].value) for part in group)
         return any(has_one_value(self.tree, statement, value) for statement, value in values)
+
+    def _moves(self, group: list[_Part]) -> bool:
+        """Whether the statements write to several of the positions that share cells by a fold, so that they have to
+        follow what the others do with those."""
+        written = (part.statement for part in group)
+        folds = ((s, form) for s in written for form in self.folded.get(s.stage.uid, ()))
+        return any(not has_one_value(self.tree, s, total(form, s.indices)) for s, form in folds)
 
     def _is_forward(self, edge: _Edge, parts: list[_Part], depth: int) -> bool:
         values = {part.statement.number: part.loops[depth][1].value for part in parts}

@@ -12,6 +12,7 @@ from .fold_storage import FoldStorage
 from .fuse import Fuse
 from .inline import Inline
 from .parallel import Parallel
+from .partition import Partition
 from .peel import Peel
 from .prefetch import Prefetch
 from .reorder import Reorder
@@ -30,7 +31,7 @@ from .vectorize import Vectorize
 
 __all__ = [
     "REGISTRY", "AlignStorage", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot", "ComputeWith", "Equation",
-    "FoldStorage", "Fuse", "Inline", "Parallel", "Peel", "Prefetch", "Primitive", "Reorder", "ReorderStorage",
+    "FoldStorage", "Fuse", "Inline", "Parallel", "Partition", "Peel", "Prefetch", "Primitive", "Reorder", "ReorderStorage",
     "Reverse", "Rfactor", "Separate", "Shift", "Skew", "Split", "State", "StoreAt", "StoreStreaming", "Tile", "Unroll",
     "Vectorize",
 ]  # fmt: skip

@@ -10,8 +10,9 @@ from ...compute.tensor import Tensor
 from ...errors import LegalityError, ScheduleError
 from ...target.machine import Target
 from ..schedule import Schedule
-from ..skewing import band_commands, system_of
+from ..skewing import band_commands, slabs, system_of
 from ..stage import Stage
+from ..suggestion import shown
 from .reading import is_streamed
 from .steps_in_lanes import steps_in_lanes
 
@@ -24,17 +25,21 @@ def time_tile(
     *,
     time: int | None = None,
     space: tuple[int | None, ...] | None = None,
+    shape: str | None = None,
 ) -> None:
     """Run a stencil that is iterated in time, or several that need each other, in tiles of many steps.
 
     stage    a recurrence, one of those of a system; its outermost loop is the time
     target   the machine: the length of its vectors and its caches; this machine by default. With more than one thread,
-             the tiles of a wavefront are parallel, where rows are vectors
+             tiles are parallel as `shape` says, where rows are vectors
     time     steps in a tile: how often a value that is in the caches is used. By default up to 48 in one or two
              dimensions, and 16 in more
     space    extents of a tile along the other loops, None for one that is not tiled, as are the rows of three or more
              dimensions. By default a tile has long rows, and few of them, so that a row is still in the first-level
              cache when the next step reads it, and all of a tile stays in the second-level cache
+    shape    what runs on threads: "diamond", slabs of tiles between lines that lean forwards and backwards, half of
+             which can start at once; or "wavefront", the tiles along a diagonal, one diagonal after the other. By
+             default diamonds where they are legal, and otherwise wavefronts
 
     The smallest skews and shifts with which tiles are legal are found first (as in `Schedule.suggest`). Rows are
     vectors where the stencil allows it. Storage is folded to one plane where the stencil can run in place, and to two
@@ -44,7 +49,9 @@ def time_tile(
     for stages that are no recurrence.
 
     Skewed tiles are those of Wolf and Lam (A Data Locality Optimizing Algorithm, PLDI 1991), their wavefronts those of
-    Lamport (The Parallel Execution of DO Loops, CACM 1974).
+    Lamport (The Parallel Execution of DO Loops, CACM 1974), diamonds those of Bandishti, Pananilath and Bondhugula
+    (Tiling Stencil Computations to Maximize Parallelism, SC 2012). With the slabs much wider than high they are the
+    trapezoids of Frigo and Strumpen (Cache Oblivious Stencil Computations, ICS 2005).
 
     >>> import polysched as ps
     >>> T, n = ps.size_var("T"), ps.size_var("n", min=1)
@@ -63,11 +70,18 @@ def time_tile(
     group = system_of(schedule.state, stage.tensor)
     if len(loops) < 2 or not group:
         raise ScheduleError(f"time_tile is for recurrences over time and space, and {stage.tensor.name} is none")
-    extents = _default(stage, target) if space is None else tuple(space)
-    if len(extents) != len(loops) - 1 or extents[0] is None:
+    if space is not None and (len(space) != len(loops) - 1 or space[0] is None):
         raise ScheduleError(
             f"time_tile takes extents of tiles for the loops {', '.join(loops[1:])} of {stage.tensor.name} in space="
         )
+    if shape not in (None, "diamond", "wavefront"):
+        raise ScheduleError(
+            f'time_tile has the shapes "diamond" and "wavefront", and none that is {shown(shape)}; tiles that overlap '
+            "would compute cells more than once, and each cell of a recurrence is computed once"
+        )
+    shapes: tuple[str | None, ...] = (shape,)
+    if shape is None and target.thread_count() > 1:
+        shapes = ("diamond", "wavefront")
     with _all_or_none(schedule):
         copies = tuple(t for t in schedule.program.live_stages() if t not in group and _is_copy(t, group))
         # Tiles change nothing about whether a step may overwrite the one before, and without them that is soon found.
@@ -77,10 +91,16 @@ def time_tile(
             return
         for tensor in copies:
             _copied(schedule[tensor], target)
-        tiled = _tiled(schedule, stage.tensor, group, dict(zip(loops, (time or _steps(stage), *extents), strict=True)))
-        vectors = [_in_vectors(schedule[tensor]) for tensor in group]
-        if target.thread_count() > 1 and all(vectors):
-            _in_wavefronts(stage, group, tiled)
+        for number, each in enumerate(shapes, 1):
+            extents = _default(stage, target, each) if space is None else tuple(space)
+            tiles = dict(zip(loops, (time or _steps(stage), *extents), strict=True))
+            try:
+                with _all_or_none(schedule):
+                    _in_tiles(stage, group, tiles, each)
+                break
+            except ScheduleError:
+                if number == len(shapes):
+                    raise
         _fold(schedule, planes, loops[0])
 
 
@@ -109,37 +129,80 @@ def _steps(stage: Stage) -> int:
     return max(1, -(-int(extent.value) // max(1, tiles)))
 
 
-def _default(stage: Stage, target: Target) -> tuple[int | None, ...]:
-    """Of a tile: few rows, as long as a plane of it takes a quarter of the second-level cache."""
-    rank, threads = len(stage.loops) - 1, target.thread_count()
+def _default(stage: Stage, target: Target, shape: str | None) -> tuple[int | None, ...]:
+    """Of a tile: few rows, as long as a plane of it takes a quarter of the second-level cache; in a wavefront more and
+    shorter ones, so that there are several tiles."""
+    rank = len(stage.loops) - 1
     if rank == 1:
         return (_ROW,)
     if rank == 2:
-        rows, most = (32, 512) if threads > 1 else (16, _ROW)
+        rows, most = (32, 512) if shape == "wavefront" else (16, _ROW)
         elements = target.l2_bytes // (4 * 2 * 16 * stage.tensor.dtype.bytes)
         return rows, max(64, min(most, 1 << elements.bit_length() - 1))
     return (*(8 for _ in range(rank - 2)), 16, None)
 
 
+def _slab(extents: Mapping[str, int | None]) -> int:
+    """How wide slabs are: so much wider than high that few rows are in the corners, and a multiple of a tile's rows."""
+    steps, rows, *inner = extents.values()
+    assert steps is not None and rows is not None, "time and the first loop of space are tiled"
+    wide = (6 if len(inner) < 2 else 5 / 2) * steps
+    return rows * max(1, round(wide / rows))
+
+
+def _in_tiles(stage: Stage, group: tuple[Tensor, ...], tiles: dict[str, int | None], shape: str | None) -> None:
+    """Tile the loops, in vectors where that is legal, and on threads in the shape that is asked for."""
+    schedule, (time, first, *_) = stage.schedule, tiles
+    cut = slabs(schedule.state, group, time, first) if shape == "diamond" else None
+    if shape == "diamond" and cut is None:
+        raise ScheduleError(
+            f"time_tile: slabs of {time} and {first} in {stage.tensor.name} need each other in both directions, whatever "
+            'their slope, so no diamonds can start at once; shape="wavefront" is for such recurrences'
+        )
+    outer = _tiled(stage, group, tiles, cut)
+    vectors = [_in_vectors(schedule[tensor]) for tensor in group]
+    if cut is not None:
+        _on_threads(stage, group, f"{first}_d")
+    elif shape == "wavefront" and all(vectors):
+        second = outer[-1]
+        stage.skew(second, 1, by=outer[-2])
+        stage.reorder(second, outer[-2])
+        _on_threads(stage, group, outer[-2])
+
+
 def _tiled(
-    schedule: Schedule, tensor: Tensor, group: tuple[Tensor, ...], extents: dict[str, int | None]
+    stage: Stage, group: tuple[Tensor, ...], extents: dict[str, int | None], cut: tuple[int, dict[int, int]] | None
 ) -> tuple[str, ...]:
     """Skew what is tiled, and tile it; returns the loops over tiles."""
+    schedule, (time, first, *_) = stage.schedule, extents
     tiled = [loop for loop, extent in extents.items() if extent is not None]
-    stage = schedule[tensor]
     try:
         commands, _ = band_commands(schedule.state, group)
+        moves = {tensor: 0 for tensor in group}
+        slab: list[str] = []
+        if cut is not None:
+            factor, less = cut
+            moves = {tensor: less[tensor.uid] for tensor in group}
+            for tensor in (tensor for tensor in group if moves[tensor]):
+                schedule[tensor].shift(first, -moves[tensor])
+            slab = [f"{first}_w", f"{first}_d"]
+            stage.partition(f"{factor}*{time}-{first}" if factor > 1 else f"{time}-{first}", _slab(extents), name=slab[1])
         for name, command in commands:
             if command.arguments["loop"] in tiled:
                 schedule.apply(schedule[name].tensor, command)
+        if cut is not None:
+            for tensor in (tensor for tensor in group if moves[tensor]):
+                schedule[tensor].shift(first, moves[tensor])
+            stage.split(first, _slab(extents), outer=slab[0], inner=first)
+            stage.skew(slab[0], 1, by=slab[1])
         for loop, extent in extents.items():
             stage.split(loop, extent or _ROW)
         outer, inner = [f"{loop}_o" for loop in tiled], [f"{loop}_i" for loop in tiled]
         rest = [f"{loop}_{part}" for loop in extents if loop not in tiled for part in "oi"]
-        stage.reorder(*outer, *inner, *rest)
+        stage.reorder(outer[0], *slab, *outer[1:], *inner, *rest)
     except LegalityError:
         raise ScheduleError(
-            f"time_tile: no skews were found with which {tensor.name} can be tiled over {', '.join(tiled)}"
+            f"time_tile: no skews were found with which {stage.tensor.name} can be tiled over {', '.join(tiled)}"
         ) from None
     return tuple(outer)
 
@@ -155,14 +218,11 @@ def _fold(schedule: Schedule, planes: Mapping[Tensor, int], time: str) -> None:
                 continue
 
 
-def _in_wavefronts(stage: Stage, group: tuple[Tensor, ...], tiled: tuple[str, ...]) -> None:
-    """Run the tiles of a wavefront of the two innermost loops over tiles on threads."""
-    first, second = tiled[-2:]
-    stage.skew(second, 1, by=first)
-    stage.reorder(second, first)
+def _on_threads(stage: Stage, group: tuple[Tensor, ...], loop: str) -> None:
+    """Run a loop that stages may share on threads."""
     for tensor in group:
-        if stage.schedule.state.nest(tensor).loop(first).kind == "serial":
-            stage.schedule[tensor].parallel(first)
+        if stage.schedule.state.nest(tensor).loop(loop).kind == "serial":
+            stage.schedule[tensor].parallel(loop)
 
 
 def _in_vectors(stage: Stage) -> bool:
