@@ -97,10 +97,7 @@ def schedule(name: str, target: ps.Target) -> ps.Schedule:
         case _:
             d, output = _paths()
             s = ps.Schedule(output)
-            step = s[d].equation(1)
-            _, lanes = step.split("j", 4 * target.vector_bits // 32)
-            step.vectorize(lanes)
-            s[d].fold_storage("k", 2)
+            ps.recipes.closure(s[d], target)
     return s
 
 

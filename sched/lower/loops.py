@@ -22,7 +22,7 @@ from ..polyhedral.isl_trees import (
 from ..polyhedral.order import expand_fused, is_reduction_counter, shares_accumulator
 from ..polyhedral.schedule_tree import Extended, Nest
 from ..polyhedral.statement import Statement
-from ..polyhedral.tree import LoopNode, Tree, path_to
+from ..polyhedral.tree import LoopNode, Tree
 from .fetches import Fetches
 from .ir import Accumulator, Allocate, Block, For, If, Let, LoopKind, Stmt, Var
 from .rewrite import block
@@ -139,7 +139,7 @@ class LoopBuilder:
         if init.kind != "init":
             return False
         own = [s for s in self.nest.program.of_stage(init.stage) if s.equation == init.equation and s.kind == "update"]
-        loops = [node for node, _ in path_to(self.tree.root, init) if isinstance(node, LoopNode)]
+        loops = [node for node, _ in self.tree.path_to(init) if isinstance(node, LoopNode)]
         shared = [node.values[s.number] for node in loops for s in own if s.number in node.values]
         counters = (expand_fused(value, self.tree, linear=False) for value in shared)
         return not any(isinstance(axis, Axis) and axis.reduction for value in counters for axis in walk(value))

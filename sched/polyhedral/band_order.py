@@ -19,7 +19,7 @@ from ..compute.simplify import from_linear, key, linear, simplify
 from .affine import affine
 from .isl import Map
 from .requirements import Requirement
-from .tree import LoopNode, Sequence, Tree, path_to
+from .tree import LoopNode, Sequence, Tree
 
 
 def certainly_ordered(tree: Tree, requirement: Requirement) -> bool:
@@ -28,7 +28,7 @@ def certainly_ordered(tree: Tree, requirement: Requirement) -> bool:
     if tree.fused or requirement.free:
         return False
     pairs = _Pairs(requirement, requirement.relation)
-    for (node, at), (_, to) in zip(path_to(tree.root, source), path_to(tree.root, sink), strict=False):
+    for (node, at), (_, to) in zip(tree.path_to(source), tree.path_to(sink), strict=False):
         if isinstance(node, Sequence):
             if at != to:
                 return at < to

@@ -10,6 +10,7 @@ Computing 1998).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 
 from ..compute.expr import Expr
 from ..compute.simplify import simplify
@@ -42,9 +43,12 @@ def overwrites(
                 if flow.source is source and (among is None or stage in among or flow.sink.stage in among)
             ]
             for writer in statements if flows else ():
-                not_before = _not_before(program, tree, source, writer, cells)
-                if not not_before.is_empty():
-                    yield from (r for flow in flows for r in _after(flow, writer, not_before))
+                alike = () if tree.fused else (program.layout(stage), source, writer, *tree.order_of(writer, source))
+                looked = partial(_not_before, program, tree, source, writer, cells)
+                not_before = program.world.once("not before", alike, looked) if alike else looked()
+                for flow in () if not_before.is_empty() else flows:
+                    later = partial(_after, flow, writer, not_before)
+                    yield from program.world.once("after", (flow, writer, not_before), later)
 
 
 def _not_before(
@@ -72,15 +76,14 @@ def _below(program: Program, source: Statement, writer: Statement) -> Map:
     return left.gt_map(right)
 
 
-def _after(flow: Requirement, writer: Statement, not_before: Map) -> Iterator[Requirement]:
-    """The instances of `writer` that must come after the sink of `flow`."""
+def _after(flow: Requirement, writer: Statement, not_before: Map) -> tuple[Requirement, ...]:
+    """The requirement of the instances of `writer` that must come after the sink of `flow`."""
     reader = flow.sink
     read = flow.relation.union(flow.relation.reverse()) if flow.free else flow.relation
     relation = not_before.apply_range(read).reverse()
     if reader is writer:
         relation = relation.subtract(Map.identity(relation.get_space()))
-    if not relation.is_empty():
-        yield Requirement("clobber", reader, writer, relation)
+    return () if relation.is_empty() else (Requirement("clobber", reader, writer, relation),)
 
 
 def _cells(program: Program, statement: Statement) -> Map:

@@ -1,4 +1,4 @@
-"""What each stage computes, after the commands that rewrite definitions: inline, cache_read, cache_write, rfactor.
+"""What each stage computes, after the commands that rewrite definitions: inline, the caches, rfactor.
 
 A schedule keeps the list of its rewrites, and the definitions are that list applied to what the user wrote, so that any
 of them can be taken back. Values are contracted (see `compute.contract`) before anything is rewritten, so that no
@@ -14,7 +14,7 @@ from functools import reduce as fold
 from ..compute.components import components
 from ..compute.contract import accumulate_sum, contract
 from ..compute.dtypes import INDEX, DType
-from ..compute.expr import Axis, Cast, Expr, Op, Read, substitute, transform, walk
+from ..compute.expr import Axis, Cast, Expr, Op, Read, same, substitute, transform, walk
 from ..compute.recurrence import Recurrence
 from ..compute.reductions import REDUCTIONS
 from ..compute.tensor import Equation, Tensor
@@ -170,6 +170,30 @@ class ComputedIn:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class OperandCopied:
+    """An equation of the recurrence `consumer` reads `operand`, at some of its axes, from the recurrence `copy`."""
+
+    consumer: Tensor
+    number: int
+    operand: Read
+    copy: Tensor
+    axes: tuple[Axis, ...]
+
+    def __call__(self, definitions: Definitions) -> Definitions:
+        values, (own,) = definitions.values[self.consumer.uid], self.copy.equations
+        value = with_reads(values.children[self.number], self.operand.tensor, self.copied)
+        changed = (*values.children[: self.number], value, *values.children[self.number + 1 :])
+        equation = definitions.equations[self.consumer.uid]
+        definitions = definitions.with_value(self.consumer, equation, values.with_children(changed))
+        return definitions.with_stage(self.copy, self.consumer, own, Several((own.body,), self.copy.dtype))
+
+    def copied(self, read: Read) -> Expr:
+        """What replaces a read of the operand's tensor."""
+        alike = all(map(same, read.indices, self.operand.indices))
+        return Read(self.copy, self.axes, read.location) if alike else read
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Factored:
     """The reduction `stage` sums up partial results of the stage `partial`, both of which are given."""
 
@@ -187,7 +211,26 @@ class Factored:
 
 
 # One change to the definitions.
-Rewrite = Inlined | ReadThrough | ComputedIn | Factored
+Rewrite = Inlined | ReadThrough | ComputedIn | OperandCopied | Factored
+
+
+def as_read(rewrites: Iterable[Rewrite], definitions: Definitions, stage: Tensor, number: int, expr: Expr) -> Expr:
+    """What is written in an equation of a recurrence, with the copies that it is read through."""
+    for rewrite in rewrites:
+        match rewrite:
+            case ReadThrough(consumer, tensor, copy) if consumer is stage:
+                expr = _with_other(expr, tensor, copy)
+            case OperandCopied(consumer, own, operand) if consumer is stage and own == number:
+                expr = with_reads(expr, operand.tensor, rewrite.copied)
+            case ComputedIn(tensor, copy) if tensor is not stage and reads_of(definitions.values[stage.uid], copy):
+                expr = _with_other(expr, tensor, copy)
+            case _:
+                pass
+    return expr
+
+
+def _with_other(expr: Expr, tensor: Tensor, other: Tensor) -> Expr:
+    return with_reads(expr, tensor, lambda read: Read(other, read.indices, read.location))
 
 
 def defined(stages: tuple[Tensor, ...], rewrites: Iterable[Rewrite]) -> Definitions:

@@ -44,9 +44,11 @@ def _cut(statements: list[Statement], cuts: Mapping[int, Cut]) -> list[Statement
             if cut.equation != statement.loops_of or cut.axis not in axes:
                 found.append(statement)
                 continue
-            blocks = (affine(axes[name] // cut.factor, statement.frame) for name in (cut.axis, cut.other))
+            positions = (axes[cut.axis], axes[cut.other] + cut.ahead)
+            blocks = (affine(position // cut.factor, statement.frame) for position in positions)
             block, other = (value for value in blocks if value is not None)
-            early = statement.domain.intersect(block.lt_set(other))
+            apart = block.ne_set(other) if cut.later else block.lt_set(other)
+            early = statement.domain.intersect(apart)
             if not early.is_empty():
                 found.append(replace(statement, domain=early, apart=number))
             found.append(replace(statement, domain=statement.domain.subtract(early)))

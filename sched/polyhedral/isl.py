@@ -7,10 +7,10 @@ harmless of the user's name, for the reader of a dump). A Program's objects live
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import islpy
 from islpy import Constraint, Map, MultiPwAff, PwAff, Set, dim_type
@@ -27,6 +27,7 @@ __all__ = [
 
 DEFAULT_BUDGET = 4_000_000
 ISL_VERSION = str(islpy.__version__)
+T = TypeVar("T")
 _HARMLESS = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -57,6 +58,7 @@ class World:
         self.budget = budget
         self.sizes: dict[str, Size] = {}
         self._parameters: dict[str, str] = {}
+        self._known: dict[tuple[object, ...], tuple[tuple[object, ...], Any]] = {}
         for size in sizes:
             self.add_size(size)
 
@@ -100,6 +102,14 @@ class World:
     def from_text(self, text: str) -> Map:
         """A relation from isl's notation; only ever called with literals of our own."""
         return Map.read_from_str(self.context, text)
+
+    def once(self, what: str, objects: tuple[object, ...], compute: Callable[[], T]) -> T:
+        """A function of objects, that nobody changes, computed once: they are kept, so that their ids stay theirs."""
+        key = (what, *map(id, objects))
+        if key not in self._known:
+            self._known[key] = objects, compute()
+        found: T = self._known[key][1]
+        return found
 
     @contextmanager
     def budgeted(self, step: str) -> Iterator[None]:

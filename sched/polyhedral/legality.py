@@ -58,9 +58,9 @@ def first_violation(tree: Tree, pairs: tuple[Requirement, ...], world: World, st
     undecided = False
     with world.budgeted(step):
         for requirement in pairs:
-            if certainly_ordered(tree, requirement):
+            bad = _violations(tree, requirement, world)
+            if bad is None:
                 continue
-            bad = violations(tree, requirement)
             witness = _smallest(requirement, bad, world)
             if witness is not None and not bad.exact:
                 witness = _search(tree, requirement, world)
@@ -74,6 +74,21 @@ def first_violation(tree: Tree, pairs: tuple[Requirement, ...], world: World, st
             "fused loops, or split the loops before they are fused"
         )
     return min(found, key=lambda violation: violation.point.order, default=None)
+
+
+def _violations(tree: Tree, requirement: Requirement, world: World) -> Violations | None:
+    """The pairs that may be in the wrong order; None where there are none. What has been found once for a requirement
+    is known for all trees that are alike around its statements."""
+
+    def found() -> Violations | None:
+        if certainly_ordered(tree, requirement):
+            return None
+        bad = violations(tree, requirement)
+        return None if bad.reversed.is_empty() and bad.together.is_empty() else bad
+
+    if tree.fused:
+        return found()
+    return world.once("violations", (requirement, *tree.order_of(requirement.source, requirement.sink)), found)
 
 
 def _smallest(requirement: Requirement, bad: Violations, world: World) -> Violation | None:

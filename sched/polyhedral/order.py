@@ -7,8 +7,9 @@ share and keeps the pairs that are still equal; a pair leaves either in order or
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from ..compute.expr import Axis, Const, Expr, Op, Size, same, transform, walk
 from ..compute.simplify import from_linear, linear
@@ -18,7 +19,9 @@ from .isl import Frame, Map, MultiPwAff, PwAff
 from .positions import box_of
 from .program import Statement
 from .requirements import Requirement, accumulation
-from .tree import Fused, LoopNode, Sequence, Tree, path_to
+from .tree import Fused, LoopNode, Sequence, Tree
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def shares_accumulator(tree: Tree, node: LoopNode, update: Statement) -> bool:
         return bool(axes) and axes <= set(reduce.axes)
     remaining = accumulation(update, update).relation
     outer: list[LoopNode] = []
-    for around, _ in path_to(tree.root, update):
+    for around, _ in tree.path_to(update):
         if around is node:
             return not remaining.is_subset(_equal(tree, node, update, update))
         if isinstance(around, LoopNode) and around.kind not in ("position", "component"):
@@ -101,7 +104,7 @@ def _shared_loops(tree: Tree, requirement: Requirement) -> tuple[list[LoopNode],
     comes first below them in a sequence, if one does."""
     source, sink = requirement.source, requirement.sink
     loops: list[LoopNode] = []
-    for (node, at), (other, to) in zip(path_to(tree.root, source), path_to(tree.root, sink), strict=False):
+    for (node, at), (other, to) in zip(tree.path_to(source), tree.path_to(sink), strict=False):
         if isinstance(node, Sequence):
             if at != to:
                 return loops, source if at < to else sink
@@ -206,23 +209,40 @@ def _equal(tree: Tree, node: LoopNode, source: Statement, sink: Statement) -> Ma
 
 def maybe_equal(tree: Tree, pair: Requirement, relation: Map, left: Expr, right: Expr) -> Map:
     """The pairs of `relation` whose counters may be equal: all of them where that is not known."""
-    source, sink = _exact(left, pair.source.frame, tree), _exact(right, pair.sink.frame, tree)
-    return relation if source is None or sink is None else relation.intersect(source.eq_map(sink))
+
+    def found() -> Map:
+        source, sink = _exact(left, pair.source.frame, tree), _exact(right, pair.sink.frame, tree)
+        return relation if source is None or sink is None else relation.intersect(source.eq_map(sink))
+
+    return _once("maybe equal", tree, pair.source, (pair, relation, left, right), found)
 
 
 def never_after(tree: Tree, pair: Requirement, relation: Map, left: Expr, right: Expr) -> bool:
     """Whether the source's counter is at most the sink's in all pairs of `relation`, as far as that is known."""
-    source, sink = _exact(left, pair.source.frame, tree), _exact(right, pair.sink.frame, tree)
-    return source is not None and sink is not None and relation.is_subset(source.le_map(sink))
+
+    def found() -> bool:
+        source, sink = _exact(left, pair.source.frame, tree), _exact(right, pair.sink.frame, tree)
+        return source is not None and sink is not None and relation.is_subset(source.le_map(sink))
+
+    return _once("never after", tree, pair.source, (pair, relation, left, right), found)
 
 
 def has_one_value(tree: Tree, statement: Statement, value: Expr) -> bool:
     """Whether a counter is the same at all instances of a statement."""
-    known = _exact(value, statement.frame, tree)
-    if known is None:
-        return False
-    taken = Map.from_pw_aff(known.intersect_domain(statement.domain)).range()
-    return Map.from_domain_and_range(taken, taken).is_single_valued()
+
+    def found() -> bool:
+        known = _exact(value, statement.frame, tree)
+        if known is None:
+            return False
+        taken = Map.from_pw_aff(known.intersect_domain(statement.domain)).range()
+        return Map.from_domain_and_range(taken, taken).is_single_valued()
+
+    return _once("one value", tree, statement, (statement, value), found)
+
+
+def _once(what: str, tree: Tree, statement: Statement, objects: tuple[object, ...], compute: Callable[[], T]) -> T:
+    """What follows from these objects where no loops are fused; with fused ones it is computed again."""
+    return compute() if tree.fused else statement.frame.world.once(what, objects, compute)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Of the instances of an equation, those with `axis` in an earlier block of `factor` positions than `other`.
+    """Of the instances of an equation, those with `axis` in an earlier block of `factor` positions than `other` and
+    `ahead` more; with `later`, those in a later one as well.
 
     Where `axis` is the reduction's, they are updates alone. `equation` may be the number of another cut.
     """
@@ -33,6 +34,8 @@ class Cut:
     axis: str
     other: str
     factor: int
+    ahead: int = 0
+    later: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -91,6 +91,7 @@ class Leaf:
 
 
 Node = LoopNode | Sequence | Leaf
+Path = tuple[tuple[Node, int], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,6 +113,36 @@ class Tree:
     root: Node
     fused: Mapping[Axis, Fused] = field(default_factory=dict)
     ahead: tuple[Ahead, ...] = ()
+    _paths: dict[int, Path] = field(default_factory=dict, init=False, repr=False)
+
+    def path_to(self, statement: Statement) -> Path:
+        """The loops and sequences above a statement, outermost first, with the position taken in each sequence."""
+        if not self._paths:
+            self._paths.update(_paths(self.root, ()))
+        return self._paths[statement.number]
+
+    def order_of(self, source: Statement, sink: Statement) -> tuple[object, ...]:
+        """All that the order of instances of two statements follows from, where no loops are fused: the kinds and
+        counters of the loops around both, and which of them comes first below."""
+        found: list[object] = []
+        for (node, at), (_, to) in zip(self.path_to(source), self.path_to(sink), strict=False):
+            if isinstance(node, LoopNode):
+                found += (node.kind, node.values[source.number], node.values[sink.number])
+            elif at != to:
+                found.append(at < to)
+                break
+        return tuple(found)
+
+
+def _paths(node: Node, above: Path) -> Iterator[tuple[int, Path]]:
+    match node:
+        case Leaf(statement):
+            yield statement.number, above
+        case LoopNode():
+            yield from _paths(node.body, (*above, (node, 0)))
+        case Sequence(children):
+            for position, child in enumerate(children):
+                yield from _paths(child, (*above, (node, position)))
 
 
 def statements_below(node: Node) -> tuple[Statement, ...]:
@@ -123,20 +154,6 @@ def statements_below(node: Node) -> tuple[Statement, ...]:
             return tuple(s for child in children for s in statements_below(child))
         case LoopNode():
             return statements_below(node.body)
-
-
-def path_to(node: Node, statement: Statement) -> list[tuple[Node, int]]:
-    """The loops and sequences above a statement, outermost first, with the position taken in each sequence."""
-    match node:
-        case Leaf():
-            return []
-        case LoopNode():
-            return [(node, 0), *path_to(node.body, statement)]
-        case Sequence(children):
-            for position, child in enumerate(children):
-                if any(s is statement for s in statements_below(child)):
-                    return [(node, position), *path_to(child, statement)]
-    raise AssertionError("every statement of the Program has a leaf")
 
 
 def loops_of(node: Node) -> Iterator[LoopNode]:

@@ -10,6 +10,7 @@ from ..compute.operations import OPERATIONS
 from ..compute.printing import text
 from ..compute.reductions import REDUCTIONS
 from ..compute.tensor import Equation, Tensor
+from ..polyhedral.definitions import as_read
 from ..polyhedral.layout import shown_form
 from ..polyhedral.program import Program
 from ..polyhedral.statement import Statement
@@ -79,9 +80,9 @@ def assignment(program: Program, statement: Statement, names: Substitution) -> s
     left, reduce = left_of(statement, names), statement.reduce
     if statement.kind == "finish":
         finished = _equation(program, statement).finished(Read(statement.stage, statement.indices))
-        return f"{left} = {text(_written(program, finished))}"
+        return f"{left} = {text(_written(program, statement, finished))}"
     own = _equation(program, statement).value if statement.piece is None else statement.piece.written
-    value = substitute(_written(program, own), names)
+    value = substitute(_written(program, statement, own), names)
     if reduce is None:
         return f"{left} = {text(value)}"
     combine = REDUCTIONS[reduce.name].combine
@@ -99,15 +100,22 @@ def _equation(program: Program, statement: Statement) -> Equation:
     return program.placements[statement.stage.uid].equation
 
 
-def _written(program: Program, value: Expr) -> Expr:
-    """What an equation computes, in the user's words and not as it is contracted, with what is inlined in its place."""
+def _written(program: Program, statement: Statement, value: Expr) -> Expr:
+    """What an equation computes, in the user's words and not as it is contracted, with what is inlined in its place,
+    and the copies that a recurrence reads."""
+    if statement.rule is not None:
+        value = as_read(program.rewrites, program.definitions, statement.stage, statement.equation, value)
+    return _inlined(program, value)
+
+
+def _inlined(program: Program, value: Expr) -> Expr:
 
     def inlined(expr: Expr) -> Expr:
         if not isinstance(expr, Read) or expr.tensor.uid not in program.inlined:
             return expr
         equation = program.definitions.equations[expr.tensor.uid]
         at: dict[Axis, Expr] = dict(zip(equation.axes, expr.indices, strict=True))
-        return _written(program, substitute(equation.value, at))
+        return _inlined(program, substitute(equation.value, at))
 
     return transform(value, inlined)
 

@@ -13,6 +13,7 @@ from ..polyhedral.layout import names_of
 from .primitives import (
     REGISTRY,
     AlignStorage,
+    CacheOperand,
     CacheRead,
     CacheWrite,
     ComputeAt,
@@ -103,11 +104,13 @@ class Stage:
             raise ScheduleError(f"this is equation {self.number} of {self.tensor.name}, and has none in it")
         return replace(self, number=checked_equation(self.tensor, _factor(number), self.schedule.state))
 
-    def split(self, loop: str, factor: int, *, outer: str | None = None, inner: str | None = None) -> tuple[str, str]:
+    def split(
+        self, loop: str, factor: int, *, outer: str | None = None, inner: str | None = None, offset: int = 0
+    ) -> tuple[str, str]:
         """Cut a loop into pieces of `factor` iterations; returns the outer and the inner loop. See `Split`."""
         loop = _name(loop)
         names = _new(outer, f"{loop}_o", "outer"), _new(inner, f"{loop}_i", "inner")
-        self._apply(Split(loop, _factor(factor), *names))
+        self._apply(Split(loop, _factor(factor), *names, _factor(offset)))
         return names
 
     def tile(
@@ -201,9 +204,10 @@ class Stage:
         self._apply(Partition(form, _factor(factor), made))
         return made
 
-    def separate(self, axis: str, other: str, factor: int) -> Stage:
-        """Give the updates of earlier blocks loops of their own; returns them as an equation. See `Separate`."""
-        self._apply(Separate(_name(axis), _name(other), _factor(factor)))
+    def separate(self, axis: str, other: str, factor: int, *, ahead: int = 0, blocks: str = "earlier") -> Stage:
+        """Give what is in earlier blocks, or others, loops of its own; returns it as an equation. See `Separate`."""
+        chosen = "" if blocks == "earlier" else _name(blocks)
+        self._apply(Separate(_name(axis), _name(other), _factor(factor), _factor(ahead), chosen))
         cuts = self.schedule.program.cuts[self.tensor.uid]
         return self.schedule[self.tensor].equation(len(self.tensor.equations) + len(cuts) - 1)
 
@@ -261,6 +265,13 @@ class Stage:
     ) -> Stage:
         """Read a tensor through a copy in another layout; returns the copy. See `CacheRead`."""
         return self.cache_read(tensor, at, layout=layout, name=name)
+
+    def cache_operand(self, *axes: str, name: str | None = None) -> Stage:
+        """Keep what this equation reads at these axes alone in a stage of its own; returns it. See `CacheOperand`."""
+        names = tuple(map(_name, axes))
+        made = _new(name, "_".join((self.tensor.name, *names)), "name")
+        self._apply(CacheOperand(names, name=made))
+        return self.schedule[made]
 
     def cache_write(self, at: str | None = None, *, name: str | None = None) -> Stage:
         """Compute this stage in a buffer of its own and copy it from there; returns that stage. See `CacheWrite`."""

@@ -333,6 +333,7 @@ def test_reductions_that_may_be_reordered(name: str, word: str) -> None:
 def test_every_primitive_is_here() -> None:
     elsewhere = {
         "align_storage",
+        "cache_operand",
         "cache_read",
         "cache_write",
         "compute_at",

@@ -64,7 +64,9 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
         case "prefetch":
             return _prefetch(schedule, handle.tensor, loops, rng)
         case "split":
-            return f'split("{loop}", {rng.choice(FACTORS)})'
+            factor = rng.choice(FACTORS)
+            offset = f", offset={rng.randrange(factor)}" if rng.random() < 0.3 else ""
+            return f'split("{loop}", {factor}{offset})'
         case "tile" if len(loops) > 1:
             first, second = sorted(rng.sample(range(len(loops)), 2))
             return f'tile("{loops[first]}", "{loops[second]}", {rng.choice(FACTORS)}, {rng.choice(FACTORS)})'

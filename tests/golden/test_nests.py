@@ -490,6 +490,26 @@ def triangular_solve_in_blocks():
     return s
 
 
+@case
+def shortest_paths_in_blocks():
+    n = ps.size_var("n", min=1)
+    W = ps.placeholder((n, n), "float32", name="W")
+    k, i, j = ps.axes("k i j")
+    d = ps.recurrence((n + 1, n, n), "float32", name="d")
+    d[0, i, j] = W[i, j]
+    d[k + 1, i, j] = ps.min(d[k, i, j], d[k, i, k] + d[k, k, j])
+    s = ps.Schedule(d[n])
+    s[d].equation(1).cache_operand("k", "i", name="column")
+    s[d].equation(1).cache_operand("k", "j", name="row")
+    s[d].split("k", 8, offset=7)
+    columns = s[d].equation(1).separate("i", "k", 8, ahead=-1, blocks="other")
+    far = columns.separate("j", "k", 8, ahead=-1, blocks="other")
+    far.reorder("k_o", "i", "j", "k_i")
+    s[d].fold_storage("k", 1)
+    s["row"].fold_storage("k", 8)
+    return s
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_nest(name, expect):
     schedule = CASES[name]()

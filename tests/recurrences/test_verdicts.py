@@ -46,14 +46,20 @@ def random_command(s: ps.Schedule, rng: random.Random) -> str | None:
     if chosen.number is not None and len(axes) > 1 and rng.random() < 0.25:
         other = rng.choice(axes)
         inner = [axis.name for equation in chosen.tensor.equations for axis in equation.loops if axis.name != other]
-        return f'{stage}.separate("{rng.choice(inner)}", "{other}", {rng.choice((1, 2, 3))})'
+        if rng.random() < 0.3:
+            names = '", "'.join(rng.sample(axes, len(axes) - 1))
+            return f'{stage}.cache_operand("{names}", name="kept{len(s.commands)}")'
+        where = rng.choice(("", "", ", ahead=-1", ', blocks="other"', ', ahead=1, blocks="other"'))
+        return f'{stage}.separate("{rng.choice(inner)}", "{other}", {rng.choice((1, 2, 3))}{where})'
     loops = list(chosen.loops)
     if not loops or len(loops) > 7:
         return None
     loop, first = rng.choice(loops), rng.randrange(len(loops))
     match rng.choice(WORDS):
         case "split":
-            return f'{stage}.split("{loop}", {rng.choice((1, 2, 2, 3))}, outer="{loop}o", inner="{loop}i")'
+            factor = rng.choice((1, 2, 2, 3))
+            offset = f", offset={rng.randrange(1, factor)}" if factor > 1 and rng.random() < 0.3 else ""
+            return f'{stage}.split("{loop}", {factor}, outer="{loop}o", inner="{loop}i"{offset})'
         case "tile" if len(loops) > 1:
             a, b = rng.sample(loops, 2)
             names = f'outers=("{a}o", "{b}o"), inners=("{a}i", "{b}i")'

@@ -2,6 +2,7 @@
 
 from .align_storage import AlignStorage
 from .base import REGISTRY, Primitive, State
+from .cache_operand import CacheOperand
 from .cache_read import CacheRead
 from .cache_write import CacheWrite
 from .compute_at import ComputeAt
@@ -30,8 +31,8 @@ from .unroll import Unroll
 from .vectorize import Vectorize
 
 __all__ = [
-    "REGISTRY", "AlignStorage", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot", "ComputeWith", "Equation",
-    "FoldStorage", "Fuse", "Inline", "Parallel", "Partition", "Peel", "Prefetch", "Primitive", "Reorder", "ReorderStorage",
-    "Reverse", "Rfactor", "Separate", "Shift", "Skew", "Split", "State", "StoreAt", "StoreStreaming", "Tile", "Unroll",
-    "Vectorize",
+    "REGISTRY", "AlignStorage", "CacheOperand", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot", "ComputeWith",
+    "Equation", "FoldStorage", "Fuse", "Inline", "Parallel", "Partition", "Peel", "Prefetch", "Primitive", "Reorder",
+    "ReorderStorage", "Reverse", "Rfactor", "Separate", "Shift", "Skew", "Split", "State", "StoreAt", "StoreStreaming",
+    "Tile", "Unroll", "Vectorize",
 ]  # fmt: skip

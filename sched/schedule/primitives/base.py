@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from ...compute.recurrence import Recurrence
 from ...compute.tensor import Tensor
 from ...errors import ScheduleError
-from ...polyhedral.definitions import Factored, Inlined, ReadThrough, Rewrite
+from ...polyhedral.definitions import Factored, Inlined, OperandCopied, ReadThrough, Rewrite
 from ...polyhedral.program import Program
 from ...polyhedral.requirements import Requirement, requirements
 from ...polyhedral.statement import Statement
@@ -153,11 +153,15 @@ def _refuse_rewrite(rewrite: Rewrite, state: State) -> None:
 def _check_copies(program: Program) -> None:
     """Refuse copies that nobody reads any more."""
     for rewrite in program.rewrites:
-        if isinstance(rewrite, ReadThrough) and not program.definitions.consumers(rewrite.copy):
+        if isinstance(rewrite, (ReadThrough, OperandCopied)) and not program.definitions.consumers(rewrite.copy):
             raise ScheduleError(
-                f"{rewrite.consumer.name} reads {rewrite.tensor.name}, and its copy {rewrite.copy.name}, only through "
-                f"stages that are inlined; without them the copy has no reader: take it back first, with undo"
+                f"{rewrite.consumer.name} reads {_copied(rewrite).name}, and its copy {rewrite.copy.name}, only "
+                f"through stages that are inlined; without them the copy has no reader: take it back first, with undo"
             )
+
+
+def _copied(rewrite: ReadThrough | OperandCopied) -> Tensor:
+    return rewrite.tensor if isinstance(rewrite, ReadThrough) else rewrite.operand.tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +235,9 @@ class Primitive:
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
     def __str__(self) -> str:
-        parts = []
+        parts, defaults = [], {item.name: item.default for item in fields(self)}
         for name, value in self.arguments.items():
-            if value in ("", ()):  # an option that was not used
+            if value in ("", ()) or (value == 0 and defaults[name] == 0):  # an option that was not used
                 continue
             items = [f'"{item}"' if isinstance(item, str) else str(item) for item in _items(value)]
             shown = ", ".join(items)

@@ -10,13 +10,15 @@ from ...errors import ScheduleError
 from ...polyhedral.statement import Cut
 from ..suggestion import listed, meant, shown
 from .base import Primitive, State, checked_factor, primitive
+from .skew import checked_multiple
 
 
 @primitive
 @dataclass(frozen=True, slots=True)
 class Separate(Primitive):
     """Give those cells of an equation of a recurrence loops of their own at which `axis` is in an earlier block of
-    `factor` positions than `other`; where `axis` is its reduction's, those updates.
+    `factor` positions than `other + ahead`; with `blocks="other"`, in any other one, earlier or later. Where `axis` is
+    its reduction's, those updates.
 
     Before, a triangular solve in blocks of 32::
 
@@ -48,7 +50,10 @@ class Separate(Primitive):
     axis: str
     other: str
     factor: int
+    ahead: int = 0
+    blocks: str = ""
     word: ClassVar[str] = "separate"
+    named: ClassVar[frozenset[str]] = frozenset({"ahead", "blocks"})
 
     def apply(self, state: State, stage: Tensor) -> State:
         raise ScheduleError(f"separate is for one equation of a recurrence, as in s[{stage.name}].equation(0).{self}")
@@ -70,8 +75,12 @@ class Separate(Primitive):
                 )
         if self.axis == self.other:
             raise ScheduleError(f"{what}: no {self.axis} is in an earlier block than itself; name two axes")
+        if self.blocks not in ("", "other"):
+            raise ScheduleError(f'{what}: blocks= is "earlier" or "other", not {shown(self.blocks)}')
+        if self.ahead != 0:
+            checked_multiple(self.ahead, f"separate of {self.axis} ahead")
         made = len(stage.equations) + len(cuts)
-        cut = Cut(number, self.axis, self.other, self.factor)
+        cut = Cut(number, self.axis, self.other, self.factor, self.ahead, bool(self.blocks))
         nest = state.nest(stage)
         own = replace(nest.with_equation(number), equation=made)
         program = replace(state.program, cuts={**state.program.cuts, stage.uid: (*cuts, cut)})

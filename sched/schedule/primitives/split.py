@@ -9,6 +9,7 @@ from ...compute.expr import Axis, walk
 from ...compute.simplify import simplify
 from ...errors import ScheduleError
 from ..nest import Loop, StageNest
+from ..suggestion import shown
 from .base import Primitive, checked_factor, primitive
 from .mark import unmarked
 
@@ -16,7 +17,8 @@ from .mark import unmarked
 @primitive
 @dataclass(frozen=True, slots=True)
 class Split(Primitive):
-    """Cut a loop into pieces of `factor` iterations; the last piece may be shorter.
+    """Cut a loop into pieces of `factor` iterations; the last piece may be shorter. With `offset`, the first one is, by
+    so many iterations.
 
     Before::
 
@@ -27,6 +29,12 @@ class Split(Primitive):
         for i_o in 0..(n + 5) // 6:
             for i_i in 0..6:          # up to n
 
+    and after ``split("i", 6, offset=5)``, with pieces 0, 1..6, 7..12 as those of something one iteration behind::
+
+        for i_o in 0..(n + 10) // 6:
+            for i_i in 0..6:
+                i = 6 * i_o + i_i - 5
+
     Legal when: always; the order of instances does not change.
     Also called: split (Halide, TVM), strip-mining.
     """
@@ -35,17 +43,24 @@ class Split(Primitive):
     factor: int
     outer: str
     inner: str
+    offset: int = 0
     word: ClassVar[str] = "split"
+    named: ClassVar[frozenset[str]] = frozenset({"offset"})
     reorders: ClassVar[bool] = False
 
     def rewrite(self, nest: StageNest) -> StageNest:
         checked_factor(self.factor, f"split of {self.loop}")
+        if isinstance(self.offset, bool) or not isinstance(self.offset, int) or not 0 <= self.offset < self.factor:
+            raise ScheduleError(
+                f"split of {self.loop} takes an offset that is an integer from 0 to {self.factor - 1}, not "
+                f"{shown(self.offset)}"
+            )
         position = nest.position(self.loop)
-        outer, inner = split_loop(nest, nest.loops[position], self.factor, self.outer, self.inner)
+        outer, inner = split_loop(nest, nest.loops[position], self.factor, self.outer, self.inner, self.offset)
         return nest.replaced(position, outer, inner)
 
 
-def split_loop(nest: StageNest, loop: Loop, factor: int, outer: str, inner: str) -> tuple[Loop, Loop]:
+def split_loop(nest: StageNest, loop: Loop, factor: int, outer: str, inner: str, offset: int = 0) -> tuple[Loop, Loop]:
     """The outer and inner loop. Pieces are counted from the loop's begin, or from 0 where that depends on axes."""
     unmarked(nest, loop, "split", "mark a piece")
     if outer == inner:
@@ -54,6 +69,7 @@ def split_loop(nest: StageNest, loop: Loop, factor: int, outer: str, inner: str)
     fixed = not any(isinstance(node, Axis) for node in walk(loop.begin))
     begin = simplify(loop.begin - loop.begin) if fixed else loop.begin
     value = simplify(loop.value - loop.begin) if fixed else loop.value
+    begin, value = simplify(begin + offset), simplify(value + offset)
     first, end = simplify(begin // factor), begin + loop.extent
     pieces = simplify((end + (factor - 1)) // factor - first)
     size = simplify(loop.extent * 0 + factor)

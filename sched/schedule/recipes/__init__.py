@@ -1,5 +1,6 @@
 """Ready schedules, as plain functions of a stage and a target, to be called or copied."""
 
+from .closure import closure
 from .conv2d import conv2d
 from .factorization import factorization
 from .gemm import gemm
@@ -9,4 +10,6 @@ from .time_tile import time_tile
 from .transpose import transpose
 from .wavefront import wavefront
 
-__all__ = ["conv2d", "factorization", "gemm", "rowwise", "stencil2d", "time_tile", "transpose", "wavefront"]
+__all__ = [
+    "closure", "conv2d", "factorization", "gemm", "rowwise", "stencil2d", "time_tile", "transpose", "wavefront",
+]  # fmt: skip

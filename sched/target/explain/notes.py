@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from ...compute.expr import Axis, walk
 from ...compute.reductions import REDUCTIONS
 from ...polyhedral.statement import Statement
-from ...polyhedral.tree import LoopNode, Tree, loops_of, path_to, statements_below
+from ...polyhedral.tree import LoopNode, Tree, loops_of, statements_below
 from ..machine import Target
 from .costs import Level
 from .vectors import Lanes, Tile
@@ -30,7 +30,7 @@ def waits(tree: Tree, statement: Statement) -> bool:
     """Whether the innermost loops of a sum in order are of its reduction, so that each addition waits for the last."""
     if not keeps_order(statement) or statement.reduce is None:
         return False
-    loops = [n for n, _ in path_to(tree.root, statement) if isinstance(n, LoopNode)]
+    loops = [n for n, _ in tree.path_to(statement) if isinstance(n, LoopNode)]
     return bool(loops) and _is_reduction(loops[-1], statement)
 
 
@@ -39,7 +39,7 @@ def is_chain(tree: Tree, statement: Statement) -> bool:
     is not written out, as lanes or copies of elements, is of its reduction."""
     if not keeps_order(statement):
         return False
-    for loop in [n for n, _ in path_to(tree.root, statement) if isinstance(n, LoopNode)][::-1]:
+    for loop in [n for n, _ in tree.path_to(statement) if isinstance(n, LoopNode)][::-1]:
         if loop.kind in ("serial", "parallel") or _is_reduction(loop, statement):
             return _is_reduction(loop, statement)
     return False
@@ -56,7 +56,7 @@ def scalar_code(lanes: Sequence[Lanes], tree: Tree) -> Iterator[str]:
         statement = one.statement
         if one.loop is not None or statement.kind == "init" or one.there == 1:
             continue
-        loops = [n for n, _ in path_to(tree.root, statement) if isinstance(n, LoopNode)]
+        loops = [n for n, _ in tree.path_to(statement) if isinstance(n, LoopNode)]
         if not loops:
             continue
         name = statement.stage.name

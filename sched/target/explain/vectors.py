@@ -9,7 +9,7 @@ from math import prod
 from ...compute.simplify import constant_value
 from ...lower.ir import Allocate, For, Stmt, statements
 from ...polyhedral.statement import Statement
-from ...polyhedral.tree import LoopNode, Node, path_to
+from ...polyhedral.tree import LoopNode, Node, Tree
 from ..machine import Target
 
 
@@ -48,7 +48,7 @@ class Tile:
 def lanes_of(root: Node, statement: Statement, target: Target) -> Lanes:
     """The lanes that a statement runs in."""
     there = max(1, target.vector_bits // max(8, statement.stage.dtype.bits))
-    loops = [node for node, _ in path_to(root, statement) if isinstance(node, LoopNode)]
+    loops = [node for node, _ in Tree(root).path_to(statement) if isinstance(node, LoopNode)]
     vector = next((loop for loop in reversed(loops) if loop.kind == "vectorize"), None)
     if vector is None:
         return Lanes(statement, None, 1.0, there)
