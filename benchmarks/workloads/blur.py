@@ -119,8 +119,9 @@ def halide(P, threads):
     target = hl.Buffer(result)
     out.compile_jit()
 
-    def call(kept=padded):  # Halide's buffer is a view of it
+    def call():
         out.realize(target)
         return result[:n, :m]
 
+    call.padded = padded  # lives as long: Halide's buffer is a view of it
     return call

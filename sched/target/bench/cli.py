@@ -69,6 +69,9 @@ def parser() -> argparse.ArgumentParser:
     _export(sub)
     _machine(sub)
     _compare(sub)
+    for command in sub.choices.values():  # where people write them
+        for option in ("--plain", "--traceback"):
+            command.add_argument(option, action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return top
 
 
