@@ -65,3 +65,58 @@ def torch(X, K, threads):
         return torch.nn.functional.conv2d(x, k)[0].permute(1, 2, 0)
 
     return call
+
+
+@conv.peer
+def halide(X, K, threads):
+    """The tile of `blocked`, with rows of the image on threads."""
+    import halide as hl
+
+    width, lanes = VECTORS * LANES, LANES
+    o, x, y, o_i, x_i = (hl.Var(name) for name in ("o", "x", "y", "o_i", "x_i"))
+    image, weights = hl.BoundaryConditions.repeat_edge(hl.Buffer(X)), hl.BoundaryConditions.repeat_edge(hl.Buffer(K))
+    r = hl.RDom([(0, X.shape[2]), (0, 3), (0, 3)])
+    total, out = hl.Func("total"), hl.Func("out")
+    total[o, x, y] = hl.f32(0)
+    total[o, x, y] += image[r.x, x + r.y, y + r.z] * weights[o, r.x, r.y, r.z]
+    out[o, x, y] = total[o, x, y]
+    out.tile(o, x, o_i, x_i, width, 6, hl.TailStrategy.GuardWithIf).reorder(o_i, x_i, x, o, y)
+    out.vectorize(o_i, lanes).unroll(x_i)
+    total.compute_at(out, x).bound_extent(o, width).bound_extent(x, 6).vectorize(o, lanes).unroll(o).unroll(x)
+    total.update().reorder(o, x, r.x, r.y, r.z, y).vectorize(o, lanes).unroll(o).unroll(x)
+    if threads > 1:
+        out.parallel(y)
+    result = np.empty((X.shape[0] - 2, X.shape[1] - 2, K.shape[3]), np.float32)
+    target = hl.Buffer(result)
+    out.compile_jit()
+
+    def call():
+        out.realize(target)
+        return result
+
+    return call
+
+
+@conv.peer
+def numba(X, K):
+    import numba
+
+    @numba.njit(error_model="numpy")
+    def convolved(image, weights, out):
+        for y in range(out.shape[0]):
+            for x in range(out.shape[1]):
+                out[y, x, :] = 0
+                for a in range(3):
+                    for b in range(3):
+                        for c in range(image.shape[2]):
+                            value = image[y + a, x + b, c]
+                            for o in range(out.shape[2]):
+                                out[y, x, o] += value * weights[a, b, c, o]
+
+    result = np.empty((X.shape[0] - 2, X.shape[1] - 2, K.shape[3]), np.float32)
+
+    def call():
+        convolved(X, K, result)
+        return result
+
+    return call

@@ -73,26 +73,32 @@ def torch(A, B, threads):
 
 @matmul.peer
 def halide(A, B, threads):
-    """Halide with the register tile of `blocked`, its columns of tiles on threads."""
+    """Halide with register tiles over panels of both operands, copied out first, and columns of tiles on threads."""
     import halide as hl
 
-    (n, k), m = A.shape, B.shape[1]
-    rows, columns = 6, 4 * LANES
-    a, b = hl.Buffer(A, name="a"), hl.Buffer(B, name="b")
-    x, y, xi, yi = hl.Var("x"), hl.Var("y"), hl.Var("xi"), hl.Var("yi")
-    r = hl.RDom([(0, k)], "r")
-    product, out = hl.Func("product"), hl.Func("out")
-    product[x, y] = hl.f32(0)
-    product[x, y] += a[r.x, y] * b[x, r.x]
-    out[x, y] = product[x, y]
-    tail = hl.TailStrategy.GuardWithIf
-    out.tile(x, y, xi, yi, columns, rows, tail).reorder(xi, yi, y, x).vectorize(xi, LANES).unroll(yi)
-    product.compute_at(out, y).bound_extent(x, columns).bound_extent(y, rows).vectorize(x, LANES).unroll(x).unroll(y)
-    product.update().reorder(x, y, r.x).vectorize(x, LANES).unroll(x).unroll(y)
+    lanes = hl.get_host_target().natural_vector_size(hl.Float(32))
+    height, width = (12, 2 * lanes) if lanes == 16 else (6, 2 * lanes)
+    i, j, p, q, i_o, j_o, i_i, j_i = (hl.Var(name) for name in ("i", "j", "p", "q", "i_o", "j_o", "i_i", "j_i"))
+    rows, columns, product, out = (hl.Func(name) for name in ("rows", "columns", "product", "out"))
+    a, b = (hl.BoundaryConditions.repeat_edge(hl.Buffer(array)) for array in (A, B))
+    r = hl.RDom([(0, A.shape[1])])
+    rows[i, j, p] = a[j, p * height + i]
+    columns[j, i, p] = b[p * width + j, i]
+    product[j, i, p, q] = hl.f32(0)
+    product[j, i, p, q] += rows[i, r.x, q] * columns[j, r.x, p]
+    out[j, i] = product[j % width, i % height, j // width, i // height]
+    out.tile(j, i, j_o, i_o, j_i, i_i, width, height, hl.TailStrategy.GuardWithIf)
+    out.reorder(j_i, i_i, i_o, j_o).vectorize(j_i, lanes)
+    product.compute_at(out, i_o).bound_extent(j, width).bound_extent(i, height)
+    product.vectorize(j, lanes).unroll(j).unroll(i)
+    product.update().reorder(j, i, r.x, p, q).vectorize(j, lanes).unroll(j).unroll(i)
+    rows.compute_root().bound_extent(i, height).reorder(i, j, p).unroll(i)
+    columns.compute_root().bound_extent(j, width).vectorize(j, lanes).unroll(j)
     if threads > 1:
-        out.parallel(x)
-    result = np.empty((n, m), np.float32)
-    target = hl.Buffer(result, name="result")
+        out.parallel(j_o)
+        columns.parallel(p)
+    result = np.empty((A.shape[0], B.shape[1]), np.float32)
+    target = hl.Buffer(result)
     out.compile_jit()
 
     def call():

@@ -62,3 +62,67 @@ def torch(A, threads):
         return torch.softmax(a, dim=1)
 
     return call
+
+
+@softmax.peer
+def halide(A, threads):
+    """Everything in the loop over rows, which runs on threads; partial results in lanes by rfactor."""
+    import halide as hl
+
+    j, i, u = hl.Var("j"), hl.Var("i"), hl.Var("u")
+    width = 4 * LANES
+    a = hl.Buffer(A)
+
+    def reduced(first, combine, value):
+        f, r, outer, inner = hl.Func(), hl.RDom([(0, A.shape[1])]), hl.RVar("outer"), hl.RVar("inner")
+        f[i] = first
+        f[i] = combine(f[i], value(r.x))
+        return f, f.update().split(r.x, outer, inner, width).rfactor(inner, u), outer, inner
+
+    e, out = hl.Func("e"), hl.Func("out")
+    top = reduced(hl.f32(-np.inf), hl.max, lambda r: a[r, i])
+    e[j, i] = hl.exp(a[j, i] - top[0][i])
+    total = reduced(hl.f32(0), lambda x, y: x + y, lambda r: e[r, i])
+    out[j, i] = e[j, i] / total[0][i]
+    for f, partial, outer, inner in (top, total):
+        f.compute_at(out, i).update().atomic().vectorize(inner, width)
+        partial.compute_at(out, i).vectorize(u, width).update().reorder(u, outer).vectorize(u, width)
+    e.compute_at(out, i).vectorize(j, LANES)
+    out.vectorize(j, width, hl.TailStrategy.GuardWithIf)
+    if threads > 1:
+        out.parallel(i)
+    result = np.empty_like(A)
+    target = hl.Buffer(result)
+    out.compile_jit()
+
+    def call():
+        out.realize(target)
+        return result
+
+    return call
+
+
+@softmax.peer
+def numba(A):
+    import numba
+
+    @numba.njit(fastmath=True)
+    def rows(a, out):
+        for i in range(a.shape[0]):
+            top = a[i, 0]
+            for j in range(a.shape[1]):
+                top = max(top, a[i, j])
+            total = np.float32(0)
+            for j in range(a.shape[1]):
+                out[i, j] = np.exp(a[i, j] - top)
+                total += out[i, j]
+            for j in range(a.shape[1]):
+                out[i, j] /= total
+
+    result = np.empty_like(A)
+
+    def call():
+        rows(A, result)
+        return result
+
+    return call

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import ArgumentError, BoundsError, TargetError
 from ..lower.abi import CHECK_FAILED, OK, ArrayParameter, Signature
+from ..schedule.suggestion import meant
 from . import jit, runtime
 from .arguments import Arguments
 from .arrays import empty
@@ -169,7 +170,10 @@ class Kernel:
         if not self._sources:
             self._sources = self._all_sources()
         if kind not in self._sources:
-            raise ArgumentError(f"there is no source {kind!r} of {self.name}; there are {', '.join(self._sources)}")
+            raise ArgumentError(
+                f"there is no source {kind!r} of {self.name}; there are {', '.join(self._sources)}"
+                f"{meant(kind, self._sources)}"
+            )
         source = self._sources[kind]
         if not isinstance(source, str):
             source = self._sources[kind] = source()

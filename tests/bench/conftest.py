@@ -53,6 +53,10 @@ def einsum(A, B, threads):
 @product.peer
 def wrong(A, B):
     return lambda: A @ B + 1
+
+@product.peer
+def broken(A, B):
+    return lambda: np.dot(A, A)
 """
 SCHEDULE = """# polysched schedule, version 1
 C.split("j", 8, outer="j_o", inner="j_i")

@@ -188,6 +188,77 @@ def test_errors_name_lines_of_the_workload_and_not_of_the_script(workload_file: 
     assert illegal.returncode == 1 and "(product.py:29)" in illegal.stdout
 
 
+SCALE = """import polysched as ps
+
+@ps.Workload
+def scale(n=100):
+    A = ps.placeholder((n,), "float32", name="A")
+    return ps.compute((n,), lambda i: 2 * A[i], name="B")
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("import polysched_has_no_such\n", "ModuleNotFoundError: No module named 'polysched_has_no_such' (scale.py:7)"),
+        ("def f(:\n", "SyntaxError: invalid syntax (scale.py:7)"),
+        ("\0", "scale.py is no Python file, which a workload is: source code string cannot contain null bytes"),
+        ("@scale.schedule\ndef x(s):\n    s.nothing()\n", "has no attribute 'nothing' (scale.py:9, in x)"),
+        ("@scale.schedule\ndef x(s):\n    s['B'].split('j', 4)\n", "B has no loop 'j'; its loops are i (scale.py:9)"),
+        ("@scale.inputs\ndef x(rng, n):\n    return {}[n]\n", "KeyError: 100 (scale.py:9, in x)"),
+        ("@scale.reference\ndef x(A):\n    return A @ A[:3]\n", "(scale.py:9, in x)"),
+        ("scale.define = lambda n: 3\n", "returns the output, or a tuple of outputs, that ps.compute has defined"),
+        ("del scale\n", "a workload file makes one ps.Workload, and scale.py makes none"),
+    ],
+)
+def test_faults_of_the_workloads_own_code(
+    tmp_path: Path, more: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "scale.py"
+    file.write_text(SCALE + more, encoding="utf-8")
+    command = ("show", f"{file}:x") if "schedule" in more else ("bench", file, *FAST)
+    said = run(capsys, *command, status=2)
+    assert said.startswith("polysched: ") and words in said and "Traceback" not in said
+    if "nothing" in more:
+        with pytest.raises(AttributeError):
+            main([str(argument) for argument in (*command, "--traceback")])
+
+
+def test_faults_of_polysched_are_not_hidden(workload_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polysched.target.bench.workload._accepted", [].index)
+    with pytest.raises(TypeError):
+        main(["bench", str(workload_file), *FAST])
+
+
+def test_what_cannot_be_written_is_said_before_anything_is_measured(
+    workload_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("polysched.target.bench.commands.run_bench", lambda *_, **__: pytest.fail("measured"))
+    assert "is a directory" in run(capsys, "bench", workload_file, "--html", tmp_path, status=2)
+    assert "is a directory" in run(capsys, "bench", tmp_path, status=2)
+    pytest.importorskip("matplotlib")
+    said = run(capsys, "bench", workload_file, "--plot", tmp_path / "a.foo", status=2)
+    assert "its ending is 'foo', and accepted are" in said and "png" in said
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert "no permission" in run(capsys, "bench", workload_file, "--csv", tmp_path / "a.csv", status=2)
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    assert "takes a directory" in run(capsys, "export", f"{workload_file}:tiled", "-o", taken, status=2)
+
+
+def test_sizes_beyond_memory(workload_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = run(capsys, "bench", workload_file, "--size", "n=m=k=4000000000", *FAST, status=2)
+    assert said == "polysched: there is not enough memory: A has the shape (4000000000, 4000000000)\n"
+
+
+def test_options_of_all_commands_may_stand_behind_the_command(
+    workload_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = run(capsys, "show", f"{workload_file}:tiled", "--plain", "--stage", "nest")
+    assert printed == run(capsys, "--plain", "show", f"{workload_file}:tiled")
+    assert "did you mean loops?" in run(capsys, "show", f"{workload_file}:tiled", "--stage", "lops", status=2)
+
+
 def test_module_and_help() -> None:
     environment = {**os.environ, "COLUMNS": "100"}
     done = subprocess.run(

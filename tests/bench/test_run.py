@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import struct
 from pathlib import Path
 
@@ -66,6 +67,8 @@ def test_peers(workload_file: Path) -> None:
     assert rows["absent"].failure.startswith("not installed") and rows["absent"].checked is None
     assert not rows["wrong"].checked.right and rows["wrong"].benchmark is None
     assert not results.right and "WRONG: an error of" in str(results)
+    broken = workload.benchmark("tiled", peers=["broken"], **QUICK).rows[-1]
+    assert re.fullmatch(r"ValueError: shapes .* not aligned.* \(product\.py:\d+, in <lambda>\)", broken.failure)
     with pytest.raises(ps.DefinitionError, match=r"no peer 'nunpy'; its peers are .*did you mean numpy\?"):
         workload.benchmark("tiled", peers=["nunpy"], **QUICK)
 

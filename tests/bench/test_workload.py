@@ -17,7 +17,7 @@ def test_a_file_makes_a_workload(workload_file: Path) -> None:
     assert repr(workload) == "<Workload product(n=20, m=19, k=18)>"
     assert list(workload.recipes) == ["default", "tiled", "threads", "illegal", "saved"]
     assert workload.recipes["tiled"].parameters == {"mr": 3, "nr": 8}
-    assert list(workload.peers) == ["absent", "einsum", "wrong"]
+    assert list(workload.peers) == ["absent", "einsum", "wrong", "broken"]
 
 
 def test_schedules_take_parameters(workload_file: Path) -> None:
@@ -154,7 +154,7 @@ def test_schedule_parameters_need_defaults() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("x = 1\n", "makes 0"),
+        ("x = 1\n", "makes none"),
         ("import polysched as ps\na, b = (ps.Workload(lambda n=1: 0) for _ in '12')\n", "makes 2"),
     ],
 )

@@ -41,3 +41,13 @@ def test_workload(file: Path) -> None:
     assert all(row.benchmark is not None for row in results.rows), [row.failure for row in results.rows]
     assert len(results.rows) >= 4
     assert all(row.checked.words.startswith(("within", "=")) for row in results.rows if row.kind == "peer")
+
+
+@pytest.mark.parametrize("file", WORKLOADS, ids=lambda file: file.stem)
+def test_peers_are_right_where_they_are_installed(file: Path) -> None:
+    workload = load_workload(file)
+    sizes = {name: min(value, 21 + k) for k, (name, value) in enumerate(workload.sizes.items())}
+    assert {"torch", "halide", "numba"} <= set(workload.peers)
+    results = workload.benchmark("default", sizes=[sizes], peers=list(workload.peers), seconds=0.001, peaks=False)
+    for row in results.rows:
+        assert (row.checked is not None and row.checked.right) or row.failure.startswith("not installed"), row

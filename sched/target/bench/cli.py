@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from ...errors import PolyschedError
 from . import commands
+from .faults import fault_of_user
 from .options import assignments, integers, names
 from .terminal import open_terminal
 
@@ -24,16 +25,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     terminal = open_terminal(plain=options.plain, quiet=getattr(options, "quiet", False))
     try:
         return int(options.command(options, terminal))
-    except (PolyschedError, argparse.ArgumentTypeError) as error:
-        terminal.done()
-        print(f"polysched: {commands.words(error)}", file=sys.stderr)
-        return 2
     except BrokenPipeError:  # the reader has seen enough
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
         terminal.done()
         return 130
+    except Exception as error:
+        terminal.done()
+        said = _said(error)
+        if said is None or options.traceback:
+            raise
+        print(f"polysched: {said}", file=sys.stderr)
+        return 2
+
+
+def _said(error: Exception) -> str | None:
+    """An error in words; None for one that polysched should not have made."""
+    match error:
+        case PolyschedError() | argparse.ArgumentTypeError():
+            return commands.words(error)
+        case MemoryError():
+            return f"there is not enough memory: {error}"
+    fault = fault_of_user(error)
+    return None if fault is None else f"{fault}; polysched --traceback shows the calls that led there"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action=_Version, nargs=0, help="print the versions of polysched and what it uses")
     top.add_argument("--plain", action="store_true", help="plain text, even where rich is installed")
+    top.add_argument("--traceback", action="store_true", help="show where an error was raised, call by call")
     sub = top.add_subparsers(required=True, metavar="COMMAND")
     _bench(sub)
     _show(sub)
@@ -53,6 +69,9 @@ def parser() -> argparse.ArgumentParser:
     _export(sub)
     _machine(sub)
     _compare(sub)
+    for command in sub.choices.values():  # where people write them
+        for option in ("--plain", "--traceback"):
+            command.add_argument(option, action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return top
 
 

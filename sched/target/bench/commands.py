@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import textwrap
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from .files import load_workload, split_name
 from .json_format import read_json
 from .options import Assignment, combinations
 from .peaks import LEVELS, Peaks, measure_peaks
-from .plots import require_matplotlib
+from .plots import require_format
 from .results import Cache, Results
 from .run import run_bench
 from .schedule_files import read_text
@@ -45,11 +46,10 @@ def words(error: Exception) -> str:
 def bench(options: argparse.Namespace, terminal: Terminal) -> int:
     """`polysched bench`: status 1 if a contender's result is wrong or nothing could be measured."""
     outputs = {kind: getattr(options, kind) for kind in ("json", "csv", "html", "plot") if getattr(options, kind)}
-    for path in outputs.values():
-        if not Path(path).absolute().parent.is_dir():  # before minutes of measuring, not after
-            raise ArgumentError(f"{path} cannot be written: there is no such directory")
+    for path in outputs.values():  # before minutes of measuring, not after
+        _check_writable(path)
     if "plot" in outputs:
-        require_matplotlib()
+        require_format(outputs["plot"])
     results = run_bench(
         load_workload(options.file),
         options.schedule,
@@ -120,6 +120,8 @@ def check(options: argparse.Namespace, terminal: Terminal) -> int:
 def export(options: argparse.Namespace, terminal: Terminal) -> int:
     """`polysched export`."""
     workload, name, sizes, parameters = _asked(options)
+    if Path(options.output).is_file():
+        raise ArgumentError(f"{options.output} cannot be written: it is a file, and -o takes a directory")
     kernel: Any = build(workload.make(name, sizes, **parameters), Target(options.target))
     try:
         exported = kernel.export(options.output, name=options.name, products=options.product)
@@ -240,7 +242,21 @@ def _stage(schedule: Schedule, sizes: Mapping[str, int], options: argparse.Names
 
 def _plot(results: Results, path: str) -> None:
     several = len({tuple(row.sizes.values()) for row in results.rows}) > 1
-    results.plot("sizes" if several else "roofline").figure.savefig(path, bbox_inches="tight")
+    figure = results.plot("sizes" if several else "roofline").figure
+    try:
+        figure.savefig(path, bbox_inches="tight")
+    except OSError as error:
+        raise ArgumentError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _check_writable(path: str) -> None:
+    file = Path(path).absolute()
+    if file.is_dir():
+        raise ArgumentError(f"{path} cannot be written: it is a directory")
+    if not file.parent.is_dir():
+        raise ArgumentError(f"{path} cannot be written: there is no such directory")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise ArgumentError(f"{path} cannot be written: no permission")
 
 
 def _write(path: str, text: str) -> None:

@@ -17,6 +17,8 @@ def load_workload(file: str | Path) -> Workload:
     Raises `DefinitionError` where the file is not there or does not make exactly one, and whatever the file raises.
     """
     path = Path(file).resolve()
+    if path.is_dir():
+        raise DefinitionError(f"{file} is a directory; a workload is one Python file")
     if not path.is_file():
         raise DefinitionError(f"there is no workload file {file}")
     name = f"polysched_workload_{path.stem}"
@@ -29,8 +31,10 @@ def load_workload(file: str | Path) -> Workload:
     sys.path.insert(0, directory)
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as error:
         del sys.modules[name]
+        if isinstance(error, SyntaxError) and error.filename is None:  # null bytes, another encoding
+            raise DefinitionError(f"{file} is no Python file, which a workload is: {error}") from None
         raise
     finally:
         sys.path.remove(directory)
@@ -38,7 +42,8 @@ def load_workload(file: str | Path) -> Workload:
     own = [workload for workload in found.values() if workload.file.resolve() == path] or list(found.values())
     if len(own) != 1:
         raise DefinitionError(
-            f"a workload file makes one ps.Workload, and {path.name} makes {len(own)}: {listed(w.name for w in own)}"
+            f"a workload file makes one ps.Workload, and {path.name} makes "
+            + (f"{len(own)}: {listed(w.name for w in own)}" if own else "none")
         )
     return own[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...errors import ArgumentError
@@ -16,6 +17,17 @@ def require_matplotlib() -> None:
     """Raise `ArgumentError` where there is no matplotlib."""
     if importlib.util.find_spec("matplotlib") is None:
         raise ArgumentError("plots need matplotlib: pip install 'polysched[viz]'")
+
+
+def require_format(path: str) -> None:
+    """Raise `ArgumentError` for a file whose ending names no format that matplotlib writes."""
+    require_matplotlib()
+    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+
+    known = Figure().canvas.get_supported_filetypes()
+    ending = Path(path).suffix.lstrip(".").lower()
+    if ending not in known:
+        raise ArgumentError(f"{path} cannot be drawn: its ending is {ending!r}, and accepted are {', '.join(known)}")
 
 
 def plot(results: Results, kind: Literal["roofline", "sizes"] = "roofline", axes: Any = None) -> Axes:

@@ -22,6 +22,7 @@ from .check import compare_outputs
 from .context import describe_machine
 from .counters import Counters, open_counters
 from .counting import Work
+from .faults import fault_of_user
 from .measuring import Contender, Effort, measure_rounds
 from .peaks import LEVELS, Peaks, measure_peaks
 from .results import Cache, Described, Results, Row, label
@@ -300,10 +301,13 @@ def _add_peer(group: _Group, peer: str, threads: int) -> None:
         outputs = call()
         outputs = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
         checked = compare_outputs(tuple(map(np.asarray, outputs)), group.expected, run.workload.tolerance, "default")
-    except PolyschedError:
-        raise
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         group.add(_row(group, peer, "peer", threads, failure=f"not installed: {error}"), None)
+        return
+    except Exception as error:
+        if (failure := fault_of_user(error)) is None:
+            raise
+        group.add(_row(group, peer, "peer", threads, failure=failure), None)
         return
     row = _row(
         group, peer, "peer", threads, checked=checked, build_ms=(time.perf_counter() - start) * 1e3,

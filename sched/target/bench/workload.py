@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,8 +152,13 @@ class Workload:
         key = () if self.symbolic else tuple(values.values())
         if key not in self._definitions:
             given = {n: size_var(n, **self.promises.get(n, {})) for n in values} if self.symbolic else values
-            made = self.define(**given)
-            self._definitions[key] = tuple(made) if isinstance(made, (tuple, list)) else (made,)
+            made = _as_tuple(self.define(**given))
+            if not made or not all(isinstance(output, Tensor) for output in made):
+                raise DefinitionError(
+                    f"the workload {self.name} is a function that returns the output, or a tuple of outputs, that "
+                    f"ps.compute has defined; it returned {shown(made if len(made) != 1 else made[0])}"
+                )
+            self._definitions[key] = made
         return self._definitions[key]
 
     def make(self, schedule: str = DEFAULT, sizes: Sizes | None = None, /, **parameters: Parameter) -> Schedule:
@@ -335,6 +342,8 @@ def _accepted(function: Callable[..., Any], values: Mapping[str, Any], skip: int
 def _random(rng: np.random.Generator, argument: Tensor | Scalar, sizes: Sizes) -> Any:
     shape = tuple(evaluate_extent(e, sizes) for e in argument.shape) if isinstance(argument, Tensor) else ()
     dtype = argument.dtype
+    if math.prod(shape) * dtype.bytes > sys.maxsize:  # which NumPy says in other ways
+        raise MemoryError(f"{argument.name} has the shape {shape}")
     if dtype.is_float:
         made: Any = rng.standard_normal(shape, dtype=np.float64 if dtype.name == "float64" else np.float32)
     else:
