@@ -73,30 +73,23 @@ def dot_products(stmt: Stmt, vector_bits: int, *, vnni: bool) -> Stmt:
 
 
 def _parts(body: tuple[Stmt, ...], vector_bits: int, vnni: bool) -> Iterator[Stmt]:
-    """The statements of a block, runs of updates that do not depend on each other combined."""
+    """The statements of a block, runs of updates that do not depend on each other combined: no operand is what the run
+    stores, and none is stored to."""
     run: list[_Update] = []
+    stored, read = set[Buffer](), set[Buffer]()
     for stmt in body:
         update = _update(stmt, vector_bits)
-        if update is None or not _independent(run, update):
+        operands = set() if update is None else {load.buffer for e in (update.x, update.y) for load in _loads(e)}
+        if update is None or operands & stored or update.store.buffer in read | operands:
             yield from _combined(run)
-            run = []
+            run, stored, read = [], set(), set()
         if update is None:
             yield dot_products(stmt, vector_bits, vnni=vnni)
         else:
             run.append(update)
+            stored.add(update.store.buffer)
+            read |= operands
     yield from _combined(run)
-
-
-def _independent(run: list[_Update], update: _Update) -> bool:
-    """Whether no operand is what the run stores, or stores what it reads."""
-    read = {load.buffer for load in _operand_loads(update)}
-    return all(u.store.buffer not in read for u in run) and not any(
-        load.buffer is update.store.buffer for u in run for load in _operand_loads(u)
-    )
-
-
-def _operand_loads(update: _Update) -> list[Load]:
-    return [*_loads(update.x), *_loads(update.y)]
 
 
 def _loads(expr: Expr) -> list[Load]:

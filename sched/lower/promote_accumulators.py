@@ -96,7 +96,7 @@ def _promoted(scope: Stmt, buffer: Buffer, numbers: Iterator[int]) -> Stmt:
     initialised = chosen is None and first.is_store and not _reads(first.statement, buffer)
     if initialised and not _always(first, accesses):
         return scope
-    template = first if initialised else _without_serial_loops(first)
+    template = first if initialised else _in_its_tile(first)
     if template is None or not _covers(template, accesses):
         return scope
     extents = [most_iterations(loop) for loop in template.tile_loops]
@@ -206,12 +206,11 @@ def _one_tile(accesses: list[_Access]) -> bool:
 _PLACEHOLDERS = tuple(Var(f"tile{k}") for k in range(8))
 
 
-def _without_serial_loops(access: _Access) -> _Access | None:
+def _in_its_tile(access: _Access) -> _Access | None:
     """The access as it stands in the tile alone; None where a condition inside the scope decides on it."""
-    kept = tuple(s for s in access.around if isinstance(s, For) and is_tile(s))
     if any(isinstance(s, (If, Let)) for s in access.around):
         return None
-    return replace(access, around=kept)
+    return replace(access, around=access.tile_loops)
 
 
 def _covers(template: _Access, accesses: list[_Access]) -> bool:

@@ -117,7 +117,11 @@ def _works(stmt: Stmt) -> bool:
 
 
 def _has_partial_tiles(stmt: Stmt) -> bool:
-    return any(isinstance(inner, For) and is_tile(inner) and partial_bounds(inner) for inner in statements(stmt))
+    """Whether there are tiles that are partial in all of a statement, and not in some iterations of a loop of it."""
+    tiles = [inner for inner in statements(stmt) if isinstance(inner, For) and is_tile(inner)]
+    bounds = [bound for tile in tiles for bound in partial_bounds(tile)]
+    own = {inner.var for inner in statements(stmt) if isinstance(inner, (For, Let))} if bounds else set()
+    return any(not variables(bound.slack) & own for bound in bounds)
 
 
 def _all_full(slacks: list[Expr]) -> Expr:

@@ -8,6 +8,9 @@ repeats the last one's operands, and there is no branch.
 
     acc[i] = acc[i] + A[b + i]            ->   acc[0] = acc[0] + A[b + min(0, n - b - 1)]
                                                acc[1] = acc[1] + A[b + min(1, n - b - 1)]
+
+Where all iterations store to the same places, as the last terms of sums do, and there are fewer than would be written
+out, the loop stays.
 """
 
 from __future__ import annotations
@@ -15,9 +18,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Const, Expr, Op, transform
+from ..compute.expr import Const, Expr, Op, transform, walk
 from ..compute.simplify import simplify
-from .ir import Block, For, If, Load, Stmt, Store, Var, map_statements
+from .ir import Block, For, If, Load, Stmt, Store, Var, map_statements, statements, values
 from .rewrite import block, fresh, replaced, variables, with_variables
 from .tiles import Ranges, certainly_positive, literal_range, minima, partial_bounds, tile_stays_inside
 
@@ -43,6 +46,8 @@ def _unroll(stmt: Stmt, ranges: Ranges) -> Stmt:
         if all(certainly_positive(end - begin, ranges) for end in last):
             return every
         return If(Op("lt", (begin, stmt.end), BOOL), every)
+    if bounds and _adds_up(stmt):
+        return replace(stmt, kind="serial")
     copies: list[Stmt] = []
     for iteration in range(count):
         here = simplify(begin + iteration)
@@ -61,6 +66,23 @@ def _only_pads(body: Stmt, var: Var, begin: Expr, count: int) -> bool:
     if not isinstance(body, Store) or not body.buffer.padded or not any(var in variables(i) for i in body.indices):
         return False
     return tile_stays_inside(body.buffer, body.indices, var, begin, count)
+
+
+def _adds_up(loop: For) -> bool:
+    """Whether the variable is only where it may stay one: in what is loaded from memory, and not divided."""
+    for stmt in statements(loop.body):
+        if isinstance(stmt, Store) and any(loop.var in variables(index) for index in stmt.indices):
+            return False
+        if any(_is_decided(node) and loop.var in variables(node) for value in values(stmt) for node in walk(value)):
+            return False
+    return True
+
+
+def _is_decided(node: Expr) -> bool:
+    """Whether an expression is better known, or must be."""
+    return (isinstance(node, Op) and node.name in ("floordiv", "mod", "select")) or (
+        isinstance(node, Load) and node.buffer.scope == "register"
+    )
 
 
 def _padding(loop: For, here: Expr, ends: list[Expr]) -> Stmt:

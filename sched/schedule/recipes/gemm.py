@@ -262,8 +262,9 @@ def _packed(c: Stage, tensor: Tensor, axis: str, r: str, width: int, lanes: int,
     outer, inner = copy.split(axis, width)
     if last == r:
         whole, part = copy.split(r, lanes)
-        copy.reorder(outer, whole, inner, part)
-        copy.unroll(inner)
+        squares, row = copy.split(inner, lanes) if width % lanes == 0 and width > lanes else (None, inner)
+        copy.reorder(outer, whole, *(() if squares is None else (squares,)), row, part)
+        copy.unroll(row)
         copy.vectorize(part)
         return copy
     copy.reorder(outer, r, inner)
