@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..compute.reductions import REDUCTIONS
-from .ir import Accumulator, For, Stmt, Store, statements, sub_statements
+from .ir import For, Stmt, statements, sub_statements
 from .lanes_in_order import is_mixed
-from .rewrite import variables
 from .tiles import is_tile
 
 
@@ -40,7 +39,7 @@ def loops_without_partial_results(loops: Stmt) -> list[str]:
             where = f"loop {loop.var.name} of {accumulator.name}"
             if REDUCTIONS[accumulator.reduction].combine is None:
                 found[f"P005: {where} has no vector form and runs lane by lane"] = None
-            elif _is_repeated(accumulator, loop, around):
+            elif any(not is_tile(outer) and accumulator in outer.shared for outer in around):
                 found[
                     f"P006: the lanes of {where} are combined in every iteration: its element moves in a serial loop "
                     "inside the loops of the reduction"
@@ -59,12 +58,3 @@ def _with_loops(stmt: Stmt, around: tuple[For, ...]) -> Iterator[tuple[tuple[For
         around = (*around, stmt)
     for inner in sub_statements(stmt):
         yield from _with_loops(inner, around)
-
-
-def _is_repeated(accumulator: Accumulator, loop: For, around: tuple[For, ...]) -> bool:
-    """Whether the same element is accumulated into more than once."""
-    for inner in statements(loop):
-        if isinstance(inner, Store) and inner.buffer is accumulator.buffers[0]:
-            used = set().union(*map(variables, inner.indices))
-            return any(not is_tile(outer) and outer.var not in used for outer in around)
-    return False

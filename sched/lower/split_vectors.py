@@ -7,6 +7,12 @@ of them stores, they are cut one by one.
 
     C[ramp(b, 24)] = ...   ->   C[ramp(b, 16)] = ...
                                 C[ramp(b + 16, 8)] = ...
+
+In a tail, pieces of which no lane runs are left out: short rows then cost as many vectors as they have.
+
+    C[ramp(0, 32)] = ... where ramp(0, 32) < m   ->   C[ramp(0, 16)] = ... where ramp(0, 16) < m
+                                                      if 16 < m:
+                                                          C[ramp(16, 16)] = ... where ramp(16, 16) < m
 """
 
 from __future__ import annotations
@@ -16,10 +22,11 @@ from dataclasses import replace
 from functools import partial
 
 from ..compute.dtypes import BOOL
-from ..compute.expr import Expr, Op, transform
+from ..compute.expr import Const, Expr, Op, transform
 from ..compute.simplify import simplify
-from .ir import HORIZONTAL, Check, Load, Ramp, Stmt, Store, lanes, map_statements, map_values, values
-from .rewrite import block, divided_ramp, loads
+from .ir import HORIZONTAL, Block, Check, If, Load, Ramp, Stmt, Store, lanes, map_statements, map_values, values
+from .narrow_loops import operands
+from .rewrite import block, divided_ramp, is_element, loads
 
 
 def split_vectors(stmt: Stmt, vector_bits: int) -> Stmt:
@@ -32,7 +39,27 @@ def split_vectors(stmt: Stmt, vector_bits: int) -> Stmt:
     if width <= native:
         return stmt
     whole = isinstance(stmt, Store) and _is_in_registers(stmt)
-    return block(*(piece for first, count in _pieces(width, native, whole) for piece in _cut(stmt, first, count)))
+    tail = _tail(stmt, width)
+    done: Stmt = Block(())
+    for first, count in reversed(list(_pieces(width, native, whole))):
+        done = block(*_cut(stmt, first, count), done)
+        if tail is not None and first:
+            runs = simplify(Op("lt", (tail[0] + first, tail[1]), BOOL))
+            done = (done if runs.value else Block(())) if isinstance(runs, Const) else If(runs, done)
+    return done
+
+
+def _tail(stmt: Store | Check, width: int) -> tuple[Expr, Expr] | None:
+    """The counter of the first lane, and where those of all lanes end that run, if the statement says so."""
+    mask = stmt.mask
+    match stmt:
+        case Store(buffer, _, Op("select", (condition, _, Load() as kept)), None) if kept.buffer is buffer:
+            mask = condition if is_element(kept, stmt) else None
+    for condition in () if mask is None else operands("and", mask):
+        match condition:
+            case Op("lt", (Ramp(base, count), bound)) if count == width and lanes(bound) == 1:
+                return base, bound
+    return None
 
 
 def _is_in_registers(stmt: Store) -> bool:
@@ -44,6 +71,10 @@ def _is_in_registers(stmt: Store) -> bool:
 def _cut(stmt: Store | Check, first: int, count: int) -> Iterator[Stmt]:
     """Lanes first, ..., first + count - 1; one by one where they are all at one element."""
     piece = map_values(stmt, partial(_piece, first=first, count=count))
+    if isinstance(piece, Store) and isinstance(piece.mask, Const):
+        piece = replace(piece, mask=None) if piece.mask.value else Block(())
+    if isinstance(piece, Store) and isinstance(piece.value, Load) and piece.value.buffer is piece.buffer:
+        piece = Block(()) if is_element(piece.value, piece) else piece
     if count > 1 and isinstance(piece, Store) and max(map(lanes, piece.indices), default=1) == 1:
         for lane in range(first, first + count):
             yield map_values(stmt, partial(_piece, first=lane, count=1))
@@ -85,14 +116,27 @@ def _pieces(width: int, native: int, whole: bool) -> Iterator[tuple[int, int]]:
         first += count
 
 
+def _decided(node: Expr) -> Expr:
+    """A comparison that comes out the same in all lanes as what it is, and what it decides."""
+    match node:
+        case Op("lt" | "ge" as name, (Ramp(Const(first), count), Const(bound))):
+            if first >= bound or first + count <= bound:
+                return Const((first < bound) == (name == "lt"), BOOL)
+        case Op("select", (Const(taken), yes, no)):
+            return yes if taken else no
+    return node
+
+
 def _piece(expr: Expr, *, first: int, count: int) -> Expr:
     """Lanes first, ..., first + count - 1 of the vectors in an expression."""
 
     def cut(node: Expr) -> Expr:
         if isinstance(node, Load) and node.mask is not None and max(map(lanes, node.indices), default=1) == 1:
             return replace(node, mask=Op("lanes_or", (node.mask,), BOOL)) if lanes(node.mask) > 1 else node
+        if isinstance(node, Load) and isinstance(node.mask, Const) and node.mask.value:
+            return replace(node, mask=None)
         if not isinstance(node, Ramp):
-            return divided_ramp(node)
+            return divided_ramp(_decided(node))
         base = simplify(node.base + first)
         return Ramp(base, count) if count > 1 else base
 

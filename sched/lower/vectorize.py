@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Const, Expr, Op, rebuild, transform, walk
 from ..compute.reductions import REDUCTIONS
-from ..compute.simplify import key, simplify
+from ..compute.simplify import difference, key, simplify
 from .ir import (
     Allocate,
     Block,
@@ -63,6 +63,8 @@ def _outside(stmt: Stmt, ranges: Ranges) -> Stmt:
         body = _outside(stmt.body, inner)
         if stmt.kind == "vectorize":
             return _vectors(replace(stmt, body=body), ranges)
+        if stmt.kind == "serial" and difference(stmt.end, stmt.begin) == 1:  # what its one iteration decides is known
+            return with_variables(body, {stmt.var: stmt.begin})
         return stmt if body is stmt.body else replace(stmt, body=body)
     return map_statements(stmt, lambda child: _outside(child, ranges))
 

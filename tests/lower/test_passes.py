@@ -319,6 +319,43 @@ def test_split_vectors_keeps_combined_lanes_whole() -> None:
     )
 
 
+def test_split_vectors_leaves_out_vectors_behind_the_end() -> None:
+    wide = Ramp(number(0), 24)
+    made = split_vectors(
+        Store(A, (wide,), Load(A, (wide + 1,), Op("lt", (wide, N), BOOL)), Op("lt", (wide, N), BOOL)), 256
+    )
+    check(
+        made,
+        """
+        A[ramp(0, 8)] = A[ramp(0, 8) + 1 if ramp(0, 8) < n] where ramp(0, 8) < n
+        if 8 < n:
+            A[ramp(8, 8)] = A[ramp(8, 8) + 1 if ramp(8, 8) < n] where ramp(8, 8) < n
+            if 16 < n:
+                A[ramp(16, 8)] = A[ramp(16, 8) + 1 if ramp(16, 8) < n] where ramp(16, 8) < n
+        """,
+    )
+
+
+def test_split_vectors_knows_what_literal_ends_decide() -> None:
+    wide = Ramp(number(0), 32)
+    made = split_vectors(Store(A, (wide,), Load(A, (wide + 1,)), Op("lt", (wide, number(10)), BOOL)), 256)
+    check(
+        made,
+        """
+        A[ramp(0, 8)] = A[ramp(0, 8) + 1]
+        A[ramp(8, 8)] = A[ramp(8, 8) + 1] where ramp(8, 8) < 10
+        """,
+    )
+
+
+def test_split_vectors_runs_all_vectors_of_another_pattern() -> None:
+    """A lane's place in a row of 16: the second vector of each row may be empty, and the next row is not."""
+    wide, column = Ramp(number(0), 32), Op("mod", (Ramp(number(0), 32), number(16)), INDEX)
+    made = split_vectors(Store(A, (wide,), Load(A, (wide + 1,)), Op("lt", (column, N), BOOL)), 256)
+    stores = made.body if isinstance(made, Block) else (made,)
+    assert [type(store) for store in stores] == [Store] * 4
+
+
 # separate_full_tiles
 
 

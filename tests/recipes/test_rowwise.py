@@ -11,7 +11,7 @@ import polysched as ps
 
 from .agreement import agrees, some
 
-SIZES = [(0, 3), (1, 1), (3, 5), (2, 64), (5, 67), (3, 131)]
+SIZES = [(0, 3), (1, 1), (3, 5), (2, 64), (5, 67), (2, 81), (3, 131)]
 
 
 def softmax(n: Any, m: Any, dtype: str = "float32") -> ps.Tensor:
@@ -51,6 +51,23 @@ def test_softmax(threads: int) -> None:
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-14), ("float16", 2e-2)])
 def test_softmax_of_fixed_sizes(dtype: str, tolerance: float) -> None:
     agrees(softmax(5, 75, dtype), recipe, [(some(2, (5, 75), dtype),)], tolerance=tolerance)
+
+
+def test_exponentials_and_their_sum_are_made_in_one_loop() -> None:
+    s = ps.Schedule(softmax(ps.size_var("n"), ps.size_var("m")))
+    recipe(s, ps.Target("x86-64-v4", threads=1))
+    assert 'e.compute_with("total", "q_i")' in s.commands
+
+
+@pytest.mark.parametrize("length", [1, 5, 16, 17, 33, 64, 100, 129])
+def test_short_rows_several_at_once(length: int) -> None:
+    """Rows of a known length, of which the last tile of rows is partial."""
+    calls = [(some(5, (7, length), "float32"),)]
+    s = agrees(softmax(7, length), recipe, calls, tolerance=1e-6)
+    assert ("y.split" in s.commands[0]) == (length < 129)
+    assert ps.build(s, ps.Target("native", threads=1)).warnings == ()
+    weights = (some(6, (7, length), "float32"), some(7, length, "float32"))
+    agrees(layernorm(7, length), recipe, [weights], tolerance=1e-5)
 
 
 def test_layernorm() -> None:

@@ -219,9 +219,7 @@ def test_a_sum_is_not_read_in_the_loop_that_makes_it() -> None:
     with pytest.raises(ps.LegalityError, match=r"runs e\[.*reads top"):
         s["top"].compute_with("e", "j")
     s["e"].compute_with("total", "q")
-    with pytest.raises(
-        ps.ScheduleError, match="e is computed at i of y, and total, whose loops it shares, at"
-    ):
+    with pytest.raises(ps.ScheduleError, match="e is computed at i of y, and total, whose loops it shares, at"):
         s["total"].compute_root()
     with pytest.raises(ps.ScheduleError, match=r"the earlier stage shares the loops of the later one: e.compute_with"):
         in_rows(softmax())["total"].compute_with("e", "j")

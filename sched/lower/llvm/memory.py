@@ -25,8 +25,8 @@ def load(e: Emitter, storage: Storage, index: LaneIndex, mask: Value | None) -> 
         bits = _load_one(access, index, mask)
     elif index.vector is None and index.step in (1, -1):
         bits = _load_side_by_side(access, index, mask)
-    elif _in_steps(storage, index, mask):
-        bits = _load_in_steps(access, index)
+    elif _in_steps(storage, index):
+        bits = _load_in_steps(access, index, mask)
     else:
         bits = _gather(access, index, mask)
     return access.value(bits)
@@ -220,19 +220,16 @@ def _load_side_by_side(access: _Access, index: LaneIndex, mask: Value | None) ->
     return access.kept(mask, bits, "zeroinitializer") if mask is not None and owned else bits
 
 
-def _in_steps(storage: Storage, index: LaneIndex, mask: Value | None) -> bool:
-    return mask is None and storage.packed and index.vector is None and index.step in _SHUFFLED_STEPS
+def _in_steps(storage: Storage, index: LaneIndex) -> bool:
+    return storage.packed and index.vector is None and index.step in _SHUFFLED_STEPS
 
 
-def _load_in_steps(access: _Access, index: LaneIndex) -> str:
+def _load_in_steps(access: _Access, index: LaneIndex, mask: Value | None) -> str:
     """`step` loads side by side that end with the last lane's element, and a shuffle for each but the first."""
     fn, count, step = access.fn, access.lanes, int(index.step)
     last_start = (step - 1) * (count - 1)
     starts = [min(part * count, last_start) for part in range(step)]
-    parts = [
-        access.load(f"load {access.type}, ptr {access.pointer(index.symbol, index.constant + start)}, {access.align}")
-        for start in starts
-    ]
+    parts = [_load_every(access, index, start, mask) for start in starts]
     collected = parts[0]
     for number, part in enumerate(parts[1:], 1):
         places = []
@@ -244,6 +241,20 @@ def _load_in_steps(access: _Access, index: LaneIndex) -> str:
         chosen = f"<{count} x i32> <{', '.join(places)}>"
         collected = fn.pure(f"shufflevector {access.type} {collected}, {access.type} {part}, {chosen}")
     return collected
+
+
+def _load_every(access: _Access, index: LaneIndex, start: int, mask: Value | None) -> str:
+    """Elements side by side, from so many after the first lane's on. Of those, a mask leaves the ones of its lanes."""
+    fn, place = access.fn, access.pointer(index.symbol, index.constant + start)
+    if mask is None:
+        return access.load(f"load {access.type}, ptr {place}, {access.align}")
+    step, type_ = int(index.step), vector("i1", access.lanes)
+    lanes = [divmod(start + number, step) for number in range(access.lanes)]
+    chosen = ", ".join(f"i32 {access.lanes if between else lane}" for lane, between in lanes)
+    whole = access.e.broadcast(mask, access.lanes).text
+    spread = fn.pure(f"shufflevector {type_} {whole}, {type_} zeroinitializer, <{access.lanes} x i32> <{chosen}>")
+    operands = f"ptr {access.align} {place}, {type_} {spread}, {access.type} zeroinitializer"
+    return access.load(f"call {access.type} @llvm.masked.load.{mangled(access.element, access.lanes)}.p0({operands})")
 
 
 def _gather(access: _Access, index: LaneIndex, mask: Value | None) -> str:

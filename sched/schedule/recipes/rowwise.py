@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ...compute.expr import Axis, Read
 from ...compute.tensor import Tensor
@@ -30,9 +31,12 @@ def rowwise(
 
     Every stage is computed in the loop over rows of the output, so that a row stays in the first-level cache from its
     reduction to its use (as `compute_at` does in Halide, and the fused kernels of Triton's tutorials); the rows after
-    it are fetched meanwhile, where what is read is larger than the second-level cache. Sums are vectorized where their
-    order is free: integers, min and max, and floats declared with reassociate=True; float sums that keep their order
-    stay as they are. Works for any size, fixed or symbolic, and every dtype.
+    it are fetched meanwhile, where what is read is larger than the second-level cache. What a reduction reads, and what
+    else is reduced of a row, is computed in the loops of the reduction where that is legal: softmax goes through a row
+    once for its exponentials and their sum. Short rows are worked on two or four at once.
+
+    Sums are vectorized where their order is free: integers, min and max, and floats declared with reassociate=True;
+    float sums that keep their order stay as they are. Works for any size, fixed or symbolic, and every dtype.
 
     Raises `ScheduleError` where a stage is reduced over rows instead of along them, or other stages share its parts.
 
@@ -59,35 +63,93 @@ def rowwise(
     if is_streamed(stage, target) if streaming is None else streaming:
         stage.store_streaming()
     inside = _of_a_row(schedule, stage.tensor, parts, rows)
+    row = _Rows(rows, _at_once(schedule, (*inside, stage.tensor), rows, target), vectors)
+    loop = row.cut(stage)
     for part in inside:
-        schedule[part].compute_at(stage, axes_of(schedule, stage.tensor)[rows - 1].name)
-    widest = max((part.dtype.bytes for part in inside), default=stage.tensor.dtype.bytes)
+        schedule[part].compute_at(stage, loop)
     pieces = dict[Tensor, str]()
     for part in (*reversed(parts), stage.tensor):
-        size = widest if part in inside else part.dtype.bytes
-        kept = rows if part is stage.tensor or part in inside else 0
-        if piece := _split_row(schedule[part], kept, vectors * lanes_of(size, target)):
+        own = row if part is stage.tensor or part in inside else _Rows(0, 1, vectors)
+        bits = max(other.dtype.bytes for other in inside) if part in inside else part.dtype.bytes
+        if piece := own.split(schedule[part], lanes_of(bits, target)):
             pieces[part] = piece
     for part, piece in _in_one_pass(schedule, inside, pieces).items():
         schedule[part].vectorize(piece)
+        if row.at_once > 1 and (part is stage.tensor or part in inside):
+            schedule[part].unroll(schedule[part].loops[-2])
+    for part in inside:
+        if row.at_once > 1 and part not in pieces:
+            schedule[part].unroll(schedule[part].loops[-1])
     if inside:  # a single pass over all rows is one stream, which hardware follows as well by itself
-        _fetch_rows(stage, (*inside, stage.tensor), rows, target)
+        _fetch_rows(stage, (*inside, stage.tensor), loop, row, target)
     if target.thread_count() > 1:
         outer = axes_of(schedule, stage.tensor)[:rows]
-        stage.parallel(next((axis for axis in outer if extent(axis) != 1), outer[0]).name)
+        whole = next((number for number, axis in enumerate(outer) if extent(axis) != 1), 0)
+        stage.parallel(stage.loops[whole])
 
 
-def _fetch_rows(stage: Stage, inside: tuple[Tensor, ...], rows: int, target: Target) -> None:
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """How a stage counts rows by its first axes, and how many `at_once` are worked on: short rows are chains of
+    operations that wait for each other. `vectors` are registers of partial results, of all these rows."""
+
+    axes: int
+    at_once: int
+    vectors: int
+
+    def cut(self, stage: Stage) -> str:
+        """The loop of the output that goes from rows to rows."""
+        loop = stage.loops[self.axes - 1]
+        return loop if self.at_once == 1 else stage.split(loop, self.at_once)[0]
+
+    def split(self, stage: Stage, native: int) -> str:
+        """Pieces of the innermost loop of so many vectors, around which the rows at once stand, if there is a loop
+        within a row and its order is free. A row has whole pieces, and a rest."""
+        inner = stage.loops[self.axes :]
+        equation = stage.schedule.program.definitions.equations[stage.tensor.uid]
+        if not inner or not (equation.reduce is None or equation.reduce.reassociate):
+            return ""
+        axes = (*equation.axes, *(() if equation.reduce is None else equation.reduce.axes))
+        length = next((extent(axis) for axis in axes if axis.name == inner[-1]), None)
+        lanes = native * max(1, min(self.vectors, 2 * self.vectors // self.at_once))
+        if length is not None:
+            rounded = length if length >= native else 2 * length - 1
+            lanes = min(lanes, 1 << max(0, rounded.bit_length() - 1))
+        whole, piece = stage.split(inner[-1], lanes)
+        if self.at_once > 1:
+            row = stage.loops[-3]
+            stage.reorder(whole, row, piece)
+        return piece
+
+
+_FEW = 16  # vectors, of all rows that are worked on at once
+
+
+def _at_once(schedule: Schedule, stages: tuple[Tensor, ...], rows: int, target: Target) -> int:
+    """Up to four rows, if all loops over a row are short, of a known length, and there is one in each stage."""
+    most = 4
+    for stage in stages:
+        equation = schedule.program.definitions.equations[stage.uid]
+        axes = (*equation.axes, *(() if equation.reduce is None else equation.reduce.axes))[rows:]
+        if not axes:
+            continue
+        length = extent(axes[0]) if len(axes) == 1 else None
+        if length is None or (equation.reduce is not None and not equation.reduce.reassociate):
+            return 1
+        most = min(most, _FEW // -(-max(1, length) // lanes_of(stage.dtype.bytes, target)))
+    return 1 << max(0, most.bit_length() - 1)
+
+
+def _fetch_rows(stage: Stage, inside: tuple[Tensor, ...], loop: str, row: _Rows, target: Target) -> None:
     """Fetch rows of what is read from memory while earlier ones are worked on, so many ahead that they are `_AHEAD`
     bytes: hardware that follows a row has to find out at its end where the next one is."""
     schedule = stage.schedule
-    loop = axes_of(schedule, stage.tensor)[rows - 1].name
     read = {node.tensor.uid: node.tensor for part in inside for node in reads_of(schedule, part)}
     for tensor in read.values():
         if tensor in inside or not exceeds(tensor, target.l2_bytes):
             continue
-        length = bytes_of(tensor, rows)
-        distance = 2 if length is None else max(1, -(-_AHEAD // max(1, length)))
+        length = bytes_of(tensor, row.axes)
+        distance = 2 if length is None else max(1, -(-_AHEAD // max(1, length * row.at_once)))
         if stage.why_not("prefetch", tensor, at=loop, distance=distance) is None:
             stage.prefetch(tensor, at=loop, distance=distance)
 
@@ -140,19 +202,6 @@ def _of_a_row(schedule: Schedule, output: Tensor, parts: tuple[Tensor, ...], row
         if all(reader in inside and _shared(axes_of(schedule, reader), read) >= rows for reader, read in mine):
             inside.append(part)
     return tuple(inside[1:])
-
-
-def _split_row(stage: Stage, rows: int, lanes: int) -> str:
-    """A piece of so many elements of the innermost loop, if there is one within a row and its order is free."""
-    inner = stage.loops[rows:]
-    equation = stage.schedule.program.definitions.equations[stage.tensor.uid]
-    if not inner or not (equation.reduce is None or equation.reduce.reassociate):
-        return ""
-    axes = (*equation.axes, *(() if equation.reduce is None else equation.reduce.axes))
-    length = next((extent(axis) for axis in axes if axis.name == inner[-1]), None)
-    if length is not None:
-        lanes = min(lanes, 1 << max(0, length - 1).bit_length())
-    return stage.split(inner[-1], lanes)[1]
 
 
 def _in_one_pass(schedule: Schedule, inside: tuple[Tensor, ...], pieces: Mapping[Tensor, str]) -> Mapping[Tensor, str]:

@@ -204,6 +204,10 @@ def test_nothing_is_touched_beyond_the_lanes(lab: Any, name: str) -> None:
                 body += [Store(out[1], (before,), Load(x[1], (before,), low), low)]
                 body += [Store(out[1], (after,), Load(x[1], (after,), high), high)]
                 body += [Store(out[1], (apply("sub", lanes - 1, after),), Load(x[1], (after,), high), high)]
+            else:
+                ends = lab.ramp(-2, lanes), lab.ramp(2, lanes)
+                for lane, inside in zip(ends, (apply("ge", ends[0], 0), apply("lt", ends[1], lanes)), strict=True):
+                    body.append(Store(out[1], (lane,), Load(x[1], (apply("mul", lane, step),), inside), inside))
             kernel = lab.build(body, (x, out), level=0)
             guarded, result = Guarded(DTYPES[name].numpy, touched), Guarded(DTYPES[name].numpy, lanes)
             for source, target in ((guarded.first, result.first), (guarded.last, result.last)):

@@ -19,6 +19,22 @@ FILLED = "tests/lower/test_fill_tiles.py"
 
 IN_LOWER: tuple[Mutant, ...] = (
     Mutant(
+        "tails-of-one-element-too-few",
+        "lower/split_vectors.py",
+        'runs = simplify(Op("lt", (tail[0] + first, tail[1]), BOOL))',
+        'runs = simplify(Op("lt", (tail[0] + first + 1, tail[1]), BOOL))',
+        ("tests/recipes/test_rowwise.py", NESTS),
+        "a vector of a tail of which only the first lane runs is left out",
+    ),
+    Mutant(
+        "tails-of-any-pattern",
+        "lower/split_vectors.py",
+        "if count == width and lanes(bound) == 1:",
+        "if lanes(bound) == 1:",
+        (PASSES,),
+        "vectors are left out by a condition of which later ones have not more",
+    ),
+    Mutant(
         "filled-tiles-that-are-empty",
         "lower/fill_tiles.py",
         "if not all(around.is_positive(simplify(bound.bound - begin)) for bound in bounds):",
