@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 WIDTH = 100
 
 _GROUPS = {
-    "Loops": ("split", "tile", "reorder", "fuse", "reverse", "skew", "shift", "peel", "separate"),
+    "Loops": ("split", "tile", "reorder", "fuse", "reverse", "skew", "shift", "partition", "peel", "separate"),
     "Kinds of loops": ("unroll", "vectorize", "parallel"),
     "Where a stage is computed": ("inline", "compute_root", "compute_at", "store_at", "compute_with"),
     "Where and how it is stored": (

@@ -180,6 +180,13 @@ def skew(s: ps.Schedule, f: int) -> None:
     s["T"].vectorize(s["T"].split("i", f)[1])
 
 
+def partition(s: ps.Schedule, f: int) -> None:
+    """Slabs that lean backwards, and of those slabs that lean forwards."""
+    s["T"].partition("2*i-j", f)
+    s["T"].partition("i+j", 4, name="wave")
+    s["T"].vectorize(s["T"].split("j", f)[1])
+
+
 def shift(s: ps.Schedule, f: int) -> None:
     s["T"].shift("j", f + 1)
     s["T"].shift("i", -2)
@@ -231,6 +238,7 @@ SCHEDULES = {
             parallel_collapsed,
             reverse,
             skew,
+            partition,
             shift,
             peel,
             prefetch,

@@ -43,7 +43,7 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
     except ps.ScheduleError:
         return "compute_root()"
     words = ("split", "split", "split", "tile", "reorder", "reorder", "fuse", "unroll", "vectorize", "vectorize",
-             "parallel", "reverse", "skew", "skew", "shift", "inline", "compute_root", "parallel_many",
+             "parallel", "reverse", "skew", "skew", "partition", "shift", "inline", "compute_root", "parallel_many",
              *["compute_at"] * 5, "store_at",
              "store_at", "cache_read", "cache_read", "cache_write", "rfactor", "fold_storage", "fold_storage",
              "reorder_storage", "compute_with", "compute_with", "store_streaming",
@@ -81,6 +81,9 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
         case "skew" if loops.index(loop):
             outer = rng.choice(loops[: loops.index(loop)])
             return f'skew("{loop}", {rng.choice((1, 1, 2, 3, -1))}, by="{outer}")'
+        case "partition":
+            form = "".join(f"{rng.choice('+++-')}{loop}" for loop in rng.sample(loops, rng.randint(1, min(2, len(loops)))))
+            return f'partition("{form}", {rng.choice(FACTORS)}, name="s{len(loops)}")'
         case "shift":
             return f'shift("{loop}", {rng.choice((1, 2, 7, -1, -3))})'
         case "unroll" | "vectorize" | "parallel" | "reverse":

@@ -447,6 +447,19 @@ def jacobi_in_skewed_tiles():
 
 
 @case
+def jacobi_in_diamonds():
+    """The wave is outside, and tiles side by side need nothing of each other."""
+    s = ps.Schedule(jacobi(*sizes("T n")))
+    s["u"].partition("t+i", 8, name="wave")
+    s["u"].partition("t-i", 8, name="d")
+    s["u"].skew("d", by="wave")
+    s["u"].reorder("d", "wave")
+    s["u"].parallel("wave")
+    s["u"].fold_storage("t", 2)
+    return s
+
+
+@case
 def two_fields_shifted():
     T, n = sizes("T n")
     A, B = (ps.placeholder((n,), "float64", name=name) for name in "AB")

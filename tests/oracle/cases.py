@@ -22,7 +22,7 @@ Command = tuple[str, Primitive]
 MOST_INSTANCES = 700
 WORDS = (
     ["split"] * 6 + ["tile"] * 2 + ["reorder"] * 6 + ["fuse"] * 4 + ["unroll"] + ["vectorize"] * 5
-    + ["parallel"] * 4 + ["reverse"] * 3 + ["skew"] * 4 + ["shift"] + ["inline"] * 3 + ["compute_root"]
+    + ["parallel"] * 4 + ["reverse"] * 3 + ["skew"] * 4 + ["partition"] * 3 + ["shift"] + ["inline"] * 3 + ["compute_root"]
     + ["compute_at"] * 12 + ["store_at"] * 6
 )  # fmt: skip
 STORAGE = (
@@ -142,6 +142,10 @@ def random_command(schedule: ps.Schedule, rng: random.Random, words: list[str] =
             arguments = (name,)
         case "skew" if first:
             arguments = name, rng.choice((1, 1, 2, 3, -1)), rng.choice(names[:first])
+        case "partition":
+            other = rng.choice(names)
+            form = name if other == name else f"{rng.choice(('', '2*'))}{name}{rng.choice('+-')}{other}"
+            arguments = form, _factor(rng), new[0]
         case "shift":
             arguments = name, rng.choice((1, 2, -1, -3))
         case "unroll" | "vectorize":

@@ -40,9 +40,33 @@ def test_the_same_bits(name: str, threads: int) -> None:
             np.testing.assert_array_equal(a, b)
 
 
-def test_all_fields_are_on_threads() -> None:
-    s = tiled("fdtd_2d", 2)
-    assert [s[field].parallel_loops()[:1] for field in ("ex", "ey", "hz")] == [("i_o",)] * 3
+@pytest.mark.parametrize(("shape", "loop"), [("diamond", "i_d"), ("wavefront", "i_o"), (None, "i_d")])
+def test_all_fields_are_on_threads(shape: str | None, loop: str) -> None:
+    s = tiled("fdtd_2d", 2, shape=shape)
+    assert [[x.name for x in s[field].nest.loops if x.kind == "parallel"] for field in ("ex", "ey", "hz")] == [[loop]] * 3
+
+
+@pytest.mark.parametrize(("name", "form"), [("jacobi_2d", "t-i"), ("fdtd_2d", "t-i"), ("jacobi_1d", "t-i")])
+def test_slabs_lean_as_little_as_they_can(name: str, form: str) -> None:
+    assert [c for c in tiled(name, 2).commands if "partition" in c][0].split('"')[1] == form
+
+
+def test_both_shapes_have_the_same_bits_as_few_steps() -> None:
+    example = EXAMPLES["jacobi_2d"]
+    sizes = {"T": 7, "N": 37}
+    given = example.inputs(np.random.default_rng(5), sizes)
+    target = ps.Target("native", threads=2)
+    found = [tiled("jacobi_2d", 2, shape=shape, time=3, space=(4, 40)).build(target)(given["A"], **sizes)
+             for shape in ("diamond", "wavefront")]  # fmt: skip
+    np.testing.assert_array_equal(*found)
+    np.testing.assert_allclose(found[0], example.program(sizes, **given), rtol=1e-12)
+
+
+def test_a_sweep_in_place_has_no_diamonds() -> None:
+    with pytest.raises(ps.ScheduleError, match=r"slabs of t and i in u need each other in both directions.*wavefront"):
+        tiled("seidel_2d", 2, shape="diamond", space=(4, 40))
+    with pytest.raises(ps.ScheduleError, match=r'time_tile has the shapes "diamond" and "wavefront", and none that is'):
+        tiled("jacobi_2d", 2, shape="overlapped")
 
 
 @pytest.mark.parametrize(("name", "planes"), [("jacobi_2d", 2), ("heat_3d", 2), ("seidel_2d", 1), ("fdtd_2d", 1)])

@@ -31,7 +31,7 @@ MOST = 220  # instances
 LITERALS = (1, 2, 3, 4)
 WORDS = (
     *["split", "reorder", "skew", "parallel", "vectorize", "reverse", "fold_storage"] * 2,
-    *["tile", "shift", "fuse", "unroll", "inline"],
+    *["tile", "shift", "partition", "partition", "fuse", "unroll", "inline"],
 )
 
 
@@ -70,6 +70,9 @@ def random_command(s: ps.Schedule, rng: random.Random) -> str | None:
             return f'{stage}.reorder("{names}")'
         case "skew" if loops.index(loop):
             return f'{stage}.skew("{loop}", {rng.choice((1, 1, 2, -1))}, by="{rng.choice(loops[: loops.index(loop)])}")'
+        case "partition":
+            form = "".join(f"{rng.choice('+++-')}{loop}" for loop in rng.sample(loops, rng.randint(1, min(2, len(loops)))))
+            return f'{stage}.partition("{form}", {rng.choice((1, 2, 3))}, name="s{len(loops)}")'
         case "shift":
             return f'{stage}.shift("{loop}", {rng.choice((1, -1, 2))})'
         case "fuse" | "parallel" as word if first + 1 < len(loops) and rng.random() < 0.6:

@@ -69,6 +69,9 @@ class Partition(Primitive):
         made = Loop(self.name, simplify(value // self.factor), begin, extent)
         return nest.replaced(min(position for position, _ in form), made, count=0)
 
+    def restricted(self, names: tuple[str, ...]) -> Primitive | None:
+        return self if self.named_loops <= set(names) else None
+
     @property
     def named_loops(self) -> set[str]:
         return set(names_of(self.form))

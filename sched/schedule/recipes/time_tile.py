@@ -195,11 +195,18 @@ def _tiled(
                 schedule[tensor].shift(first, moves[tensor])
             stage.split(first, _slab(extents), outer=slab[0], inner=first)
             stage.skew(slab[0], 1, by=slab[1])
+        outer, inner, rest = [], [], []
         for loop, extent in extents.items():
-            stage.split(loop, extent or _ROW)
-        outer, inner = [f"{loop}_o" for loop in tiled], [f"{loop}_i" for loop in tiled]
-        rest = [f"{loop}_{part}" for loop in extents if loop not in tiled for part in "oi"]
-        stage.reorder(outer[0], *slab, *outer[1:], *inner, *rest)
+            steps = stage.nest.loop(loop).most
+            if loop == time and extent is not None and steps is not None and steps <= extent:
+                inner.append(loop)  # all steps are in one tile
+            elif extent is None:
+                rest += stage.split(loop, _ROW)
+            else:
+                for names, name in zip((outer, inner), stage.split(loop, extent), strict=True):
+                    names.append(name)
+        spread = len(outer) - len(tiled) + 1  # loops over tiles outside of slabs: that over time, if there is one
+        stage.reorder(*outer[:spread], *slab, *outer[spread:], *inner, *rest)
     except LegalityError:
         raise ScheduleError(
             f"time_tile: no skews were found with which {stage.tensor.name} can be tiled over {', '.join(tiled)}"

@@ -6,7 +6,41 @@ from ..mutant import CORPUS, ERRORS, EVERY_COMMAND, NESTS, RECURRENCES_FOUND, RE
 
 WAVEFRONT = "tests/recurrences/test_wavefront.py"
 
+PARTITION = "tests/schedule/test_partition.py"
+
 IN_SCHEDULE: tuple[Mutant, ...] = (
+    Mutant(
+        "slabs-are-unproven",
+        "schedule/primitives/partition.py",
+        '    word: ClassVar[str] = "partition"\n',
+        '    word: ClassVar[str] = "partition"\n    reorders: ClassVar[bool] = False\n',
+        (PARTITION,),
+        "slabs may run in an order that a sum does not have",
+    ),
+    Mutant(
+        "slabs-begin-where-they-end",
+        "schedule/primitives/partition.py",
+        "last = upper == (factor > 0)",
+        "last = upper",
+        (PARTITION,),
+        "the range of slabs of a difference is that of a sum",
+    ),
+    Mutant(
+        "borders-of-folds-are-left-out",
+        "schedule/system.py",
+        "or not self._is_fixed(group, depth) or self._moves(group)",
+        "or not self._is_fixed(group, depth)",
+        ("tests/recurrences/test_time_tile.py",),
+        "what writes to a folded plane runs before all others, where it is in one slab",
+    ),
+    Mutant(
+        "slabs-of-the-wrong-slope",
+        "schedule/skewing.py",
+        "loop(time).value * factor - nest",
+        "loop(time).value * (factor + 1) - nest",
+        ("tests/recurrences/test_time_tile.py",),
+        "diamonds are flatter than they need be",
+    ),
     Mutant(
         "cut-keeps-what-it-gives",
         "polyhedral/equations.py",
