@@ -119,31 +119,51 @@ def _markdown(docstring: str) -> str:
     return text.replace("\nAlso called:", "\n\n**Also called:**")
 
 
-_EXAMPLE = re.compile(r"```python\n(?P<code>.*?)```\n\n```text\n.*?```\n", re.DOTALL)
-_FIRST = re.compile(r"```python\n(?P<code>.*?)```\n", re.DOTALL)
+_BLOCK = r"```python\n((?:(?!```).)*)```\n"
+_FIRST = re.compile(_BLOCK, re.DOTALL)
+_EXAMPLE = re.compile(_BLOCK + r"\n```text\n(?:(?!```).)*```\n(\nInstead[^\n]*:\n\n)" + _BLOCK, re.DOTALL)
+_HEADING = re.compile(r"^##+ (P\d{3})?", re.MULTILINE)
 
 
 def errors_page(page: str) -> str:
-    """The page with the message of every example as it is raised now."""
+    """The page with what every example raises or is told now. What stands below it instead must be accepted."""
     first = _FIRST.search(page)
     assert first is not None
-    setup = first["code"]
+    start = first.end()
 
     def refreshed(match: re.Match[str]) -> str:
-        return f"```python\n{match['code']}```\n\n```text\n{_raised(setup, match['code'])}\n```\n"
+        code, between, instead = match.groups()
+        note = [*_HEADING.finditer(page, 0, start + match.start())][-1][1]
+        told, untold = (_told(first[1], text, note) if note else _raised(first[1], text) for text in (code, instead))
+        assert told is not None, f"nothing is said of this example:\n{code}"
+        assert untold is None, f"what should be accepted is not:\n{instead}{untold}"
+        return f"```python\n{code}```\n\n```text\n{told}\n```\n{between}```python\n{instead}```\n"
 
-    return page[: first.end()] + _EXAMPLE.sub(refreshed, page[first.end() :])
+    return page[:start] + _EXAMPLE.sub(refreshed, page[start:])
 
 
-def _raised(setup: str, code: str) -> str:
-    """What the example raises; its lines are counted without those of the set-up."""
+def _raised(setup: str, code: str) -> str | None:
+    """What the example raises, if it does; its lines are counted without those of the set-up."""
     scope: dict[str, Any] = {}
     exec(compile(setup, "setup.py", "exec"), scope)
     try:
         exec(compile(code, "example.py", "exec"), scope)
     except ps.PolyschedError as error:
-        return textwrap.fill(f"{type(error).__name__}: {error}", WIDTH, break_long_words=False, break_on_hyphens=False)
-    raise AssertionError(f"this example raises nothing:\n{code}")
+        return _filled(f"{type(error).__name__}: {error}")
+    return None
+
+
+def _told(setup: str, code: str, note: str) -> str | None:
+    """The note of this number on the schedule s that the example makes."""
+    scope: dict[str, Any] = {}
+    exec(compile(setup + code, "example.py", "exec"), scope)
+    s: ps.Schedule = scope["s"]
+    notes = s.explain(ps.Target("x86-64-v3", threads=4), **{size.name: 512 for size in s.program.sizes}).notes
+    return next((_filled(words) for words in notes if words.startswith(note)), None)
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 _PRINTING = re.compile(r"```python\n(?P<code>.*?)```\n(?P<output>\n```text\n.*?```\n)?", re.DOTALL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..compute.define import provers, sizes_of, tensors_read
+from ..compute.dtypes import INDEX
 from ..compute.expr import Axis, Const, Expr, Op, Read, Size, walk
 from ..compute.sizes import evaluate_extent
 from ..compute.tensor import Equation, Tensor
@@ -149,7 +150,17 @@ def _prove_reads(stage: Tensor, value: Expr, frame: Frame, domain: Set) -> None:
 
 def _refuse(stage: Tensor, read: Read, dimension: int, bad: Set, frame: Frame) -> None:
     index, tensor = read.indices[dimension], read.tensor
-    if any(isinstance(node, Read) for node in walk(index)):
+    data = any(isinstance(node, Read) for node in walk(index))
+    if data and bad.is_subset(outside(Const(0, INDEX), tensor.shape[dimension], frame, bad)):
+        point = frame.world.smallest(bad)
+        assert point is not None
+        sizes = ", ".join(f"{name}={value}" for name, value in point.sizes.items())
+        raise BoundsError(
+            f"{stage.name} reads {read}, but at {sizes} dimension {dimension} of {tensor} has no element; "
+            f"{_advice(tensor, dimension, point.sizes)}",
+            location=read.location,
+        )
+    if data:
         raise BoundsError(
             f"{stage.name} reads {read}, and the index {index} of dimension {dimension} comes from data: limit it with "
             f"ps.clamp({index}, 0, {tensor.shape[dimension]} - 1), or have it checked at run time with "

@@ -14,13 +14,14 @@ import pytest
 
 import polysched as ps
 
-n, m = ps.size_var("n"), ps.size_var("m")
+n, m, z = ps.size_var("n"), ps.size_var("m"), ps.size_var("z")
 A = ps.placeholder((n,), "float32", name="A")
 B = ps.placeholder((n, m), "float32", name="B")
 F = ps.placeholder((n,), "bool", name="F")
 I = ps.placeholder((n,), "int32", name="I")
 U = ps.placeholder((n,), "uint8", name="U")
 T = ps.placeholder((10,), "float32", name="T")
+Z = ps.placeholder((z,), "float32", name="Z")
 r, R = ps.reduce_axis((0, m), name="r"), ps.reduce_axis((0, m), name="r")
 s = ps.reduce_axis((1, m), name="s")
 outer = ps.reduce_axis((0, n), name="outer")
@@ -476,6 +477,10 @@ OUT_OF_BOUNDS: list[tuple[Callable[[], Any], str]] = [
     (
         lambda: ps.compute((n,), lambda i: A[I[i]], name="C"),
         "C reads A[I[i]], and the index I[i] of dimension 0 comes from data: limit it with ps.clamp(I[i], 0, n - 1), or have it checked at run time with ps.checked(I[i])",
+    ),
+    (
+        lambda: ps.compute((n,), lambda i: Z[ps.clamp(I[i], 0, z - 1)], name="C"),
+        'C reads Z[min(int64(max(I[i], 0)), z - 1)], but at n=1, z=0 dimension 0 of Z: float32[z] has no element; Z is empty there: promise that it is not, as in ps.size_var("z", min=1), or guard the access with ps.select(condition, ..., ...)',
     ),
     (
         lambda: ps.compute((n,), lambda i: A[I[i] % n], name="C"),

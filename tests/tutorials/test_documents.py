@@ -53,6 +53,20 @@ def test_every_error_class_has_a_section(generate: ModuleType) -> None:
         assert re.search(rf"^## {name}$.*?^{name}: ", page, re.DOTALL | re.MULTILINE), name
 
 
+def test_every_numbered_note_has_a_section() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    sources = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "sched").rglob("*.py"))
+    numbers = sorted(set(re.findall(r'"(P\d{3}): ', sources)))
+    assert len(numbers) >= 13 and re.findall(r"^### (P\d{3})$", page, re.MULTILINE) == numbers
+
+
+def test_every_error_comes_with_what_is_accepted() -> None:
+    """`errors_page` runs the pairs: an example that is told something, and one instead that is not."""
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    told, instead = page.count("\n```text\n"), len(re.findall(r"^Instead.*:$", page, re.MULTILINE))
+    assert told == instead and page.count("\n```python\n") == 1 + 2 * told
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target, _ in LINK.findall(page.read_text(encoding="utf-8")):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import Any
@@ -18,6 +19,7 @@ from .results import Described, Results
 from .svg import COLOURS, roofline_svg
 from .table import html_tables
 
+_NOTE = re.compile(r"P\d{3}: ")
 _MOST_LINES = 3000  # of a source; a kernel that is longer is not read in a report
 
 _STYLE = """
@@ -27,8 +29,10 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
 table.results, table.facts, table.explain { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 table.results { margin: 1rem 0; } caption { text-align: left; font-weight: 600; padding-bottom: .4rem; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); }
+table.results th, table.results td { white-space: nowrap; }
 .left { text-align: left; } .right { text-align: right; }
-tr.peer { color: #3b78b0; } tr.noisy { color: #b26b00; } tr.wrong { color: #c0392b; font-weight: 600; }
+tr.peer { color: light-dark(#2b6699, #7fb3e6); } tr.noisy { color: light-dark(#9a5b00, #e0a050); }
+tr.wrong { color: light-dark(#c0392b, #ff8a75); font-weight: 600; }
 table.facts th { text-align: left; font-weight: 500; }
 .scroll { overflow-x: auto; }
 svg.roofline { max-width: 100%; height: auto; font: 12px system-ui, sans-serif; }
@@ -36,12 +40,14 @@ svg.roofline text { fill: currentColor; } svg.roofline .grid { stroke: var(--lin
 svg.roofline .halo { paint-order: stroke; stroke: Canvas; stroke-width: 4px; }
 svg.roofline .roof { stroke: currentColor; stroke-width: 1.5; fill: none; }
 .panes { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1.3fr) minmax(0, 1fr); gap: .6rem; }
+.panes { align-items: start; }
 @media (max-width: 900px) { .panes { grid-template-columns: 1fr; } }
 .pane { border: 1px solid var(--line); border-radius: 6px; max-height: 34rem; overflow: auto; }
 .pane h3 { font-size: .85rem; margin: 0; padding: .3rem .6rem; position: sticky; top: 0; background: Canvas; }
 .pane pre { margin: 0; padding-bottom: .5rem; font: 12px/1.5 ui-monospace, monospace; width: max-content; }
 .pane pre { min-width: 100%; }
 .pane span { display: block; padding: 0 .6rem; border-left: 4px solid transparent; min-height: 1.5em; }
+.pane pre.table { padding: .4rem .6rem; box-sizing: border-box; }
 .pane span[data-k] { cursor: pointer; }
 .pane span.on { background: #ffd54a66; }
 details > summary { cursor: pointer; font-weight: 600; margin: .8rem 0; }
@@ -138,7 +144,14 @@ def _pane(title: str, lines: list[Line]) -> str:
 
 
 def _explain(text: str) -> str:
-    return f'<details open><summary>explain</summary><div class="pane"><pre>{escape(text)}</pre></div></details>'
+    """Its tables as they are; its notes, which are sentences, below."""
+    lines = text.splitlines()
+    notes = "".join(f"<li>{escape(line)}</li>" for line in lines if _NOTE.match(line))
+    tables = escape("\n".join(line for line in lines if not _NOTE.match(line)))
+    return (
+        f'<details open><summary>explain</summary><div class="pane"><pre class="table">{tables}</pre></div>'
+        f"<ul>{notes}</ul></details>"
+    )
 
 
 def _facts(context: dict[str, Any] | Any) -> str:

@@ -65,8 +65,8 @@ def roofline_svg(results: Results) -> str:
     ys = [row.rate for row in rows if row.rate] + ([peak] if peak else [])
     axes = _Axes(xs, ys)
     parts = axes.frame()
-    for number, (level, bandwidth) in enumerate(bandwidths.items()):
-        parts += _roof(axes, level, bandwidth, peak, number)
+    roofs = [_roof(axes, *limit, peak, number) for number, limit in enumerate(bandwidths.items())]
+    parts += [part for line_then_name in zip(*filter(None, roofs), strict=True) for part in line_then_name]
     if peak:
         x, y = axes.at(10 ** axes.x[1], peak)
         start, _ = axes.at(10 ** axes.x[0], peak)
