@@ -88,7 +88,13 @@ def lanes_of_rows(c: ps.Stage) -> None:
     c.vectorize("i_i")
 
 
-SCHEDULES = (inside, outside, mixed, pieces_of_the_mix, tiles, under_threads, twice, lanes_of_rows)
+def in_lanes(c: ps.Stage) -> None:
+    c.split("i", 8)
+    c.vectorize("i_i")
+    c.parallel("r")
+
+
+SCHEDULES = (inside, outside, mixed, pieces_of_the_mix, tiles, under_threads, twice, lanes_of_rows, in_lanes)
 
 
 def agree(S: ps.Tensor, schedule: Callable[[ps.Stage], None], *arrays: Any) -> None:
