@@ -171,6 +171,7 @@ def test_a_recurrence_in_a_buffer_of_its_own(name: str) -> None:
     s = ps.Schedule(outputs)
     stage = next(stage for stage in s.stages if stage.rules)  # type: ignore[attr-defined]
     s[stage].cache_write(name="own")
+    assert f"{stage.name}[" not in str(s).partition(f"\n{stage.name}: ")[0], "the system reads its buffer"
     assert s["own"].loops[: len(stage.shape)] == ps.Schedule(outputs)[stage].loops[: len(stage.shape)]
     assert len(s[stage].loops) == len(stage.shape)
     with pytest.raises(ps.ScheduleError, match="is no recurrence, and its one equation"):
