@@ -337,7 +337,7 @@ def main() -> None:
     options = arguments()
     size, pixels, rounds = (96, 512, 1) if options.quick else (768, 4096, 7)
     begin = time.perf_counter()
-    loud = not (options.markdown or options.update)
+    loud = not options.markdown
     if loud:
         print(f"polysched {ps.__version__} on {machine()}\n")
     products, C, tiled = matmul_table(size, rounds)
@@ -345,12 +345,11 @@ def main() -> None:
         print(products.text())
         print(f"\nThe third schedule, as print(schedule) shows it:\n\n{textwrap.indent(str(tiled), '    ')}\n")
     blurs, blurred = blur_table(pixels, rounds)
+    markdown = f"{products.markdown()}\n\n{blurs.markdown()}\n\nMeasured on: {machine()}.\n"
+    if options.update:
+        update(options.update, markdown)
     if not loud:
-        markdown = f"{products.markdown()}\n\n{blurs.markdown()}\n\nMeasured on: {machine()}.\n"
-        if options.update:
-            update(options.update, markdown)
-        else:
-            print(markdown)
+        print(markdown)
         return
     print(blurs.text())
     OUT.mkdir(exist_ok=True)
