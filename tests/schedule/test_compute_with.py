@@ -221,6 +221,8 @@ def test_a_sum_is_not_read_in_the_loop_that_makes_it() -> None:
     s["e"].compute_with("total", "q")
     with pytest.raises(ps.ScheduleError, match="e is computed at i of y, and total, whose loops it shares, at"):
         s["total"].compute_root()
+    with pytest.raises(ps.ScheduleError, match="e is computed at i of y, and total, whose loops it shares, at j of y"):
+        s["total"].compute_at("y", "j")
     with pytest.raises(ps.ScheduleError, match=r"the earlier stage shares the loops of the later one: e.compute_with"):
         in_rows(softmax())["total"].compute_with("e", "j")
     with pytest.raises(ps.ScheduleError, match="would share loops of e, which are those of total: share these"):
