@@ -5,7 +5,6 @@ Lines are "begin seed", then "ok seed", "skip seed" or "fail seed: why"; a crash
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import sys
 import traceback
@@ -13,8 +12,7 @@ import traceback
 os.environ.setdefault("POLYSCHED_NUM_THREADS", "2")
 from random_cases import Case, make_case, run
 from shrink import shrunk
-
-SECONDS = 60
+from watchdog import rest, watch
 
 
 def verdict(case: Case) -> str | None:
@@ -34,14 +32,14 @@ def main(arguments: list[str]) -> None:
     first, count = map(int, arguments)
     for seed in range(first, first + count):
         print(f"begin {seed}", flush=True)
-        faulthandler.dump_traceback_later(SECONDS, exit=True)
+        watch()
         try:
             case = make_case(seed)
         except Exception:
             print(f"fail {seed}: {traceback.format_exc()}", flush=True)
             continue
         why = None if case is None else verdict(case)
-        faulthandler.cancel_dump_traceback_later()
+        rest()
         if why is not None:
             print(f"fail {seed}: {why.splitlines()[0]}", flush=True)
         else:
