@@ -25,7 +25,8 @@ from .tensor import Tensor, new_uid, validated_name, validated_shape
 
 
 def axes(names: str, /, **ranges: tuple[Any, Any]) -> tuple[Axis, ...]:
-    """Axes to write recurrences with, one a name: non-negative integers, or those from lower up to upper.
+    """Axes to write recurrences with, one a name: non-negative integers, or those from lower up to upper. Always a
+    tuple: one alone is `(i,) = ps.axes("i")`.
 
     names   separated by blanks or commas
     ranges  name=(lower, upper) for axes that do not take every value that the left side allows

@@ -96,7 +96,8 @@ class Tensor:
         if isinstance(index, slice):
             raise DefinitionError(f"{self.name} is indexed one element at a time; a slice is not an index")
         if not isinstance(index, (Expr, int, float, np.generic)):
-            raise DefinitionError(f"{self.name} is indexed with {index!r:.60}; an index is an integer expression")
+            hint = '; ps.axes gives a tuple for one name, too: (i,) = ps.axes("i")' if isinstance(index, tuple) else ""
+            raise DefinitionError(f"{self.name} is indexed with {index!r:.60}; an index is an integer expression{hint}")
         expr = as_expr(index)
         if not expr.dtype.is_int:
             raise DefinitionError(

@@ -104,6 +104,10 @@ NOT_A_DEFINITION: list[tuple[Callable[[], Any], str]] = [
         "A is indexed with None; an index is an integer expression",
     ),
     (
+        lambda: ps.compute((n, m), lambda i, j: B[i, ps.axes("i")], name="C"),
+        'B is indexed with (i,); an index is an integer expression; ps.axes gives a tuple for one name, too: (i,) = ps.axes("i")',
+    ),
+    (
         lambda: ps.compute((n,), lambda i: A[B], name="C"),
         "A is indexed with B: float32[n, m]; an index is an integer expression",
     ),

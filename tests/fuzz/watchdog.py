@@ -12,8 +12,7 @@ CPU_SECONDS, WALL_SECONDS = 120.0, 1800.0
 
 def watch(cpu_seconds: float = CPU_SECONDS, wall_seconds: float = WALL_SECONDS) -> None:
     """Begin to count; again, from 0 on."""
-    # The handler writes, also inside of isl or LLVM, and leaves the rest to what the signal does by default: it ends the
-    # process.
+    # The handler writes, inside of isl or LLVM as well, and leaves the rest to the signal's default: the end.
     faulthandler.register(signal.SIGPROF, chain=True)
     signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
     faulthandler.dump_traceback_later(wall_seconds, exit=True)
