@@ -345,7 +345,7 @@ def main() -> None:
         print(products.text())
         print(f"\nThe third schedule, as print(schedule) shows it:\n\n{textwrap.indent(str(tiled), '    ')}\n")
     blurs, blurred = blur_table(pixels, rounds)
-    markdown = f"{products.markdown()}\n\n{blurs.markdown()}\n\nMeasured on: {machine()}.\n"
+    markdown = f"{products.markdown()}\n\n{blurs.markdown()}\n\nMeasured on {time.strftime('%Y-%m-%d')}: {machine()}.\n"
     if options.update:
         update(options.update, markdown)
     if not loud:
