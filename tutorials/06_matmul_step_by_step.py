@@ -134,7 +134,7 @@ print(sweep)
 # %% [markdown]
 # ## Step 4: packing
 #
-# 384 is a kind size. With 2048 columns, the rows of B are 8192 bytes apart: the 512 pieces of rows that a tile walks
+# 384 is a kind size. With 2048 columns, the rows of B are 8192 bytes apart: the 1024 pieces of rows that a tile walks
 # through fall into few sets of the caches, and into as many pages. `pack` copies them side by side before they are
 # used, once for all tiles that use them. A copy changes no bit, so it is always legal.
 
@@ -162,7 +162,7 @@ def recipe(s):
 
 
 print(matmul.make("recipe").to_text())
-wide = {"n": 96, "m": 2048, "k": 512}
+wide = {"n": 96, "m": 2048, "k": 1024}
 large = matmul.benchmark("tiles", "packed", "recipe", sizes=[wide], threads=[1], seconds=0.06, peaks=False)
 print(large)
 assert large.right
