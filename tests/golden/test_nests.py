@@ -67,6 +67,22 @@ def matmul_packed():
 
 
 @case
+def stages_in_fused_tiles():
+    """In each tile of a parallel loop over all of them: buffers are of a tile, and not of a row."""
+    n = ps.size_var("n")
+    A = ps.placeholder((n + 2, 20), "float32", name="A")
+    B = ps.compute((n + 2, 20), lambda i, j: A[i, j] * 2, name="B")
+    C = ps.compute((n, 20), lambda i, j: B[i, j] + B[i + 2, j], name="C")
+    s = ps.Schedule(C)
+    s[C].tile("i", "j", 4, 8)
+    s[C].vectorize("j_i")
+    s[C].parallel("i_o", "j_o", name="p")
+    s[B].compute_at(C, "p")
+    s[B].vectorize("j")
+    return s
+
+
+@case
 def exponentials_and_their_sum_in_one_loop():
     n, m = sizes("n m")
     x = ps.placeholder((n, m), "float32", name="x")

@@ -20,6 +20,9 @@ def packed(s: ps.Schedule, target: ps.Target) -> None:
     ps.recipes.conv2d(s[s.stages[-1]], target, unrolled=3, vectors=1, pack=True)
 
 
+NARROW = ("int8", "uint8", "int16")
+
+
 def nhwc(h: Any, w: Any, c: Any, k: Any, *, stride: int = 1, dilation: int = 1, dtype: str = "float32") -> ps.Tensor:
     """2 x 3 filters over an image that is padded already."""
     image = (2, stride * (h - 1) + dilation + 1, stride * (w - 1) + 2 * dilation + 1, c)
@@ -28,7 +31,7 @@ def nhwc(h: Any, w: Any, c: Any, k: Any, *, stride: int = 1, dilation: int = 1, 
 
     def term(n: Any, y: Any, x: Any, o: Any) -> Any:
         a, b = I[n, stride * y + dilation * r, stride * x + dilation * q, z], W[r, q, z, o]
-        return ps.cast("int32", a) * ps.cast("int32", b) if dtype == "int8" else a * b
+        return ps.cast("int32", a) * ps.cast("int32", b) if dtype in NARROW else a * b
 
     return ps.compute((2, h, w, k), lambda *at: ps.sum(term(*at), axis=(r, q, z)), name="C")
 
@@ -101,6 +104,25 @@ def test_depthwise_with_guards(last: bool) -> None:
         for h, w, c in [(1, 1, 1), (5, 18, 3), (3, 4, 35)]
     ]
     agrees(depthwise(h, w, c, last=last), recipe, calls, threads=2)
+
+
+@pytest.mark.parametrize("schedule", [recipe, packed])
+@pytest.mark.parametrize("dtype", NARROW)
+def test_narrow_integers_of_any_size(dtype: str, schedule: Any) -> None:
+    """Groups of input channels are partial, or of one that begins in the middle of a row."""
+    calls = [(some(3, (2, h + 1, w + 2, c), dtype), some(4, (2, 3, c, k), dtype)) for h, w, c, k in SIZES]
+    agrees(nhwc(*sizes(), dtype=dtype), schedule, calls)
+
+
+@pytest.mark.parametrize(("dtype", "instruction"), [("int8", "vpdpbusd"), ("uint8", "vpdpwssd"), ("int16", "vpdpwssd")])
+def test_narrow_integers_use_dot_products(dtype: str, instruction: str) -> None:
+    target = ps.Target("x86-64-v4", features="+avx512vnni", threads=1)
+    s = ps.Schedule(nhwc(3, 11, 8, 40, dtype=dtype))
+    recipe(s, target)
+    kernel = ps.build(s, target)
+    assert instruction in kernel.source("asm")
+    assert "vpmulld" not in kernel.source("asm")
+    assert kernel.warnings == ()
 
 
 @pytest.mark.parametrize("dtype", ["int8", "float64", "float16"])

@@ -7,6 +7,7 @@ Two or four are interleaved. More are the rows of a matrix that is transposed in
 
 from __future__ import annotations
 
+from ...compute.expr import Const
 from ...compute.simplify import key
 from ..ir import Stmt, Store, lanes
 from ..rewrite import loads
@@ -17,6 +18,41 @@ from .lane_index import Operand
 
 MOST = 64
 _INTERLEAVED = (2, 4)
+
+
+def neighbours(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+    """The statements with stores that go between each other's elements in a row, where several vectors of each are
+    stored: those of the first vectors, then those of the second ones. Of two that change places, the last index
+    differs, so that they store different elements."""
+    done: list[Stmt] = []
+    while len(done) < len(body):
+        rest = body[len(done) :]
+        run = rest[: next((k for k, stmt in enumerate(rest) if not _is_part(stmt, rest[0])), len(rest))]
+        done += _together(run) if 2 < len(run) <= MOST else run or rest[:1]
+    return tuple(done)
+
+
+def _is_part(stmt: Stmt, first: Stmt) -> bool:
+    return (
+        isinstance(stmt, Store)
+        and isinstance(first, Store)
+        and stmt.buffer is first.buffer
+        and stmt.buffer.scope != "register"
+        and len(stmt.indices) > 1
+        and isinstance(stmt.indices[-1], Const)
+        and not any(load.buffer is stmt.buffer for load in loads(stmt))
+    )
+
+
+def _together(run: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+    stores = [stmt for stmt in run if isinstance(stmt, Store)]
+    places = [tuple(map(key, store.indices[:-1])) for store in stores]
+    first = {place: number for number, place in reversed(list(enumerate(places)))}
+    order = sorted(range(len(run)), key=lambda number: first[places[number]])
+    swapped = ((a, b) for at, a in enumerate(order) for b in order[at + 1 :] if a > b)
+    if any(key(stores[a].indices[-1]) == key(stores[b].indices[-1]) for a, b in swapped):
+        return run
+    return tuple(run[number] for number in order)
 
 
 def group(e: Emitter, stores: tuple[Stmt, ...]) -> list[Store]:

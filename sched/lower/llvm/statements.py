@@ -76,6 +76,7 @@ def _emit(e: Emitter, stmt: Statement) -> None:
 
 
 def _block(e: Emitter, body: tuple[Stmt, ...]) -> None:
+    body = interleaved.neighbours(body)
     place = end = 0
     while place < len(body):
         e.memo, e.indices = {}, {}

@@ -10,7 +10,7 @@ from ...errors import ScheduleError
 from ...target.machine import Target
 from ..schedule import Schedule
 from ..stage import Stage
-from .reading import axes_of, extent, is_reduction, lanes_of, reads_of, upstream
+from .reading import axes_of, extent, group_of, is_reduction, lanes_of, reads_of, upstream
 
 _WINDOW = 32  # the most iterations of loops over a window that are written out
 
@@ -39,7 +39,8 @@ def conv2d(
     The accumulators of a tile stay in registers while all of a window and all input channels are summed up, in the
     order of the definition (direct convolution: Zhang, Franchetti and Low, High Performance Zero-Memory Overhead Direct
     Convolutions, ICML 2018; Georganas et al., Anatomy of High-Performance Deep Learning Convolutions on SIMD
-    Architectures, SC 2018). Works for any size, fixed or symbolic, and every dtype.
+    Architectures, SC 2018). Works for any size, fixed or symbolic, and every dtype. With channels last, products of
+    bytes or of 16 bits that are summed into 32 use the target's dot products, over input channels.
 
     Raises `ScheduleError` for stages that are no such sum.
 
@@ -63,10 +64,15 @@ def conv2d(
     if sums.stage is not stage.tensor:
         _fuse(stage, sums, parts)
     _write_out_window(schedule[sums.stage], sums)
+    group = _group(sums, target)
+    if group > 1:
+        _sum_groups(schedule[sums.stage], sums, group)
     for part in _padding(schedule, sums):
         _, lane = schedule[part].split(schedule[part].loops[-1], vectors * lanes_of(part.dtype.bytes, target))
         schedule[part].vectorize(lane)
-    if sums.channel is not None and (not _is_packed(sums) if pack is None else pack):
+    if group > 1:
+        _pack_groups(schedule[sums.stage], sums, tile[1], group)
+    elif sums.channel is not None and (not _is_packed(sums) if pack is None else pack):
         _pack_filters(schedule[sums.stage], sums, tile)
     if target.thread_count() > 1:
         stage.parallel(*(front if sums.stage is stage.tensor else _longest(stage, front)))
@@ -87,6 +93,13 @@ class _Sums:
     @property
     def lane(self) -> str:
         return self.axes[-1]
+
+    @property
+    def window_term(self) -> str:
+        """The axis of the window along which the image lies in memory."""
+        last = self.image.indices[-1]
+        assert isinstance(last, Axis)
+        return last.name
 
 
 def _sums(stage: Stage, parts: tuple[Tensor, ...]) -> _Sums:
@@ -142,7 +155,8 @@ def _register_tile(
     if length is not None:  # as little as possible beyond the end
         beyond = {count: -length % (count * lanes) for count in (vectors, vectors + 1, 1)}
         vectors = min(beyond, key=lambda count: beyond[count])
-    most = unrolled or max(1, (target.vector_registers - 1 - vectors) // vectors)
+    others = 1 + vectors if _group(sums, target) == 1 else 2 + 2 * vectors  # a constant, and sums of filters
+    most = unrolled or max(1, (target.vector_registers - others) // vectors)
     if unrolled is None and sums.channel is None:
         most = min(most, 4)  # each has a window of its own to read
     length = extents[sums.unrolled]
@@ -200,6 +214,38 @@ def _write_out_window(stage: Stage, sums: _Sums) -> None:
     if sums.channel is None and total <= _WINDOW:
         for axis in sums.window:
             stage.unroll(axis.name)
+
+
+def _group(sums: _Sums, target: Target) -> int:
+    """How many products of input channels, which lie side by side in the image, the target sums up at once."""
+    last, own = sums.image.indices[-1], [index for index in sums.filters.indices if isinstance(index, Axis)]
+    if sums.channel != sums.lane or not any(last is axis for axis in sums.window) or not any(last is i for i in own):
+        return 1
+    types = sums.image.dtype, sums.filters.dtype
+    return group_of(sums.stage.dtype, types, target) if len(own) == len(sums.filters.indices) else 1
+
+
+def _sum_groups(stage: Stage, sums: _Sums, group: int) -> None:
+    """Products that one instruction sums up, written out inside all other loops of the window."""
+    terms = sums.window_term
+    outer, inner = stage.split(terms, group, outer=terms, inner=f"{terms}_g")
+    stage.reorder(*(axis.name for axis in sums.window if axis.name != terms), outer, inner)
+    stage.unroll(inner)
+
+
+def _pack_groups(stage: Stage, sums: _Sums, width: int, group: int) -> None:
+    """Panels of the filters of a register tile, in which the products that one instruction sums up lie side by side."""
+    terms, names = sums.window_term, [index.name for index in sums.filters.indices if isinstance(index, Axis)]
+    others = [name for name in names if name not in (terms, sums.lane)]
+    layout = (f"{sums.lane}/{width}", *others, f"{terms}/{group}", f"{sums.lane}%{width}", f"{terms}%{group}")
+    copy = stage.pack(sums.filters.tensor, layout=layout)
+    across = copy.loops[-1] == terms
+    outer, lane = copy.split(sums.lane, width)
+    whole, term = copy.split(terms, group)
+    copy.reorder(outer, *others, whole, *((lane, term) if across else (term, lane)))
+    copy.unroll(term)
+    if not across:
+        copy.vectorize(lane)
 
 
 def _pack_filters(stage: Stage, sums: _Sums, tile: tuple[int, int]) -> None:

@@ -11,6 +11,7 @@ from ...errors import ScheduleError
 from ...target.machine import Target
 from ..stage import Stage
 from .gemm_blocks import Blocks, Extents, Operand, blocks
+from .reading import group_of
 
 
 def gemm(
@@ -135,12 +136,7 @@ def _blocks_of(product: _Product, target: Target, given: tuple[int | None, ...])
 
 def _group(product: _Product, target: Target) -> int:
     """How many products of narrow integers the target sums up into 32 bits at once."""
-    types = product.left.dtype, product.right.dtype
-    if not target.dot_bits or product.stage.dtype.name not in ("int32", "uint32"):
-        return 1
-    if any(dtype.kind not in ("int", "uint") or dtype.name == "uint16" or dtype.bits > 16 for dtype in types):
-        return 1
-    return 4 if all(dtype.bits == 8 for dtype in types) else 2
+    return group_of(product.stage.dtype, (product.left.dtype, product.right.dtype), target)
 
 
 def _operand(read: Read, r: str) -> Operand:

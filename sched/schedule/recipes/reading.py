@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from ...compute.dtypes import DType
 from ...compute.expr import Axis, Const, Read, walk
 from ...compute.simplify import constant_value, simplify
 from ...compute.tensor import Tensor
@@ -76,6 +79,16 @@ def bytes_of(tensor: Tensor, first: int = 0) -> int | None:
             return None
         size *= length
     return size
+
+
+def group_of(into: DType, types: Iterable[DType], target: Target) -> int:
+    """How many products of narrow integers of these types the target sums up into 32 bits at once."""
+    types = tuple(types)
+    if not target.dot_bits or into.name not in ("int32", "uint32"):
+        return 1
+    if any(dtype.kind not in ("int", "uint") or dtype.name == "uint16" or dtype.bits > 16 for dtype in types):
+        return 1
+    return 4 if all(dtype.bits == 8 for dtype in types) else 2
 
 
 def lanes_of(size: int, target: Target) -> int:

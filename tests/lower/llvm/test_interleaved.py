@@ -98,3 +98,33 @@ def test_a_store_that_reads_what_the_others_write_waits_for_them(lab: Any) -> No
     expected[:4, 1] = 2 * expected[:4, 0]
     assert lab.build(body, (out,))(found) == 0
     assert np.array_equal(found, expected)
+
+
+def test_several_vectors_of_each_part_are_put_beside_each_other(lab: Any) -> None:
+    """All vectors of the first part are stored before those of the second one."""
+    x, out = lab.array("x", "int16", 350), lab.array("out", "int16", COUNT, 2, output=True)
+    body: list[Stmt] = [
+        Store(out[1], (lab.ramp(first, 8), const(part)), Load(x[1], (apply("add", lab.ramp(first, 8), 10 * part),)))
+        for part in (0, 1)
+        for first in (0, 8)
+    ]
+    assert scatters(lab, body, (x, out)) == 0
+    values, found = np.arange(350, dtype=np.int16), np.zeros((COUNT, 2), np.int16)
+    assert lab.build(body, (x, out), (n,))(values, found, sizes=(5,)) == 0
+    assert np.array_equal(found[:16], np.stack([values[:16], values[10:26]], axis=1))
+
+
+def test_stores_that_may_meet_stay_in_order(lab: Any) -> None:
+    """The second and the third one write one element, and do not change places."""
+    out = lab.array("out", "int16", COUNT, 2, output=True)
+    places = ((0, 0), (1, 1), (0, 1), (1, 1))
+    at = [const(0), n]
+    body: list[Stmt] = [
+        Store(out[1], (at[row], const(part)), const(value, DTYPES["int16"]))
+        for value, (row, part) in enumerate(places, 1)
+    ]
+    found = np.zeros((COUNT, 2), np.int16)
+    assert lab.build(body, (out,), (n,))(found, sizes=(0,)) == 0
+    assert found[0].tolist() == [1, 4]
+    assert lab.build(body[:3], (out,), (n,))(found, sizes=(0,)) == 0
+    assert found[0].tolist() == [1, 3]

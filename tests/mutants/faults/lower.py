@@ -27,14 +27,6 @@ IN_LOWER: tuple[Mutant, ...] = (
         "a vector of a tail of which only the first lane runs is left out",
     ),
     Mutant(
-        "tails-of-any-pattern",
-        "lower/split_vectors.py",
-        "if count == width and lanes(bound) == 1:",
-        "if lanes(bound) == 1:",
-        (PASSES,),
-        "vectors are left out by a condition of which later ones have not more",
-    ),
-    Mutant(
         "filled-tiles-that-are-empty",
         "lower/fill_tiles.py",
         "if not all(around.is_positive(simplify(bound.bound - begin)) for bound in bounds):",

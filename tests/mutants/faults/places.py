@@ -7,9 +7,42 @@ from ..mutant import NESTS, VERDICTS, VERIFIER, Mutant
 PLACES, FOUND_PLACES, SHARED = (
     f"tests/schedule/test_{name}.py" for name in ("compute_at", "compute_at_found", "compute_with")
 )
+IN_FUSED = "tests/schedule/test_compute_at_fused.py"
 NARROW = "tests/lower/test_narrow_loops.py"
 
 IN_PLACES: tuple[Mutant, ...] = (
+    Mutant(
+        "kept-of-fused-loops-as-positions",
+        "polyhedral/placement.py",
+        "kept = sum(len(axes[k]) for k in range(self.kept))",
+        "kept = self.kept",
+        (IN_FUSED,),
+        "what is stored around fused loops is counted in positions, where footprints are in components",
+    ),
+    Mutant(
+        "footprints-of-positions",
+        "schedule/place.py",
+        "if fused is None:\n            continue",
+        "if fused is None or host.uid:\n            continue",
+        (IN_FUSED, NESTS),
+        "footprints in fused loops are those of positions, as wide as the tensor",
+    ),
+    Mutant(
+        "components-of-another-stage",
+        "schedule/place.py",
+        "theirs = {uid: tuple(fused.component(k, own[number]) for k in every) for uid, own in counters.items()}",
+        "theirs = {uid: tuple(fused.component(0, own[number]) for k in every) for uid, own in counters.items()}",
+        (IN_FUSED,),
+        "a reader in a loop of its consumer's fused tiles has one component for all",
+    ),
+    Mutant(
+        "inside-pieces-of-fused-loops",
+        "schedule/place.py",
+        "if made and max(made) < inside and nest.position_of(axis, lambda _: _ANY) is None:",
+        "if made and max(made) < 0 and nest.position_of(axis, lambda _: _ANY) is None:",
+        (IN_FUSED,),
+        "a stage is computed further in than all pieces of a fused loop, which are not known there",
+    ),
     Mutant(
         "shared-init-inside-the-loops",
         "schedule/forest.py",
