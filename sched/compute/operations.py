@@ -114,6 +114,7 @@ TRANSCENDENTAL = frozenset(
 #   reinterpret(x)            the bits of x at another type of the same size
 
 _UINT64 = DTYPES["uint64"]
+_INDEX_ARITHMETIC = frozenset({"add", "sub", "mul", "floordiv", "mod"})  # of int64s is an int64
 
 
 def as_expr(value: Any) -> Expr:
@@ -174,6 +175,8 @@ def apply(name: str, *operands: Any) -> Expr:
     if name == "pow" and (power := _integer_power(*exprs)) is not None:
         return power
     weak = all(e.weak for e in exprs)
+    if name in _INDEX_ARITHMETIC and all(e.dtype == INDEX and not _is_big(e) for e in exprs):
+        return Op(name, exprs, INDEX, weak)
     types = resolve(operation.ufunc, promotion_keys(exprs, exact=name in COMPARISONS))
     if types is None:
         kinds = " and ".join(e.dtype.name for e in exprs)

@@ -6,7 +6,7 @@ are simplified only where nothing wraps: between axes, sizes and loop variables 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import fields
 
 from .dtypes import BOOL, INDEX
@@ -41,10 +41,10 @@ def linear(expr: Expr) -> tuple[Terms, int]:
         case Op("add" | "sub" | "neg" | "mul" as name, operands) if expr.dtype == INDEX:
             sides = [linear(operand) for operand in operands]
             if name == "neg":
-                return _scaled(sides[0], -1)
+                return scaled(sides[0], -1)
             if name == "mul":
                 return _multiplied(*sides)
-            return _summed(sides[0], _scaled(sides[1], -1 if name == "sub" else 1))
+            return summed(sides[0], scaled(sides[1], -1 if name == "sub" else 1))
         case _:
             return {key(expr): (expr, 1)}, 0
 
@@ -111,8 +111,37 @@ def _never_wraps(expr: Expr) -> bool:
 
 def difference(a: Expr, b: Expr) -> int | None:
     """a - b where it is the same integer for all values."""
-    terms, constant = _summed(linear(simplify(a)), _scaled(linear(simplify(b)), -1))
+    terms, constant = summed(linear(simplify(a)), scaled(linear(simplify(b)), -1))
     return None if terms else constant
+
+
+def _apart(a: Expr, b: Expr) -> tuple[float, float]:
+    """The least and the largest value of a - b that can be told: of one integer, or of quotients by one divisor, as
+    (n + 5) // 6 - n // 6 is 0 or 1."""
+    terms, constant = summed(linear(a), scaled(linear(b), -1))
+    if not terms:
+        return constant, constant
+    match sorted(terms.values(), key=lambda term: -term[1]):
+        case [(Op("floordiv", (x, Const(divisor))), 1), (Op("floordiv", (y, Const(other))), -1)]:
+            shift = difference(x, y) if divisor == other and 0 < divisor < _LARGE else None
+            if shift is not None:
+                return constant + shift // divisor, constant - (-shift // divisor)
+    return -float("inf"), float("inf")
+
+
+def _decided(always: bool, never: bool) -> bool | None:
+    return True if always else False if never else None
+
+
+# Whether a comparison holds where the difference of its sides is between two numbers, if that follows.
+_COMPARED: dict[str, Callable[[float, float], bool | None]] = {
+    "lt": lambda least, most: _decided(most < 0, least >= 0),
+    "le": lambda least, most: _decided(most <= 0, least > 0),
+    "gt": lambda least, most: _decided(least > 0, most <= 0),
+    "ge": lambda least, most: _decided(least >= 0, most < 0),
+    "eq": lambda least, most: _decided(least == most == 0, most < 0 or least > 0),
+    "ne": lambda least, most: _decided(most < 0 or least > 0, least == most == 0),
+}
 
 
 def constant_value(expr: Expr) -> int | None:
@@ -153,12 +182,14 @@ def _bound(expr: Expr, *, upper: bool) -> Expr:
             return expr
 
 
-def _scaled(form: tuple[Terms, int], factor: int) -> tuple[Terms, int]:
+def scaled(form: tuple[Terms, int], factor: int) -> tuple[Terms, int]:
+    """A linear form times an integer."""
     terms, constant = form
     return ({k: (atom, c * factor) for k, (atom, c) in terms.items()} if factor else {}), constant * factor
 
 
-def _summed(a: tuple[Terms, int], b: tuple[Terms, int]) -> tuple[Terms, int]:
+def summed(a: tuple[Terms, int], b: tuple[Terms, int]) -> tuple[Terms, int]:
+    """The sum of two linear forms."""
     terms = dict(a[0])
     for k, (atom, coefficient) in b[0].items():
         total = coefficient + (terms[k][1] if k in terms else 0)
@@ -171,12 +202,12 @@ def _summed(a: tuple[Terms, int], b: tuple[Terms, int]) -> tuple[Terms, int]:
 
 def _multiplied(a: tuple[Terms, int], b: tuple[Terms, int]) -> tuple[Terms, int]:
     """The product, distributed over the sums on both sides."""
-    result: tuple[Terms, int] = _summed(_scaled(a, b[1]), _scaled(b, a[1]))
+    result: tuple[Terms, int] = summed(scaled(a, b[1]), scaled(b, a[1]))
     result = result[0], a[1] * b[1]
     for left, x in a[0].values():
         for right, y in b[0].values():
             product = Op("mul", (left, right), INDEX)
-            result = _summed(result, ({key(product): (product, x * y)}, 0))
+            result = summed(result, ({key(product): (product, x * y)}, 0))
     return result
 
 
@@ -194,11 +225,25 @@ def _node(expr: Expr) -> Expr:
         case (("floordiv" | "mod"), (a, Const(divisor))) if 0 < divisor < _LARGE and _never_wraps(a):
             return _divided(expr, a, int(divisor))
         case (("min" | "max"), (a, b)) if _never_wraps(expr):
-            apart = difference(a, b)
-            if apart is not None:
-                return a if (apart <= 0) == (expr.name == "min") else b
+            return _extremum(expr, a, b)
         case "select", (Const(value), yes, no):
             return yes if value else no
+    return expr
+
+
+def _extremum(expr: Op, a: Expr, b: Expr) -> Expr:
+    """The minimum or maximum without what another operand is never beyond."""
+    least, most = _apart(a, b)
+    if most <= 0 or least >= 0:
+        return a if (most <= 0) == (expr.name == "min") else b
+    for this, other in ((a, b), (b, a)):
+        if isinstance(this, Op) and this.name == expr.name:
+            for kept, inner in (this.operands, reversed(this.operands)):
+                chosen = _extremum(expr, inner, other)
+                if chosen is inner:
+                    return this
+                if chosen is other:
+                    return _extremum(Op(expr.name, (kept, other), INDEX), kept, other)
     return expr
 
 
@@ -225,11 +270,11 @@ def _rejoined(form: tuple[Terms, int], remainder: Op, coefficient: int) -> tuple
         return form
     quotient = Op("floordiv", (x, m), INDEX)
     whole = linear(Op("mul", (quotient, m), INDEX))
-    wanted = _scaled(whole, coefficient)
+    wanted = scaled(whole, coefficient)
     if all(k in form[0] and form[0][k][1] == c for k, (_, c) in wanted[0].items()):
-        without = _summed(form, _scaled(wanted, -1))
-        without = _summed(without, _scaled(linear(remainder), -coefficient))
-        return _summed(without, _scaled(linear(x), coefficient))
+        without = summed(form, scaled(wanted, -1))
+        without = summed(without, scaled(linear(remainder), -coefficient))
+        return summed(without, scaled(linear(x), coefficient))
     return form
 
 
@@ -246,16 +291,16 @@ def _divided(expr: Op, a: Expr, divisor: int) -> Expr:
     inner = Op(expr.name, (from_linear(rest, remainder), Const(divisor, INDEX)), INDEX)
     if expr.name == "mod":
         return inner
-    return from_linear(*_summed((whole, quotient), linear(inner)))
+    return from_linear(*summed((whole, quotient), linear(inner)))
 
 
 def _condition(expr: Op) -> Expr:
     match expr.name, expr.operands:
         case (("lt" | "le" | "gt" | "ge" | "eq" | "ne"), (a, b)) if a.dtype == b.dtype == INDEX and _never_wraps(expr):
-            apart = difference(a, b)
-            if apart is not None:
-                outcome = {"lt": apart < 0, "le": apart <= 0, "gt": apart > 0, "ge": apart >= 0, "eq": not apart}
-                return Const(outcome.get(expr.name, apart != 0), BOOL)
+            least, most = _apart(a, b)
+            outcome = _COMPARED[expr.name](least, most)
+            if outcome is not None:
+                return Const(outcome, BOOL)
         case "and", (a, b):
             return _absorbing(expr, a, b, False)
         case "or", (a, b):

@@ -37,9 +37,9 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 
 from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Expr, Op, const, transform, walk
+from ..compute.expr import Expr, Op, Size, const, transform, walk
 from ..compute.simplify import key, simplify
-from .ir import Block, For, If, Load, Stmt, Store, Var, map_statements, map_values, statements, values
+from .ir import For, If, Load, Stmt, Store, Var, map_statements, map_values, statements, values
 from .rewrite import fresh, replaced, variables
 from .tiles import (
     PartialBound,
@@ -48,6 +48,7 @@ from .tiles import (
     is_tile,
     literal_range,
     minima,
+    only_pads,
     partial_bounds,
     tile_stays_inside,
 )
@@ -86,12 +87,12 @@ def _filled(stmt: Stmt, around: _Around, vector_bits: int) -> Stmt:
     if not isinstance(stmt, For):
         return map_statements(stmt, lambda inner: _filled(inner, around, vector_bits))
     if is_tile(stmt):
-        if _only_pads(stmt):
+        if only_pads(stmt):
             stmt = _full(stmt, around)
         return map_statements(stmt, lambda body: _filled(body, around, vector_bits))
     inner = around.inside(stmt)
     full = replace(stmt, body=_filled(stmt.body, inner, vector_bits))
-    if stmt.kind != "serial" or not _only_pads(stmt.body):
+    if stmt.kind != "serial" or not only_pads(stmt.body):
         return full
     found: Stmt = full
     for loop, count in _narrower(stmt, around, vector_bits):
@@ -119,9 +120,10 @@ def _narrower(work: For, around: _Around, vector_bits: int) -> Iterator[tuple[Fo
             return
         lanes = max(1, vector_bits // (8 * max(s.buffer.dtype.bytes for s in statements(loop) if isinstance(s, Store))))
         vectors = -(-found[1] // lanes)
+        any_number = any(isinstance(node, Size) for node in walk(bounds[0].bound))
         while vector_bits and vectors > 1:
             vectors = (vectors + 1) // 2
-            if not certainly_positive(bounds[0].bound - loop.begin - vectors * lanes, around.ranges):
+            if any_number or not certainly_positive(bounds[0].bound - loop.begin - vectors * lanes, around.ranges):
                 yield loop, vectors * lanes
         return
 
@@ -137,19 +139,6 @@ def _with_at_most(stmt: Stmt, loop: For, count: int) -> Stmt:
         return map_statements(inner, narrow)
 
     return narrow(stmt)
-
-
-def _only_pads(stmt: Stmt) -> bool:
-    """Whether tile loops around stores to padded register tiles are all there is."""
-    match stmt:
-        case For(body=body):
-            return is_tile(stmt) and _only_pads(body)
-        case Block(body):
-            return all(map(_only_pads, body))
-        case Store(buffer, mask=mask):
-            return buffer.scope == "register" and buffer.padded and mask is None
-        case _:
-            return False
 
 
 def _full(loop: For, around: _Around) -> For:

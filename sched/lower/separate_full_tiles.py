@@ -37,7 +37,7 @@ from ..compute.simplify import key, linear, simplify
 from .ir import Allocate, Block, For, If, Let, Stmt, Var, map_statements, statements, sub_statements
 from .peel_loops import WHOLE
 from .rewrite import block, fresh, variables
-from .tiles import PartialBound, bounded, is_tile, partial_bounds
+from .tiles import PartialBound, bounded, is_tile, only_pads, partial_bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,12 @@ def _branched(body: Stmt, known: _Known) -> Stmt:
 
 
 def _chosen(stmt: Stmt, known: _Known) -> Stmt:
-    """What stands beside a loop, with its full tiles in a version of its own, all others in another."""
+    """What stands beside a loop, with its full tiles in a version of its own, all others in another.
+
+    What is loaded into a register tile, of an earlier block of a sum, needs no branches, and has one version.
+    """
+    if only_pads(stmt):
+        return stmt
     if isinstance(stmt, (Allocate, Block, If)):
         return map_statements(stmt, lambda inner: _chosen(inner, known))
     slacks = _slacks(stmt, known)

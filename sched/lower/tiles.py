@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from ..compute.dtypes import INDEX
 from ..compute.expr import Const, Expr, Op, walk
-from ..compute.simplify import constant_value, difference, key, linear, simplify
-from .ir import Buffer, For, Var
+from ..compute.simplify import Terms, constant_value, difference, from_linear, linear, simplify, summed
+from .ir import Block, Buffer, For, Stmt, Store, Var
 
 _MOST_TRIED = 150  # expressions, in the search for a bound: what is found is found early
 
@@ -24,6 +24,8 @@ def is_tile(loop: For) -> bool:
 def literal_range(loop: For) -> tuple[Expr, int] | None:
     """The begin and the number of iterations of a full tile: of all lower and upper bounds of the loop, the two that
     are the least literal number of iterations apart."""
+    if isinstance(loop.begin, Const) and isinstance(loop.end, Const):
+        return loop.begin, max(0, int(loop.end.value) - int(loop.begin.value))
     lowest = (loop.begin, *(bound for bound in maxima(loop.begin) if bound is not loop.begin))
     found: tuple[Expr, int] | None = None
     for begin in lowest:
@@ -58,6 +60,8 @@ class PartialBound:
 
 def partial_bounds(loop: For) -> tuple[PartialBound, ...]:
     """What may make the loop shorter than a full tile."""
+    if isinstance(loop.begin, Const) and isinstance(loop.end, Const):
+        return ()
     found = literal_range(loop)
     assert found is not None, f"{loop.var.name} has a literal bound"
     begin, end = found[0], found[0] + found[1]
@@ -78,6 +82,19 @@ def tile_stays_inside(buffer: Buffer, indices: tuple[Expr, ...], var: Var, begin
         return False
     first, extent = constant_value(begin + place), constant_value(moved[0][1])
     return first is not None and extent is not None and first >= 0 and first + count <= extent
+
+
+def only_pads(stmt: Stmt) -> bool:
+    """Whether tile loops around stores to padded register tiles are all there is."""
+    match stmt:
+        case For(body=body):
+            return is_tile(stmt) and only_pads(body)
+        case Block(body):
+            return all(map(only_pads, body))
+        case Store(buffer, mask=mask):
+            return buffer.scope == "register" and buffer.padded and mask is None
+        case _:
+            return False
 
 
 def bounded(loop: For, bounds: list[PartialBound]) -> For:
@@ -115,21 +132,24 @@ def certainly_positive(expr: Expr, bounds: Ranges) -> bool:
     A sufficient test: variables are replaced by the end of their range that makes the expression least, and
     c * (x // c) is at most x.
     """
-    return _least(simplify(expr), bounds, 4, set()) >= 1
+    return _least(linear(simplify(expr)), bounds, 4, set()) >= 1
 
 
-def _least(expr: Expr, bounds: Ranges, depth: int, tried: set[Hashable]) -> int | float:
-    """`tried` are the expressions that were in vain: variables are replaced in every order, to one result."""
-    terms, constant = linear(expr)
+def _least(form: tuple[Terms, int], bounds: Ranges, depth: int, tried: set[Hashable]) -> int | float:
+    """`tried` are the forms that were in vain: variables are replaced in every order, to one result."""
+    terms, constant = form
     if not terms:
         return constant
-    attempt = depth, key(expr)
+    attempt = depth, constant, frozenset((k, coefficient) for k, (_, coefficient) in terms.items())
     if depth == 0 or attempt in tried or len(tried) >= _MOST_TRIED:
         return -float("inf")
     tried.add(attempt)
-    for atom, coefficient in terms.values():
+    for k, (atom, coefficient) in terms.items():
+        others = {other: term for other, term in terms.items() if other != k}
         for bound in _bounds(atom, coefficient, bounds):
-            rest = simplify(expr - atom * Const(coefficient, INDEX) + bound)
+            rest = summed((others, constant), linear(bound))
+            if any(isinstance(other, Op) and other.name == "mod" for other, _ in rest[0].values()):
+                rest = linear(simplify(from_linear(*rest)))  # which joins quotients and remainders
             least = _least(rest, bounds, depth - 1, tried)
             if least >= 1:
                 return least

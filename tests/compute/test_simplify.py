@@ -186,3 +186,32 @@ def test_shared_nodes_cost_once() -> None:
     for _ in range(100):
         shared = shared * shared + 1.0
     assert simplify(shared).dtype.name == "float32" and len(list(walk(shared))) == 301
+
+
+@pytest.mark.parametrize("name", ["min", "max", "lt", "le", "gt", "ge", "eq", "ne"])
+def test_quotients_by_one_divisor_are_compared(name: str) -> None:
+    """(n + p) // d + e and n // d, where what is known decides, and only there."""
+    for d in (1, 3, 6):
+        for p in range(-7, 8):
+            for e in range(-2, 3):
+                a, b = (n + p) // d + e, n // d
+                pairs = [((x + p) // d + e, x // d) for x in range(1, 40)]
+                made = simplify(Op(name, (simplify(a), simplify(b)), INDEX if name in ("min", "max") else BOOL))
+                if name in ("min", "max"):
+                    first = all((x <= y) == (name == "min") or x == y for x, y in pairs)
+                    second = all((y <= x) == (name == "min") or x == y for x, y in pairs)
+                    assert any(isinstance(node, Op) and node.name == name for node in walk(made)) != (first or second)
+                    assert all(value(made, {n: x}) == OPERATIONS[name].numpy(*pair) for x, pair in enumerate(pairs, 1))
+                else:
+                    outcomes = {bool(OPERATIONS[name].numpy(x, y)) for x, y in pairs}
+                    assert (made.value if isinstance(made, Const) else None) == (
+                        next(iter(outcomes)) if len(outcomes) == 1 else None
+                    ), (d, p, e)
+
+
+def test_a_minimum_of_three_leaves_out_what_never_decides() -> None:
+    tiles, full = (n + 5) // 6 - 9 * m, n // 6 - 9 * m
+    for three in (ps.minimum(ps.minimum(9, tiles), full), ps.minimum(full, ps.minimum(tiles, 9))):
+        assert sum(isinstance(node, Op) and node.name == "floordiv" for node in walk(simplify(three))) == 1
+        for x, y in ((1, 1), (6, 0), (7, 0), (60, 1), (59, 1), (200, 3)):
+            assert value(simplify(three), {n: x, m: y}) == value(three, {n: x, m: y})

@@ -365,10 +365,10 @@ def test_full_tiles_of_a_serial_loop_are_a_range() -> None:
     check(
         separate_full_tiles(loop(o, (N + 7) // 8, body)),
         """
-        for o in 0..min((n + 7) // 8, n // 8):
+        for o in 0..n // 8:
             vectorized for i in 0..8:
                 A[8 * o + i] = C[8 * o + i]
-        for o in max(0, min((n + 7) // 8, n // 8))..(n + 7) // 8:
+        for o in max(0, n // 8)..(n + 7) // 8:
             vectorized for i in 0..min(8, n - 8 * o):
                 A[8 * o + i] = C[8 * o + i]
         """,

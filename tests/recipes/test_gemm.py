@@ -63,7 +63,7 @@ def test_types(dtype: str, into: str | None) -> None:
 
 
 # Rows and columns of one, operands that are packed and that are not: rows of 4096 bytes meet in one set of a cache.
-FIXED = [*SIZES[2:], (1, 70, 40), (70, 1, 40), (3, 300, 20), (20, 33, 1024), (17, 1024, 30)]
+FIXED = [*SIZES[2:], (1, 70, 40), (70, 1, 40), (33, 2, 70), (50, 8, 21), (3, 300, 20), (20, 33, 1024), (17, 1024, 30)]
 
 
 @pytest.mark.parametrize("order", ["nn", "nt", "tn"])
@@ -77,6 +77,22 @@ def test_dot_products(dtype: str, order: str) -> None:
 @pytest.mark.parametrize("k", [3, 64, 70])
 def test_dot_products_of_fixed_sizes(k: int) -> None:
     agrees(product(14, 40, k, "int8", "int32"), by_target, [operands(14, 40, k, "int8")])
+
+
+@pytest.mark.parametrize("order", ["nn", "tt"])
+def test_few_columns_of_many_rows(order: str) -> None:
+    """Rows are in lanes."""
+    n, k = ps.size_var("n"), ps.size_var("k")
+    cases = [operands(*shape, order=order) for shape in [(1, 3, 1), (70, 3, 33), (200, 3, 20)]]
+    agrees(product(n, 3, k, order=order), by_target, cases)
+    agrees(product(70, 1, 30, "int8", "int32", order), by_target, [operands(70, 1, 30, "int8", order)])
+
+
+def test_few_columns_with_an_epilogue() -> None:
+    C = product(90, 4, 35)
+    bias = ps.placeholder((4,), "float32", name="bias")
+    D = ps.compute((90, 4), lambda i, j: ps.maximum(C[i, j] + bias[j], 0.0), name="D")
+    agrees(D, by_target, [(*operands(90, 4, 35), some(5, (4,), "float32"))])
 
 
 @pytest.mark.parametrize("shape", FIXED)

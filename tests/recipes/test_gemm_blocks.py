@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 import polysched as ps
-from polysched.schedule.recipes.gemm_blocks import Blocks, Extents, Operand, blocks
+from polysched.schedule.recipes.gemm_blocks import Blocks, Extents, Operand, blocks, is_narrow
 
 TARGETS = [ps.Target("x86-64-v4", threads=1), ps.Target("x86-64-v3", threads=1), ps.Target("aarch64", threads=1)]
 SIZES = [1, 3, 17, 128, 1003, None]
@@ -77,3 +77,13 @@ def test_what_is_given_stays() -> None:
     operand = Operand(4, None, "none")
     tile = blocks(Extents(100, 100, 100), 4, (operand, operand), TARGETS[0], (3, 16, 8, 6, 32))
     assert (tile.mr, tile.nr, tile.kc, tile.mc, tile.nc) == (3, 16, 8, 6, 32)
+
+
+def test_rows_are_in_lanes_where_columns_are_few() -> None:
+    wide = TARGETS[0]
+    assert is_narrow(Extents(100, 1, 10), 4, wide)
+    assert is_narrow(Extents(None, 8, None), 4, wide)
+    assert not is_narrow(Extents(100, 9, 10), 4, wide), "more than half of the lanes have a column"
+    assert not is_narrow(Extents(100, 8, 10), 8, wide)
+    assert not is_narrow(Extents(15, 1, 10), 4, wide), "there are fewer rows than lanes"
+    assert not is_narrow(Extents(100, None, 10), 4, wide)

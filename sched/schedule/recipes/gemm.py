@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...compute.expr import Axis, Expr, Read, walk
 from ...compute.simplify import constant_value
@@ -10,7 +10,7 @@ from ...compute.tensor import Tensor
 from ...errors import ScheduleError
 from ...target.machine import Target
 from ..stage import Stage
-from .gemm_blocks import Blocks, Extents, Operand, blocks
+from .gemm_blocks import Blocks, Extents, Operand, blocks, is_narrow
 from .reading import group_of
 
 
@@ -35,8 +35,9 @@ def gemm(
     kc, mc, nc  the block of A is mc x kc (in L2), that of B is kc x nc (in L3)
 
     Works for any size, fixed or symbolic, and every dtype; products of bytes or 16-bit integers that are summed into 32
-    bits use the target's dot products. Operands are packed where that pays: always if sizes are symbolic, and not for
-    few rows, small operands, or rows that do not meet in a cache. So sizes that are known are worth saying.
+    bits use the target's dot products. Operands are packed where that pays: the right one always if sizes are symbolic,
+    and not for few rows, small operands, or rows that do not meet in a cache. So sizes that are known are worth saying.
+    Where columns are known to be at most half a vector's lanes, rows are in lanes.
 
     Raises `ScheduleError` for stages that are no such product.
 
@@ -54,7 +55,10 @@ def gemm(
     """
     target = Target.of(target)
     product = _product_of(stage)
-    sizes = _blocks_of(product, target, (mr, nr, kc, mc, nc))
+    given = mr, nr, kc, mc, nc
+    if given == (None,) * 5 and is_narrow(product.known, product.stage.dtype.bytes, target):
+        product = product.across()
+    sizes = _blocks_of(product, target, given)
     right = _blocked(stage, product, sizes) if product.stage is stage.tensor else _fused(stage, product, sizes)
     if target.thread_count() > 1:
         stage.parallel("j_c" if sizes.few else "i_c")
@@ -65,7 +69,7 @@ def gemm(
 @dataclass(frozen=True, slots=True)
 class _Product:
     """The stage that sums up, its last two axes and its reduction's, the operands with the first and the second, and
-    the extents of the three."""
+    the extents of the three; `swapped` if the last axis is the one of the rows."""
 
     stage: Tensor
     batch: tuple[str, ...]
@@ -75,6 +79,19 @@ class _Product:
     left: Read
     right: Read
     extents: tuple[Expr, Expr, Expr]
+    swapped: bool = False
+
+    @property
+    def known(self) -> Extents:
+        rows, columns, terms = (constant_value(extent) for extent in self.extents)
+        return Extents(rows, columns, terms)
+
+    def across(self) -> _Product:
+        """The same with rows for columns: the result and both operands transposed."""
+        rows, columns, terms = self.extents
+        return replace(
+            self, i=self.j, j=self.i, left=self.right, right=self.left, extents=(columns, rows, terms), swapped=True
+        )
 
 
 def _product_of(stage: Stage) -> _Product:
@@ -121,11 +138,10 @@ def _indexed(read: Read, *axes: Axis) -> bool:
 
 def _blocks_of(product: _Product, target: Target, given: tuple[int | None, ...]) -> Blocks:
     """Tile sizes from the registers and caches of the target."""
-    rows, columns, terms = (constant_value(extent) for extent in product.extents)
     mr, nr, kc, mc, nc = given
     operands = _operand(product.left, product.r), _operand(product.right, product.r)
     return blocks(
-        Extents(rows, columns, terms),
+        product.known,
         product.stage.dtype.bytes,
         operands,
         target,
@@ -168,7 +184,7 @@ def _blocked(c: Stage, product: _Product, blocks: Blocks) -> Stage | None:
 def _fused(d: Stage, product: _Product, blocks: Blocks) -> Stage | None:
     """Each tile of the product is summed up in registers and then used. Returns the copy of the right operand, if there
     is one."""
-    i, j = (axis.name for axis in d.tensor.equations[0].axes[-2:])
+    i, j = (axis.name for axis in d.tensor.equations[0].axes[-2:][:: -1 if product.swapped else 1])
     d.split(j, blocks.nc, outer="j_c", inner=j)
     d.split(i, blocks.mc, outer="i_c", inner=i)
     d.split(j, blocks.nr, outer="j_o", inner="j_i")
@@ -259,7 +275,7 @@ def _packed(c: Stage, tensor: Tensor, axis: str, r: str, width: int, lanes: int,
     if last == r:
         whole, part = copy.split(r, lanes)
         squares, row = copy.split(inner, lanes) if width % lanes == 0 and width > lanes else (None, inner)
-        copy.reorder(outer, whole, *(() if squares is None else (squares,)), row, part)
+        copy.reorder(outer, *(() if squares is None else (squares,)), whole, row, part)
         copy.unroll(row)
         copy.vectorize(part)
         return copy

@@ -110,6 +110,12 @@ def blocks(
     return Blocks(mr, nr, kc, mc, nc, lanes, few, pack_left, pack_right or group > 1, group)
 
 
+def is_narrow(extents: Extents, size: int, target: Target) -> bool:
+    """Whether rows fill the lanes of vectors better than the columns, of elements of so many bytes, do."""
+    lanes = max(1, target.vector_bits // (8 * size))
+    return extents.columns is not None and 2 * extents.columns <= lanes <= (extents.rows or lanes)
+
+
 def _register_tile(
     extents: Extents,
     lanes: int,
