@@ -7,10 +7,10 @@ harmless of the user's name, for the reader of a dump). A Program's objects live
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import islpy
 from islpy import Constraint, Map, MultiPwAff, PwAff, Set, dim_type
@@ -25,6 +25,8 @@ __all__ = [
 ]  # fmt: skip
 
 DEFAULT_BUDGET = 4_000_000
+_MOST_FOUND = 10_000
+T = TypeVar("T")
 ISL_VERSION = str(islpy.__version__)
 _HARMLESS = re.compile(r"[^A-Za-z0-9_]")
 
@@ -56,6 +58,7 @@ class World:
         self.budget = budget
         self.sizes: dict[str, Size] = {}
         self._parameters: dict[str, str] = {}
+        self._found: dict[tuple[object, ...], tuple[tuple[object, ...], Any]] = {}
         for size in sizes:
             self.add_size(size)
 
@@ -99,6 +102,17 @@ class World:
     def from_text(self, text: str) -> Map:
         """A relation from isl's notation; only ever called with literals of our own."""
         return Map.read_from_str(self.context, text)
+
+    def once(self, what: tuple[object, ...], found: Callable[[], T]) -> T:
+        """What a function finds for these objects, which are told apart by identity and do not change: loop trees are
+        made anew after every command, of loops most of which are what they were."""
+        key = tuple(part if isinstance(part, str) else id(part) for part in what)
+        if key not in self._found:
+            if len(self._found) >= _MOST_FOUND:
+                self._found.clear()
+            self._found[key] = what, found()
+        found_before: T = self._found[key][1]
+        return found_before
 
     @contextmanager
     def budgeted(self, step: str) -> Iterator[None]:
@@ -166,12 +180,16 @@ def _summed_first(points: Set, count: int) -> Set:
 
 
 class Frame:
-    """The iteration space of a statement: its axes are the dimensions, by name."""
+    """The iteration space of a statement: its axes are the dimensions, by name.
 
-    __slots__ = ("_local", "axes", "name", "space", "world")
+    `found` are the functions that expressions were found to be, with the expressions, by their ids.
+    """
+
+    __slots__ = ("_local", "axes", "found", "name", "space", "world")
 
     def __init__(self, world: World, axes: tuple[Axis, ...], name: str | None) -> None:
         self.world, self.axes, self.name = world, axes, name
+        self.found: dict[int, tuple[Expr, PwAff | None]] = {}
         self.space = world.space(len(axes), name) if name is not None else world.space(0).params()
         self._local = islpy.LocalSpace.from_space(self.space)
 

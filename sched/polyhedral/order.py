@@ -7,8 +7,9 @@ share and keeps the pairs that are still equal; a pair leaves either in order or
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from ..compute.expr import Axis, Const, Expr, Op, Size, same, transform, walk
 from ..compute.sizes import evaluate_extent
@@ -18,6 +19,8 @@ from .positions import box_of
 from .program import Statement
 from .requirements import Requirement, accumulation
 from .tree import Fused, LoopNode, Sequence, Tree, path_to
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ def _shared_loops(tree: Tree, requirement: Requirement) -> tuple[list[LoopNode],
 def _add(loops: list[LoopNode], node: LoopNode, numbers: tuple[int, int]) -> None:
     """Add a loop inside; a loop over x // c and one over x % c directly in it have the order of one over x, where c is
     the same for both statements."""
-    whole = {n: _rejoined(loops[-1].values[n], node.values[n]) for n in numbers} if loops else {}
+    whole = {n: rejoined(loops[-1].values[n], node.values[n]) for n in numbers} if loops else {}
     serial = loops and loops[-1].kind in _SERIAL and node.kind in _SERIAL
     values = {number: found[0] for number, found in whole.items() if found is not None}
     if serial and len(values) == len(whole) and len({found[1] for found in whole.values() if found}) == 1:
@@ -129,7 +132,7 @@ def _add(loops: list[LoopNode], node: LoopNode, numbers: tuple[int, int]) -> Non
 _SERIAL = ("serial", "unroll")
 
 
-def _rejoined(quotient: Expr, remainder: Expr) -> tuple[Expr, int] | None:
+def rejoined(quotient: Expr, remainder: Expr) -> tuple[Expr, int] | None:
     """x and c of x // c and x % c."""
     match quotient, remainder:
         case Op("floordiv", (x, Const(c))), Op("mod", (y, Const(d))) if c == d > 0 and same(x, y):
@@ -196,23 +199,42 @@ def _equal(tree: Tree, node: LoopNode, source: Statement, sink: Statement) -> Ma
 
 def maybe_equal(tree: Tree, pair: Requirement, relation: Map, left: Expr, right: Expr) -> Map:
     """The pairs of `relation` whose counters may be equal: all of them where that is not known."""
+    what = ("maybe equal", relation, left, right)
+    return _once(tree, pair.source, what, lambda: _maybe_equal(tree, pair, relation, left, right))
+
+
+def _maybe_equal(tree: Tree, pair: Requirement, relation: Map, left: Expr, right: Expr) -> Map:
     source, sink = _exact(left, pair.source.frame, tree), _exact(right, pair.sink.frame, tree)
     return relation if source is None or sink is None else relation.intersect(source.eq_map(sink))
 
 
 def never_after(tree: Tree, pair: Requirement, relation: Map, left: Expr, right: Expr) -> bool:
     """Whether the source's counter is at most the sink's in all pairs of `relation`, as far as that is known."""
+    what = ("never after", relation, left, right)
+    return _once(tree, pair.source, what, lambda: _never_after(tree, pair, relation, left, right))
+
+
+def _never_after(tree: Tree, pair: Requirement, relation: Map, left: Expr, right: Expr) -> bool:
     source, sink = _exact(left, pair.source.frame, tree), _exact(right, pair.sink.frame, tree)
     return source is not None and sink is not None and relation.is_subset(source.le_map(sink))
 
 
 def has_one_value(tree: Tree, statement: Statement, value: Expr) -> bool:
     """Whether a counter is the same at all instances of a statement."""
+    return _once(tree, statement, ("one value", statement, value), lambda: _has_one_value(tree, statement, value))
+
+
+def _has_one_value(tree: Tree, statement: Statement, value: Expr) -> bool:
     known = _exact(value, statement.frame, tree)
     if known is None:
         return False
     taken = Map.from_pw_aff(known.intersect_domain(statement.domain)).range()
     return Map.from_domain_and_range(taken, taken).is_single_valued()
+
+
+def _once(tree: Tree, statement: Statement, what: tuple[object, ...], found: Callable[[], T]) -> T:
+    """What is found of counters; positions of fused loops are another thing in every tree."""
+    return found() if tree.fused else statement.frame.world.once(what, found)
 
 
 @dataclass(frozen=True, slots=True)

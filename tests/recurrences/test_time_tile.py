@@ -43,12 +43,14 @@ def test_the_same_bits(name: str, threads: int) -> None:
 @pytest.mark.parametrize(("shape", "loop"), [("diamond", "i_d"), ("wavefront", "i_o"), (None, "i_d")])
 def test_all_fields_are_on_threads(shape: str | None, loop: str) -> None:
     s = tiled("fdtd_2d", 2, shape=shape)
-    assert [[x.name for x in s[field].nest.loops if x.kind == "parallel"] for field in ("ex", "ey", "hz")] == [[loop]] * 3
+    assert [[x.name for x in s[field].nest.loops if x.kind == "parallel"] for field in ("ex", "ey", "hz")] == [
+        [loop]
+    ] * 3
 
 
 @pytest.mark.parametrize(("name", "form"), [("jacobi_2d", "t-i"), ("fdtd_2d", "t-i"), ("jacobi_1d", "t-i")])
 def test_slabs_lean_as_little_as_they_can(name: str, form: str) -> None:
-    assert [c for c in tiled(name, 2).commands if "partition" in c][0].split('"')[1] == form
+    assert next(c for c in tiled(name, 2).commands if "partition" in c).split('"')[1] == form
 
 
 def test_both_shapes_have_the_same_bits_as_few_steps() -> None:

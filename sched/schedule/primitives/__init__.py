@@ -31,7 +31,7 @@ from .vectorize import Vectorize
 
 __all__ = [
     "REGISTRY", "AlignStorage", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot", "ComputeWith", "Equation",
-    "FoldStorage", "Fuse", "Inline", "Parallel", "Partition", "Peel", "Prefetch", "Primitive", "Reorder", "ReorderStorage",
-    "Reverse", "Rfactor", "Separate", "Shift", "Skew", "Split", "State", "StoreAt", "StoreStreaming", "Tile", "Unroll",
-    "Vectorize",
+    "FoldStorage", "Fuse", "Inline", "Parallel", "Partition", "Peel", "Prefetch", "Primitive", "Reorder",
+    "ReorderStorage", "Reverse", "Rfactor", "Separate", "Shift", "Skew", "Split", "State", "StoreAt", "StoreStreaming",
+    "Tile", "Unroll", "Vectorize",
 ]  # fmt: skip
