@@ -15,6 +15,7 @@ from ..stage import Stage
 from ..suggestion import shown
 from .reading import is_streamed
 from .steps_in_lanes import steps_in_lanes
+from .steps_unrolled import steps_unrolled
 
 Cut = tuple[int, dict[int, int]]  # the slope of slabs, and how far each stage is moved in them, by its uid
 _ROW = 1024  # elements at most that one vector loop runs over
@@ -46,8 +47,8 @@ def time_tile(
     vectors where the stencil allows it. Storage is folded to one plane where the stencil can run in place, and to two
     where it can with those, unless others are asked for. Slices such as u[T] are copied in vectors. A sweep whose rows
     are chains, as Gauss and Seidel's, has its steps in lanes instead, where they are a literal number, at most 32, and
-    the dimensions two. Each command is proven as always. Raises `ScheduleError` where no skew makes tiles legal, and
-    for stages that are no recurrence.
+    the dimensions two; otherwise four steps are written out, in tiles along a wavefront on threads. Each command is
+    proven as always. Raises `ScheduleError` where no skew makes tiles legal, and for stages that are no recurrence.
 
     Skewed tiles are those of Wolf and Lam (A Data Locality Optimizing Algorithm, PLDI 1991), their wavefronts those of
     Lamport (The Parallel Execution of DO Loops, CACM 1974), diamonds those of Bandishti, Pananilath and Bondhugula
@@ -88,10 +89,14 @@ def time_tile(
         # Tiles change nothing about whether a step may overwrite the one before, and without them that is soon found.
         planes = {t: 2 if schedule[t].why_not("fold_storage", loops[0], 1) else 1 for t in group}
         chains = space is None and len(group) == 1 and stage.why_not("parallel", loops[-1]) is not None
-        if chains and steps_in_lanes(schedule, stage.tensor, copies):
+        if chains and shape is None and steps_in_lanes(schedule, stage.tensor, copies):
             return
         for tensor in copies:
             _copied(schedule[tensor], target)
+        threads = target.thread_count() > 1 or shape == "wavefront"
+        if chains and shape != "diamond" and steps_unrolled(schedule, stage.tensor, threads=threads):
+            _fold(schedule, planes, loops[0])
+            return
         for number, each in enumerate(shapes, 1):
             extents = _default(stage, target, each) if space is None else tuple(space)
             tiles = dict(zip(loops, (time or _steps(stage), *extents), strict=True))
