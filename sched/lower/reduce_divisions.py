@@ -15,9 +15,9 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from ..compute.dtypes import INDEX
-from ..compute.expr import Const, Expr, Op, transform
+from ..compute.expr import Const, Expr, Op, transform, walk
 from ..compute.simplify import key, simplify, simplify_node
-from .ir import For, Stmt, map_statements, map_values
+from .ir import For, Stmt, Var, map_statements, map_values
 from .tiles import Ranges, certainly_positive, minima
 
 
@@ -28,13 +28,18 @@ def reduce_divisions(stmt: Stmt) -> Stmt:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """The ranges of the loops around, and of which quotients by a literal it is known whether they are 0."""
+    """The ranges of the loops around, of which `var` is the innermost one's variable, and of which quotients by a
+    literal it is known whether they are 0."""
 
     ranges: Ranges
+    var: Var | None = None
+    around: _Scope | None = None
     known: dict[Hashable, bool] = field(default_factory=dict)
 
     def is_zero(self, x: Expr, divisor: int) -> bool:
-        """Whether 0 <= x < divisor for all iterations."""
+        """Whether 0 <= x < divisor for all iterations; found once for all loops inside of those that x is made of."""
+        if self.around is not None and all(node is not self.var for node in walk(x)):
+            return self.around.is_zero(x, divisor)
         where = key(x), divisor
         if where not in self.known:
             self.known[where] = all(certainly_positive(part, self.ranges) for part in (x + 1, divisor - x))
@@ -44,7 +49,7 @@ class _Scope:
 def _reduced(stmt: Stmt, scope: _Scope) -> Stmt:
     stmt = map_values(stmt, lambda expr: _simplified(expr, scope))
     if isinstance(stmt, For):
-        scope = _Scope({**scope.ranges, stmt.var: (stmt.begin, minima(stmt.end))})
+        scope = _Scope({**scope.ranges, stmt.var: (stmt.begin, minima(stmt.end))}, stmt.var, scope)
     return map_statements(stmt, lambda inner: _reduced(inner, scope))
 
 

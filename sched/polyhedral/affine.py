@@ -20,7 +20,9 @@ def affine(expr: Expr, frame: Frame) -> PwAff | None:
         case Cast(operand, to) if to == INDEX and operand.dtype == INDEX:
             return affine(operand, frame)
         case Op(name, operands) if expr.dtype == INDEX:
-            return _operation(name, operands, frame)
+            if id(expr) not in frame.found:  # nodes are immutable, and counters are asked for by every proof
+                frame.found[id(expr)] = expr, _operation(name, operands, frame)
+            return frame.found[id(expr)][1]
         case _:
             return None
 

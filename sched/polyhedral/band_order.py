@@ -39,8 +39,9 @@ def certainly_ordered(tree: Tree, requirement: Requirement) -> bool:
         parts = _paired(node.values[source.number], node.values[sink.number])
         if parts is None or not all(pairs.goes_forward(part, parallel=node.kind == "parallel") for part in parts):
             return False
-        for part in parts:
-            pairs.equate(part)
+        fewer = [pairs.equate(part) for part in parts]
+        if any(fewer) and pairs.left.is_empty():
+            return True
     return pairs.left.is_empty()
 
 
@@ -70,7 +71,7 @@ class _Pairs:
         """Whether the summand never falls from source to sink, or is always equal."""
         if part.modulus is not None and not self._is_equal(part, part.divisor * part.modulus):
             return False
-        return self._is_equal(part, part.divisor) or (not parallel and self._holds(part, "le"))
+        return part.quotient(part.divisor) in self.equal or self._holds(part, "eq" if parallel else "le")
 
     def _is_equal(self, part: _Part, divisor: int) -> bool:
         return part.quotient(divisor) in self.equal or self._holds(part, "eq")
@@ -86,12 +87,12 @@ class _Pairs:
             return None
         return left.le_map(right) if relation == "le" else left.eq_map(right)
 
-    def equate(self, part: _Part) -> None:
-        """Leave only pairs at which the summand is equal, as far as that can be said."""
+    def equate(self, part: _Part) -> bool:
+        """Leave only pairs at which the summand is equal, as far as that can be said; whether that is fewer."""
         self.equal.add(part.quotient(part.divisor))
-        if part.divisor == 1:
-            found = self._relation(part, "eq")
-            self.left = self.left if found is None else self.left.intersect(found)
+        found = self._relation(part, "eq") if part.divisor == 1 else None
+        self.left = self.left if found is None else self.left.intersect(found)
+        return found is not None
 
 
 def _paired(source: Expr, sink: Expr) -> tuple[_Part, ...] | None:

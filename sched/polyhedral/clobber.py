@@ -27,11 +27,15 @@ from .tree import Tree
 
 
 def overwrites(
-    program: Program, tree: Tree, pairs: Sequence[Requirement], among: Collection[Tensor] | None = None
+    program: Program,
+    tree: Tree,
+    pairs: Sequence[Requirement],
+    among: Collection[Tensor] | None = None,
+    folded: Collection[Tensor] | None = None,
 ) -> Iterator[Requirement]:
-    """For every stage with folded dimensions: the pairs of a reader and a later writer of the cell. With `among`, only
-    those of which one belongs to these stages."""
-    for stage in program.live_stages():
+    """For every stage with folded dimensions, or for those of them that are given: the pairs of a reader and a later
+    writer of the cell. With `among`, only those of which one belongs to these stages."""
+    for stage in program.live_stages() if folded is None else folded:
         if not program.layout(stage).folds:
             continue
         statements = program.of_stage(stage)
@@ -59,6 +63,8 @@ def _not_before(
     down are certainly before, the others are all that must be looked at."""
     shared = cells[source].apply_range(cells[writer].reverse())
     shared = shared.subtract(source.writes().apply_range(writer.writes().reverse()))
+    if shared.is_empty():
+        return shared.reverse()
     below = _below(program, source, writer).intersect(shared)
     alone = len(program.layout(source.stage).folds) == 1
     if alone and certainly_ordered(tree, Requirement("clobber", writer, source, below.reverse())):

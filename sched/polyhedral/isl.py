@@ -27,6 +27,7 @@ __all__ = [
 
 DEFAULT_BUDGET = 4_000_000
 ISL_VERSION = str(islpy.__version__)
+_MOST_KNOWN = 10_000
 T = TypeVar("T")
 _HARMLESS = re.compile(r"[^A-Za-z0-9_]")
 
@@ -104,9 +105,14 @@ class World:
         return Map.read_from_str(self.context, text)
 
     def once(self, what: str, objects: tuple[object, ...], compute: Callable[[], T]) -> T:
-        """A function of objects, that nobody changes, computed once: they are kept, so that their ids stay theirs."""
+        """A function of objects, that nobody changes, computed once: they are kept, so that their ids stay theirs.
+
+        Loop trees are made anew after every command, of loops most of which are what they were.
+        """
         key = (what, *map(id, objects))
         if key not in self._known:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
             self._known[key] = objects, compute()
         found: T = self._known[key][1]
         return found
@@ -177,12 +183,16 @@ def _summed_first(points: Set, count: int) -> Set:
 
 
 class Frame:
-    """The iteration space of a statement: its axes are the dimensions, by name."""
+    """The iteration space of a statement: its axes are the dimensions, by name.
 
-    __slots__ = ("_local", "axes", "name", "space", "world")
+    `found` are the functions that expressions were found to be, with the expressions, by their ids.
+    """
+
+    __slots__ = ("_local", "axes", "found", "name", "space", "world")
 
     def __init__(self, world: World, axes: tuple[Axis, ...], name: str | None) -> None:
         self.world, self.axes, self.name = world, axes, name
+        self.found: dict[int, tuple[Expr, PwAff | None]] = {}
         self.space = world.space(len(axes), name) if name is not None else world.space(0).params()
         self._local = islpy.LocalSpace.from_space(self.space)
 

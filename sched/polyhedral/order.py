@@ -129,7 +129,7 @@ def _unshifted(node: LoopNode, numbers: tuple[int, int]) -> LoopNode:
 def _add(loops: list[LoopNode], node: LoopNode, numbers: tuple[int, int]) -> None:
     """Add a loop inside; a loop over x // c and one over x % c directly in it have the order of one over x, where c is
     the same for both statements."""
-    whole = {n: _rejoined(loops[-1].values[n], node.values[n]) for n in numbers} if loops else {}
+    whole = {n: rejoined(loops[-1].values[n], node.values[n]) for n in numbers} if loops else {}
     serial = loops and loops[-1].kind in _SERIAL and node.kind in _SERIAL
     values = {number: found[0] for number, found in whole.items() if found is not None}
     if serial and len(values) == len(whole) and len({found[1] for found in whole.values() if found}) == 1:
@@ -142,7 +142,7 @@ def _add(loops: list[LoopNode], node: LoopNode, numbers: tuple[int, int]) -> Non
 _SERIAL = ("serial", "unroll")
 
 
-def _rejoined(quotient: Expr, remainder: Expr) -> tuple[Expr, int] | None:
+def rejoined(quotient: Expr, remainder: Expr) -> tuple[Expr, int] | None:
     """x and c of x // c and x % c."""
     match quotient, remainder:
         case Op("floordiv", (x, Const(c))), Op("mod", (y, Const(d))) if c == d > 0 and same(x, y):

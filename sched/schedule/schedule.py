@@ -10,6 +10,7 @@ from ..compute.tensor import Tensor
 from ..errors import DefinitionError, Location, ScheduleError, user_location
 from ..polyhedral.clobber import overwrites
 from ..polyhedral.isl import DEFAULT_BUDGET
+from ..polyhedral.kept_order import marked_anew
 from ..polyhedral.legality import first_violation, refusal
 from ..polyhedral.program import Program, make_program
 from ..polyhedral.systems import is_system, systems
@@ -109,12 +110,21 @@ class Schedule:
     def _prove(self, state: State, stage: Tensor, command: Primitive) -> None:
         step = f"{stage.name}.{command}"
         tree = state.tree()
-        changed, pairs = None, state.pairs
-        if state.program is self.program and not state.places:
+        changed, folded, pairs = None, None, state.pairs
+        anew = None
+        if system_of(state, stage) and not state.places and pairs is self.state.pairs:
+            before = command.taken_back(tree.root)
+            anew = None if before is None else marked_anew(self.state.tree().root, before)
+        if (
+            anew is not None
+        ):  # what was proven of loops that are what they were holds, and of cells but for this stage's
+            pairs = tuple(p for p in pairs if {p.source.number, p.sink.number} <= anew)
+            folded = None if anew else (stage,)
+        elif state.program is self.program and not state.places:
             changed = {stage, *state.companions(stage)}
             pairs = tuple(p for p in pairs if changed & {p.source.stage, p.sink.stage})
         with state.program.world.budgeted(step):
-            pairs = (*pairs, *overwrites(state.program, tree, state.pairs, changed))
+            pairs = (*pairs, *overwrites(state.program, tree, state.pairs, changed, folded))
         violation = first_violation(tree, pairs, state.program.world, step)
         if violation is not None:
             raise refusal(step, violation, self._skews(stage, command))

@@ -161,7 +161,9 @@ def _record(record: type[Primitive], positional: list[Any], named: dict[str, lis
             shape = "one or more names" if several else "an integer" if kind is int else "one name"
             how = f"as {field.name}=" if field.name in named_fields else f"for {field.name}"
             raise _malformed(number, f"{record.word} needs {shape} {how}; it takes {listed(takes)}")
-        terms = field.name in ("layout", "term", "form") or record.word == "fold_storage"  # are read where they are used
+        terms = (
+            field.name in ("layout", "term", "form") or record.word == "fold_storage"
+        )  # are read where they are used
         is_name = str.isascii if terms else str.isidentifier
         if wanted is str and not all(is_name(v) and len(v) <= MAX_NAME for v in given):
             raise _malformed(

@@ -82,7 +82,9 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
             outer = rng.choice(loops[: loops.index(loop)])
             return f'skew("{loop}", {rng.choice((1, 1, 2, 3, -1))}, by="{outer}")'
         case "partition":
-            form = "".join(f"{rng.choice('+++-')}{loop}" for loop in rng.sample(loops, rng.randint(1, min(2, len(loops)))))
+            form = "".join(
+                f"{rng.choice('+++-')}{loop}" for loop in rng.sample(loops, rng.randint(1, min(2, len(loops))))
+            )
             return f'partition("{form}", {rng.choice(FACTORS)}, name="s{len(loops)}")'
         case "shift":
             return f'shift("{loop}", {rng.choice((1, 2, 7, -1, -3))})'

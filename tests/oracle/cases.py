@@ -22,8 +22,8 @@ Command = tuple[str, Primitive]
 MOST_INSTANCES = 700
 WORDS = (
     ["split"] * 6 + ["tile"] * 2 + ["reorder"] * 6 + ["fuse"] * 4 + ["unroll"] + ["vectorize"] * 5
-    + ["parallel"] * 4 + ["reverse"] * 3 + ["skew"] * 4 + ["partition"] * 3 + ["shift"] + ["inline"] * 3 + ["compute_root"]
-    + ["compute_at"] * 12 + ["store_at"] * 6
+    + ["parallel"] * 4 + ["reverse"] * 3 + ["skew"] * 4 + ["partition"] * 3 + ["shift"] + ["inline"] * 3
+    + ["compute_root"] + ["compute_at"] * 12 + ["store_at"] * 6
 )  # fmt: skip
 STORAGE = (
     ["cache_read"] * 4 + ["cache_write"] * 3 + ["rfactor"] * 4 + ["compute_with"] * 5 + ["fold_storage"] * 6

@@ -43,12 +43,14 @@ def test_the_same_bits(name: str, threads: int) -> None:
 @pytest.mark.parametrize(("shape", "loop"), [("diamond", "i_d"), ("wavefront", "i_o"), (None, "i_d")])
 def test_all_fields_are_on_threads(shape: str | None, loop: str) -> None:
     s = tiled("fdtd_2d", 2, shape=shape)
-    assert [[x.name for x in s[field].nest.loops if x.kind == "parallel"] for field in ("ex", "ey", "hz")] == [[loop]] * 3
+    assert [[x.name for x in s[field].nest.loops if x.kind == "parallel"] for field in ("ex", "ey", "hz")] == [
+        [loop]
+    ] * 3
 
 
 @pytest.mark.parametrize(("name", "form"), [("jacobi_2d", "t-i"), ("fdtd_2d", "t-i"), ("jacobi_1d", "t-i")])
 def test_slabs_lean_as_little_as_they_can(name: str, form: str) -> None:
-    assert [c for c in tiled(name, 2).commands if "partition" in c][0].split('"')[1] == form
+    assert next(c for c in tiled(name, 2).commands if "partition" in c).split('"')[1] == form
 
 
 def test_both_shapes_have_the_same_bits_as_few_steps() -> None:
@@ -150,3 +152,37 @@ def test_refusals_leave_the_schedule_as_it_was() -> None:
 def test_rows_longer_than_a_vector_loop_may_be() -> None:
     s = tiled("jacobi_2d", 1, space=(8, 4096))
     assert s["u"].loops[-2:] == ("j_i_o", "j_i_i") and 'u.vectorize("j_i_i")' in s.commands
+
+
+def gauss_seidel(T: object, rank: int) -> list[ps.Tensor]:
+    n = ps.size_var("n", min=3)
+    A = ps.placeholder((n,) * rank, "float64", name="A")
+    t, *space = ps.axes("t i j k"[: 2 * rank + 1])
+    u = ps.recurrence((T + 1, *(n,) * rank), "float64", name="u")
+    u[(0, *space)] = A[tuple(space)]
+
+    def at(step: object, axis: int, by: int) -> ps.Expr:
+        return u[(step, *(x + by if k == axis else x for k, x in enumerate(space)))]
+
+    inside = space[0] > 0
+    for x in space:
+        inside = inside & (x > 0) & (x < n - 1)
+    around = sum((at(t + 1, k, -1) + at(t, k, 1) for k in range(rank)), at(t, 0, 0))
+    u[(t + 1, *space)] = ps.select(inside, 0.3 * around, u[(t, *space)])
+    return [u[T]]
+
+
+@pytest.mark.parametrize(("steps", "rank", "threads"), [(ps.size_var("T"), 1, 2), (40, 2, 1), (ps.size_var("T"), 2, 2)])
+def test_sweeps_of_any_number_of_steps_have_four_at_once(steps: object, rank: int, threads: int) -> None:
+    outputs = gauss_seidel(steps, rank)
+    s, default = ps.Schedule(outputs), ps.Schedule(outputs)
+    target = ps.Target("native", threads=threads)
+    ps.recipes.time_tile(s["u"], target)
+    assert 'u.unroll("t_i")' in s.commands and s.commands[-1] == 'u.fold_storage("t", 1)'
+    assert [x.name for x in s["u"].nest.loops if x.kind == "parallel"] == (["i_o"] if threads > 1 and rank > 1 else [])
+    kernels = s.build(target), default.build()
+    for extent, T in ((3, 1), (9, 6), (45, 13)):
+        given = {"T": T} if not isinstance(steps, int) else {}
+        a = np.random.default_rng(extent).standard_normal((extent,) * rank)
+        one, two = (kernel(a, n=extent, **given) for kernel in kernels)
+        np.testing.assert_array_equal(one, two)

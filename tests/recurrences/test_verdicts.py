@@ -71,7 +71,9 @@ def random_command(s: ps.Schedule, rng: random.Random) -> str | None:
         case "skew" if loops.index(loop):
             return f'{stage}.skew("{loop}", {rng.choice((1, 1, 2, -1))}, by="{rng.choice(loops[: loops.index(loop)])}")'
         case "partition":
-            form = "".join(f"{rng.choice('+++-')}{loop}" for loop in rng.sample(loops, rng.randint(1, min(2, len(loops)))))
+            form = "".join(
+                f"{rng.choice('+++-')}{loop}" for loop in rng.sample(loops, rng.randint(1, min(2, len(loops))))
+            )
             return f'{stage}.partition("{form}", {rng.choice((1, 2, 3))}, name="s{len(loops)}")'
         case "shift":
             return f'{stage}.shift("{loop}", {rng.choice((1, -1, 2))})'

@@ -78,7 +78,11 @@ def test_slabs_across_a_dependence_are_refused() -> None:
 @pytest.mark.parametrize(
     ("form", "factor", "said"),
     [
-        ("i+x", 4, 'partition takes a sum of loops, each once, as in "t\\+i" or "t-2\\*i", not \'i\\+x\'; loops of C are'),
+        (
+            "i+x",
+            4,
+            'partition takes a sum of loops, each once, as in "t\\+i" or "t-2\\*i", not \'i\\+x\'; loops of C are',
+        ),
         ("i+i", 4, "not 'i\\+i'"),
         ("", 4, "not ''"),
         ("i//2", 4, "not 'i//2'"),

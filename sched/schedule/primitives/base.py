@@ -18,7 +18,7 @@ from ...polyhedral.program import Program
 from ...polyhedral.requirements import Requirement, requirements
 from ...polyhedral.statement import Statement
 from ...polyhedral.systems import systems
-from ...polyhedral.tree import Ahead, Tree, loops_of, statements_below
+from ...polyhedral.tree import Ahead, Node, Tree, loops_of, statements_below
 from ..fetching import check_ahead
 from ..forest import make_tree
 from ..nest import StageNest
@@ -223,6 +223,11 @@ class Primitive:
     def rewrite(self, nest: StageNest) -> StageNest:
         """The loops after the command, for primitives that touch nothing else."""
         raise AssertionError(f"{self.word} rewrites the state as a whole")
+
+    def taken_back(self, root: Node) -> Node | None:
+        """The loops without this command, for commands that keep the order of instances in them; None if they do not
+        all have it."""
+        return root
 
     def restricted(self, names: tuple[str, ...]) -> Primitive | None:
         """The command for loops of which only those with these names are there, if it means anything for them."""

@@ -8,6 +8,8 @@ from typing import ClassVar
 from ...compute.expr import Const
 from ...compute.simplify import simplify
 from ...errors import ScheduleError
+from ...polyhedral.kept_order import without_skew
+from ...polyhedral.tree import Node
 from ..nest import Loop, StageNest
 from ..suggestion import listed, shown
 from .base import MAX_FACTOR, Primitive, primitive
@@ -60,6 +62,9 @@ class Skew(Primitive):
         added = by.value * Const(self.factor, by.value.dtype)
         begin = simplify(loop.begin + added)
         return nest.replaced(position, replace(loop, value=simplify(loop.value + added), begin=begin))
+
+    def taken_back(self, root: Node) -> Node | None:
+        return without_skew(root, self.loop, self.factor, self.by)
 
 
 def checked_multiple(factor: object, what: str) -> int:

@@ -8,6 +8,8 @@ from typing import ClassVar
 from ...compute.expr import Axis, walk
 from ...compute.simplify import simplify
 from ...errors import ScheduleError
+from ...polyhedral.kept_order import without_split
+from ...polyhedral.tree import Node
 from ..nest import Loop, StageNest
 from ..suggestion import shown
 from .base import Primitive, checked_factor, primitive
@@ -58,6 +60,9 @@ class Split(Primitive):
         position = nest.position(self.loop)
         outer, inner = split_loop(nest, nest.loops[position], self.factor, self.outer, self.inner, self.offset)
         return nest.replaced(position, outer, inner)
+
+    def taken_back(self, root: Node) -> Node | None:
+        return without_split(root, self.outer, self.inner)
 
 
 def split_loop(nest: StageNest, loop: Loop, factor: int, outer: str, inner: str, offset: int = 0) -> tuple[Loop, Loop]:

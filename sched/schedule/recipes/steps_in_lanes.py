@@ -34,31 +34,31 @@ def steps_in_lanes(schedule: Schedule, tensor: Tensor, copies: tuple[Tensor, ...
         return False
     planes = {copy: copy.equations[0].body.indices[0] for copy in copies if isinstance(copy.equations[0].body, Read)}
     count = len(schedule.commands)
-    skews = (k for k in range(1, _MOST_SKEW + 1) if _carried_out(schedule, partial(_apart, schedule[tensor], k)))
+    skews = (k for k in range(1, _MOST_SKEW + 1) if carried_out(schedule, partial(_apart, schedule[tensor], k)))
     least = next(skews, None)
     if least is None:
         return False
-    _undo(schedule, count)
+    undo(schedule, count)
 
     def lanes(skew: int) -> None:
         _apart(schedule[tensor], skew)
         _stored(schedule, tensor, planes, skew)
 
-    return any(_carried_out(schedule, partial(lanes, least + slack)) for slack in (_SLACK, 0))
+    return any(carried_out(schedule, partial(lanes, least + slack)) for slack in (_SLACK, 0))
 
 
-def _carried_out(schedule: Schedule, commands: Callable[[], None]) -> bool:
+def carried_out(schedule: Schedule, commands: Callable[[], None]) -> bool:
     """Whether all commands are accepted; none of them is kept if one is refused."""
     count = len(schedule.commands)
     try:
         commands()
     except ScheduleError:  # not in order, storage that does not allow it, or copies that are not of literal planes
-        _undo(schedule, count)
+        undo(schedule, count)
         return False
     return True
 
 
-def _undo(schedule: Schedule, count: int) -> None:
+def undo(schedule: Schedule, count: int) -> None:
     """Take all commands but the first `count` back."""
     while len(schedule.commands) > count:
         schedule.undo()

@@ -15,7 +15,9 @@ from ..stage import Stage
 from ..suggestion import shown
 from .reading import is_streamed
 from .steps_in_lanes import steps_in_lanes
+from .steps_unrolled import steps_unrolled
 
+Cut = tuple[int, dict[int, int]]  # the slope of slabs, and how far each stage is moved in them, by its uid
 _ROW = 1024  # elements at most that one vector loop runs over
 
 
@@ -33,7 +35,7 @@ def time_tile(
     target   the machine: the length of its vectors and its caches; this machine by default. With more than one thread,
              tiles are parallel as `shape` says, where rows are vectors
     time     steps in a tile: how often a value that is in the caches is used. By default up to 48 in one or two
-             dimensions, and 16 in more
+             dimensions, and 24 in more
     space    extents of a tile along the other loops, None for one that is not tiled, as are the rows of three or more
              dimensions. By default a tile has long rows, and few of them, so that a row is still in the first-level
              cache when the next step reads it, and all of a tile stays in the second-level cache
@@ -45,8 +47,8 @@ def time_tile(
     vectors where the stencil allows it. Storage is folded to one plane where the stencil can run in place, and to two
     where it can with those, unless others are asked for. Slices such as u[T] are copied in vectors. A sweep whose rows
     are chains, as Gauss and Seidel's, has its steps in lanes instead, where they are a literal number, at most 32, and
-    the dimensions two. Each command is proven as always. Raises `ScheduleError` where no skew makes tiles legal, and
-    for stages that are no recurrence.
+    the dimensions two; otherwise four steps are written out, in tiles along a wavefront on threads. Each command is
+    proven as always. Raises `ScheduleError` where no skew makes tiles legal, and for stages that are no recurrence.
 
     Skewed tiles are those of Wolf and Lam (A Data Locality Optimizing Algorithm, PLDI 1991), their wavefronts those of
     Lamport (The Parallel Execution of DO Loops, CACM 1974), diamonds those of Bandishti, Pananilath and Bondhugula
@@ -81,16 +83,20 @@ def time_tile(
         )
     shapes: tuple[str | None, ...] = (shape,)
     if shape is None and target.thread_count() > 1:
-        shapes = ("diamond", "wavefront")
+        shapes = ("diamond", "wavefront", None)
     with _all_or_none(schedule):
         copies = tuple(t for t in schedule.program.live_stages() if t not in group and _is_copy(t, group))
         # Tiles change nothing about whether a step may overwrite the one before, and without them that is soon found.
         planes = {t: 2 if schedule[t].why_not("fold_storage", loops[0], 1) else 1 for t in group}
         chains = space is None and len(group) == 1 and stage.why_not("parallel", loops[-1]) is not None
-        if chains and steps_in_lanes(schedule, stage.tensor, copies):
+        if chains and shape is None and steps_in_lanes(schedule, stage.tensor, copies):
             return
         for tensor in copies:
             _copied(schedule[tensor], target)
+        threads = target.thread_count() > 1 or shape == "wavefront"
+        if chains and shape != "diamond" and steps_unrolled(schedule, stage.tensor, threads=threads):
+            _fold(schedule, planes, loops[0])
+            return
         for number, each in enumerate(shapes, 1):
             extents = _default(stage, target, each) if space is None else tuple(space)
             tiles = dict(zip(loops, (time or _steps(stage), *extents), strict=True))
@@ -121,7 +127,7 @@ def _all_or_none(schedule: Schedule) -> Iterator[None]:
 
 def _steps(stage: Stage) -> int:
     """The steps of a tile: as many in one as in the other, where their number is known."""
-    most = 48 if len(stage.loops) <= 3 else 16
+    most = 48 if len(stage.loops) <= 3 else 24
     extent = stage.schedule.state.nest(stage.tensor).loops[0].extent
     if not isinstance(extent, Const):
         return most * 2 // 3
@@ -146,7 +152,7 @@ def _slab(extents: Mapping[str, int | None]) -> int:
     """How wide slabs are: so much wider than high that few rows are in the corners, and a multiple of a tile's rows."""
     steps, rows, *inner = extents.values()
     assert steps is not None and rows is not None, "time and the first loop of space are tiled"
-    wide = (6 if len(inner) < 2 else 5 / 2) * steps
+    wide = (6 if len(inner) < 2 else 9 / 4) * steps
     return rows * max(1, round(wide / rows))
 
 
@@ -156,46 +162,33 @@ def _in_tiles(stage: Stage, group: tuple[Tensor, ...], tiles: dict[str, int | No
     cut = slabs(schedule.state, group, time, first) if shape == "diamond" else None
     if shape == "diamond" and cut is None:
         raise ScheduleError(
-            f"time_tile: slabs of {time} and {first} in {stage.tensor.name} need each other in both directions, whatever "
-            'their slope, so no diamonds can start at once; shape="wavefront" is for such recurrences'
+            f"time_tile: slabs of {time} and {first} in {stage.tensor.name} need each other in both directions, "
+            'whatever their slope, so no diamonds can start at once; shape="wavefront" is for such recurrences'
         )
     outer = _tiled(stage, group, tiles, cut)
     vectors = [_in_vectors(schedule[tensor]) for tensor in group]
     if cut is not None:
         _on_threads(stage, group, f"{first}_d")
     elif shape == "wavefront" and all(vectors):
-        second = outer[-1]
-        stage.skew(second, 1, by=outer[-2])
-        stage.reorder(second, outer[-2])
-        _on_threads(stage, group, outer[-2])
+        if len(outer) < 2:
+            raise ScheduleError(
+                f"time_tile: tiles of {stage.tensor.name} that hold all steps are a row, and no wavefront"
+            )
+        first, second = outer[-2:]
+        stage.skew(second, 1, by=first)
+        stage.reorder(second, first)
+        _on_threads(stage, group, first)
 
 
-def _tiled(
-    stage: Stage, group: tuple[Tensor, ...], extents: dict[str, int | None], cut: tuple[int, dict[int, int]] | None
-) -> tuple[str, ...]:
+def _tiled(stage: Stage, group: tuple[Tensor, ...], extents: dict[str, int | None], cut: Cut | None) -> tuple[str, ...]:
     """Skew what is tiled, and tile it; returns the loops over tiles."""
-    schedule, (time, first, *_) = stage.schedule, extents
+    time, *_ = extents
     tiled = [loop for loop, extent in extents.items() if extent is not None]
     try:
-        commands, _ = band_commands(schedule.state, group)
-        moves = {tensor: 0 for tensor in group}
-        slab: list[str] = []
-        if cut is not None:
-            factor, less = cut
-            moves = {tensor: less[tensor.uid] for tensor in group}
-            for tensor in (tensor for tensor in group if moves[tensor]):
-                schedule[tensor].shift(first, -moves[tensor])
-            slab = [f"{first}_w", f"{first}_d"]
-            stage.partition(f"{factor}*{time}-{first}" if factor > 1 else f"{time}-{first}", _slab(extents), name=slab[1])
-        for name, command in commands:
-            if command.arguments["loop"] in tiled:
-                schedule.apply(schedule[name].tensor, command)
-        if cut is not None:
-            for tensor in (tensor for tensor in group if moves[tensor]):
-                schedule[tensor].shift(first, moves[tensor])
-            stage.split(first, _slab(extents), outer=slab[0], inner=first)
-            stage.skew(slab[0], 1, by=slab[1])
-        outer, inner, rest = [], [], []
+        slab = _skewed(stage, group, extents, cut)
+        outer: list[str] = []
+        inner: list[str] = []
+        rest: list[str] = []
         for loop, extent in extents.items():
             steps = stage.nest.loop(loop).most
             if loop == time and extent is not None and steps is not None and steps <= extent:
@@ -212,6 +205,30 @@ def _tiled(
             f"time_tile: no skews were found with which {stage.tensor.name} can be tiled over {', '.join(tiled)}"
         ) from None
     return tuple(outer)
+
+
+def _skewed(stage: Stage, group: tuple[Tensor, ...], extents: dict[str, int | None], cut: Cut | None) -> list[str]:
+    """Skew the loops that are tiled; with `cut`, in slabs: of the first of space as it is skewed, and of what is found
+    there. Returns the loops over those, wave by wave, if there are any."""
+    schedule, (time, first, *_) = stage.schedule, extents
+    commands, _ = band_commands(schedule.state, group)
+    factor, less = cut or (0, {})
+    moved = [(schedule[tensor], less[tensor.uid]) for tensor in group if less.get(tensor.uid)]
+    slab = [f"{first}_w", f"{first}_d"] if cut is not None else []
+    if slab:
+        for other, amount in moved:
+            other.shift(first, -amount)
+        form = f"{factor}*{time}-{first}" if factor > 1 else f"{time}-{first}"
+        stage.partition(form, _slab(extents), name=slab[1])
+        for other, amount in moved:
+            other.shift(first, amount)
+    for name, command in commands:
+        if extents.get(command.arguments["loop"]) is not None:
+            schedule.apply(schedule[name].tensor, command)
+    if slab:
+        stage.split(first, _slab(extents), outer=slab[0], inner=first)
+        stage.skew(slab[0], 1, by=slab[1])
+    return slab
 
 
 def _fold(schedule: Schedule, planes: Mapping[Tensor, int], time: str) -> None:
