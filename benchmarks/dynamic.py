@@ -90,7 +90,7 @@ def schedule(name: str, target: ps.Target) -> ps.Schedule:
             ps.recipes.wavefront(s[H], target)
         case "nussinov":
             s = ps.Schedule(_nussinov())
-            ps.recipes.wavefront(s["B"], target)
+            ps.recipes.factorization(s["B"], target, block=16)
         case "lu" | "cholesky":
             s = ps.Schedule(_lu() if name == "lu" else _cholesky())
             ps.recipes.factorization(s["L"], target)

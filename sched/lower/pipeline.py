@@ -11,6 +11,7 @@ from ..polyhedral.schedule_tree import Nest, make_nest
 from ..polyhedral.tree import Tree
 from ..target.machine import Target
 from .abi import ArrayParameter, ScalarParameter, Signature
+from .carry_vectors import carry_vectors
 from .dot_products import dot_products
 from .fill_tiles import fill_tiles
 from .flatten_positions import flatten_positions
@@ -70,6 +71,7 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
         ("flatten_positions", flatten_positions),
         ("split_vectors", lambda stmt: split_vectors(stmt, target.vector_bits)),
         ("unroll", unroll),
+        ("carry_vectors", carry_vectors),
         ("prefetch_lines", prefetch_lines),
         ("dot_products", lambda stmt: dot_products(stmt, target.dot_bits, vnni=target.has_vnni)),
         ("simplify", simplified),

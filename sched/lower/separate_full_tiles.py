@@ -27,7 +27,7 @@ along loops that are to stay in one piece.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -37,7 +37,7 @@ from ..compute.simplify import key, linear, simplify
 from .ir import Allocate, Block, For, If, Let, Stmt, Var, map_statements, statements, sub_statements
 from .peel_loops import WHOLE
 from .rewrite import block, fresh, variables
-from .tiles import PartialBound, bounded, is_tile, only_pads, partial_bounds
+from .tiles import PartialBound, bounded, is_tile, literal_range, only_pads, partial_bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +163,30 @@ def _loop(loop: For, known: _Known) -> Stmt:
 def _slacks(body: Stmt, known: _Known) -> list[Expr]:
     """For each tile loop that is decided here: by how much what is left exceeds a full tile."""
     found: dict[Hashable, Expr] = {}
+    tiles = _tiles(body)
     for inner in _separable(body):
         if not isinstance(inner, For) or not is_tile(inner):
             continue
         for bound in partial_bounds(inner):
-            if variables(bound.slack) <= known.variables:
-                found[key(bound.slack)] = bound.slack
+            slack = _least(bound.slack, tiles)
+            if variables(slack) <= known.variables:
+                found[key(slack)] = slack
     return [slack for k, slack in found.items() if k not in known.partial]
+
+
+def _tiles(body: Stmt) -> dict[Var, tuple[Expr, int]]:
+    """The first counter and the most iterations of each tile loop."""
+    found = ((s.var, literal_range(s)) for s in statements(body) if isinstance(s, For) and is_tile(s))
+    return {var: bounds for var, bounds in found if bounds is not None}
+
+
+def _least(slack: Expr, tiles: Mapping[Var, tuple[Expr, int]]) -> Expr:
+    """The slack of a tile inside of others, whichever of their iterations it is in."""
+    for atom, factor in linear(slack)[0].values():
+        if isinstance(atom, Var) and atom in tiles:
+            begin, count = tiles[atom]
+            slack = simplify(slack - atom * factor + (begin if factor > 0 else begin + (count - 1)) * factor)
+    return slack
 
 
 def _separable(stmt: Stmt) -> Iterator[Stmt]:
@@ -208,8 +225,11 @@ def _limit(slack: Expr, var: Var) -> _Limit | None:
 def _full(body: Stmt, known: _Known) -> Stmt:
     """`body` with the bounds that are decided here taken as full."""
 
+    tiles = _tiles(body)
+
     def is_open(bound: PartialBound) -> bool:
-        return not variables(bound.slack) <= known.variables or key(bound.slack) in known.partial
+        slack = _least(bound.slack, tiles)
+        return not variables(slack) <= known.variables or key(slack) in known.partial
 
     def fill(stmt: Stmt) -> Stmt:
         if isinstance(stmt, For) and is_tile(stmt):

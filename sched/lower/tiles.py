@@ -10,7 +10,7 @@ from ..compute.expr import Const, Expr, Op, walk
 from ..compute.simplify import Terms, constant_value, difference, from_linear, linear, simplify, summed
 from .ir import Block, Buffer, For, Stmt, Store, Var
 
-_MOST_TRIED = 150  # expressions, in the search for a bound: what is found is found early
+_MOST_TRIED = 40  # expressions, in the search for a bound: what is found is found early
 
 # For each loop variable: its begin and the expressions whose minimum its end is.
 Ranges = dict[Var, tuple[Expr, tuple[Expr, ...]]]

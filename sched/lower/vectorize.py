@@ -11,8 +11,8 @@ legal): its lanes are combined first. What has no vector form runs lane by lane,
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Const, Expr, Op, rebuild, transform, walk
@@ -54,22 +54,35 @@ _COMBINED = {"add": "sum", "mul": "prod", "min": "min", "max": "max", "or": "any
 
 def vectorize(stmt: Stmt) -> Stmt:
     """The statement without vectorized loops."""
-    return _outside(stmt, {})
+    return _outside(stmt, _Around({}))
 
 
-def _outside(stmt: Stmt, ranges: Ranges) -> Stmt:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Around:
+    """The ranges of the loops around, and what is known of numbers of iterations there."""
+
+    ranges: Ranges
+    _known: dict[Hashable, bool] = field(default_factory=dict)
+
+    def is_positive(self, trips: Expr) -> bool:
+        name = key(trips)
+        if name not in self._known:
+            self._known[name] = certainly_positive(trips, self.ranges)
+        return self._known[name]
+
+
+def _outside(stmt: Stmt, around: _Around) -> Stmt:
     if isinstance(stmt, For):
-        inner = ranges | {stmt.var: (stmt.begin, minima(stmt.end))}
-        body = _outside(stmt.body, inner)
+        body = _outside(stmt.body, _Around(around.ranges | {stmt.var: (stmt.begin, minima(stmt.end))}))
         if stmt.kind == "vectorize":
-            return _vectors(replace(stmt, body=body), ranges)
+            return _vectors(replace(stmt, body=body), around)
         if stmt.kind == "serial" and difference(stmt.end, stmt.begin) == 1:  # what its one iteration decides is known
             return with_variables(body, {stmt.var: stmt.begin})
         return stmt if body is stmt.body else replace(stmt, body=body)
-    return map_statements(stmt, lambda child: _outside(child, ranges))
+    return map_statements(stmt, lambda child: _outside(child, around))
 
 
-def _vectors(loop: For, ranges: Ranges) -> Stmt:
+def _vectors(loop: For, around: _Around) -> Stmt:
     found = literal_range(loop)
     assert found is not None, f"{loop.var.name} has a literal bound"
     begin, count = found
@@ -85,7 +98,7 @@ def _vectors(loop: For, ranges: Ranges) -> Stmt:
     tail = None if any(bound.is_begin for bound in partial) else mask
     body = Vectorizer({loop.var: ramp}, tail).run(loop.body, mask)
     trips = [end - first for end in minima(loop.end) for first in maxima(loop.begin)]
-    if not partial or all(certainly_positive(trip, ranges) for trip in trips):
+    if not partial or all(map(around.is_positive, trips)):
         return body
     # Scalar loads are not masked, so at least one lane must run.
     return If(Op("lt", (loop.begin, loop.end), BOOL), body)

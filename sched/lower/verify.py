@@ -41,7 +41,14 @@ from .tiles import is_tile, literal_range
 
 _ARITIES = {name: row.arity for name, row in OPERATIONS.items()}
 _ARITIES |= {name: row.arity for name, row in INTEGER_OPERATIONS.items()}
-_ARITIES |= {"select": 3, "checked": 3, "fma": 3, **dict.fromkeys(DOTS, 3), **dict.fromkeys(HORIZONTAL, 1)}
+_ARITIES |= {
+    "select": 3,
+    "checked": 3,
+    "fma": 3,
+    "lanes_behind": 2,
+    **dict.fromkeys(DOTS, 3),
+    **dict.fromkeys(HORIZONTAL, 1),
+}
 
 
 class InvalidIR(AssertionError):

@@ -168,6 +168,8 @@ class Machine:
             # Rounded once for float32; for float64 twice, every time in the same way.
             a, b, c = (np.asarray(operand, np.float64) for operand in operands)
             return np.asarray(a * b + c).astype(expr.dtype.numpy)[()]
+        if name == "lanes_behind":
+            return np.concatenate([operands[0][-1:], operands[1][:-1]])
         if name == "pack":
             return _packed(operands)
         if name in DOTS:

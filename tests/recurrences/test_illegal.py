@@ -13,21 +13,21 @@ from .oracle import violations
 
 # Commands of which the last is illegal.
 MISTAKES = {
-    "jacobi_1d": ('u.reorder("i", "t")', 'u.tile("t", "i", 4, 8)', 'u.parallel("t")'),
-    "jacobi_2d": ('u.tile("t", "i", 4, 8)', 'u.parallel("t")', 'u.reorder("j", "t")'),
-    "heat_3d": ('u.tile("t", "k", 2, 8)', 'u.reorder("i", "t")'),
+    "jacobi_1d": ('u.reorder("i", "t")', 'u.tile("t", "i", 4, 8)', 'u.parallel("t")', 'u.fold_storage("t", 1)'),
+    "jacobi_2d": ('u.tile("t", "i", 4, 8)', 'u.parallel("t")', 'u.reorder("j", "t")', 'u.fold_storage("t", 1)'),
+    "heat_3d": ('u.tile("t", "k", 2, 8)', 'u.reorder("i", "t")', 'u.parallel("t")', 'u.fold_storage("t", 1)'),
     "seidel_2d": ('u.tile("i", "j", 4, 4)', 'u.parallel("i")', 'u.vectorize("j")', 'u.reverse("j")'),
-    "fdtd_2d": ('hz.tile("t", "i", 4, 8)', 'ex.parallel("t")', 'hz.shift("t", -1)'),
+    "fdtd_2d": ('hz.tile("t", "i", 4, 8)', 'ex.parallel("t")', 'hz.shift("t", -1)', 'hz.reorder("i", "t")'),
     "lu": ('L.reverse("i")', 'L.parallel("i")', 'L.reorder("r", "i", "j")'),
     "cholesky": ('L.parallel("i")', 'L.parallel("j")', 'L.reorder("r", "j")'),
     "triangular_solve": ('x.parallel("i")', 'x.reverse("i")', 'x.reorder("r", "i")'),
-    "floyd_warshall": ('d.reorder("i", "k")', 'd.parallel("k")'),
-    "prefix_sum": ('p.parallel("i")', 'p.reverse("i")'),
-    "deriche": ('f.parallel("j")', 'g.reverse("j")'),
-    "adi": ('q.parallel("t")', 'v.parallel("j")'),
+    "floyd_warshall": ('d.reorder("i", "k")', 'd.tile("k", "i", 4, 8)', 'd.parallel("k")', 'd.fold_storage("k", 1)'),
+    "prefix_sum": ('p.parallel("i")', 'p.reverse("i")', 'p.vectorize("i")'),
+    "deriche": ('f.parallel("j")', 'g.reverse("j")', 'f.vectorize("j")', 'f.fold_storage("j", 2)'),
+    "adi": ('q.parallel("t")', 'v.parallel("j")', 'v.reverse("j")', 'q.fold_storage("j", 1)'),
     "smith_waterman": ('H.parallel("i")', 'H.vectorize("j")', 'H.reverse("i")'),
     "nussinov": ('B.reverse("i")', 'B.parallel("j")', 'B.reorder("k", "i")'),
-    "multigrid": ('u.tile("t", "i", 4, 8)', 'w.parallel("t")'),
+    "multigrid": ('u.tile("t", "i", 4, 8)', 'w.parallel("t")', 'u.reorder("i", "t")', 'e.fold_storage("t", 1)'),
 }
 
 

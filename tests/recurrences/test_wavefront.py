@@ -32,9 +32,9 @@ def expected(kind: str, h: Any) -> Any:
     return {"rows": lambda: h.max(axis=1), "all": h.max, "last": lambda: h[-1]}[kind]()
 
 
-@pytest.mark.parametrize(("kind", "fold"), [("rows", 3), ("all", 3), ("last", None)])
+@pytest.mark.parametrize(("kind", "fold"), [("rows", 8), ("all", 8), ("last", None)])
 def test_scores(kind: str, fold: int | None) -> None:
-    """A reader in the loop over the diagonals lets all but three of them go."""
+    """A reader in the loop over the diagonals lets all but those of two steps go."""
     example = EXAMPLES["smith_waterman"]
     output = score(kind)
     s = ps.Schedule(output)
@@ -185,3 +185,47 @@ def test_a_recurrence_in_a_buffer_of_its_own(name: str) -> None:
         np.testing.assert_array_equal(a, b)
     with pytest.raises(ps.ScheduleError, match="the cells of a recurrence are computed where its equations say"):
         ps.Schedule(outputs)[stage].cache_write("i")
+
+
+# --- several diagonals at a time
+
+
+def gotoh(dtype: str, *, matrix: bool) -> ps.Tensor:
+    """Alignment with gaps that cost more where they begin: three recurrences that need each other."""
+    n, m = ps.size_var("n"), ps.size_var("m")
+    a, b = ps.placeholder((n,), dtype, name="a"), ps.placeholder((m,), dtype, name="b")
+    i, j = ps.axes("i j")
+    E, F, H = (ps.recurrence((n + 1, m + 1), dtype, name=name) for name in "EFH")
+    least = ps.cast(dtype, -100)
+    for gap in (E, F):
+        gap[0, j] = least
+        gap[i + 1, 0] = least
+    H[0, j] = ps.cast(dtype, 0)
+    H[i + 1, 0] = ps.cast(dtype, 0)
+    E[i + 1, j + 1] = ps.max(E[i + 1, j] - 1, H[i + 1, j] - 3)
+    F[i + 1, j + 1] = ps.max(F[i, j + 1] - 1, H[i, j + 1] - 3)
+    match = ps.select(a[i] == b[j], ps.cast(dtype, 3), ps.cast(dtype, -2))
+    H[i + 1, j + 1] = ps.max(ps.max(H[i, j] + match, ps.cast(dtype, 0)), ps.max(E[i + 1, j + 1], F[i + 1, j + 1]))
+    r, q = ps.reduce_axis((0, n + 1), name="i"), ps.reduce_axis((0, m + 1), name="j")
+    return H if matrix else ps.compute((), lambda: ps.max(H[r, q], axis=(r, q)), name="best")
+
+
+@pytest.mark.parametrize(("dtype", "matrix"), [("int32", False), ("int16", False), ("float32", True)])
+def test_three_recurrences_along_diagonals(dtype: str, matrix: bool) -> None:
+    s = ps.Schedule(gotoh(dtype, matrix=matrix))
+    ps.recipes.wavefront(s["H"], ps.Target("native", threads=1))
+    assert ps.Schedule.from_text(s.outputs, s.to_text()) == s
+    assert sum("fold_storage" in command for command in s.commands) == 3
+    kernel, default = s.build(check=True), ps.Schedule(s.outputs).build()
+    for n, m in ((0, 0), (1, 1), (5, 40), (64, 33), (97, 120)):
+        random = np.random.default_rng(n)
+        given = random.integers(0, 3, n).astype(dtype), random.integers(0, 3, m).astype(dtype)
+        np.testing.assert_array_equal(kernel(*given), default(*given), err_msg=f"{n}, {m}")
+
+
+def test_vectors_of_diagonals_are_carried_in_registers() -> None:
+    s = ps.Schedule(score("all"))
+    ps.recipes.wavefront(s["H"], ps.Target("x86-64-v4", threads=1))
+    loops = s.build(target="x86-64-v4").source("loops")
+    assert loops.count("lanes_behind(H_before") >= 3
+    assert "register H_before0: int32[16]" in loops

@@ -136,6 +136,8 @@ def _operation(e: Emitter, expr: Op) -> Value:
         return e.choose(condition if condition.lanes == 1 else e.broadcast(condition, count), yes, no)
     operands = e.level(*operands)
     first = operands[0]
+    if name == "lanes_behind":
+        return _behind(e, *operands)
     if name == "pack":
         return dots.pack(e, operands, expr.dtype)
     if name in DOTS:
@@ -147,6 +149,13 @@ def _operation(e: Emitter, expr: Op) -> Value:
     if first.dtype.is_float:
         return _on_floats(e, name, operands)
     return _on_integers(e, name, operands, known)
+
+
+def _behind(e: Emitter, before: Value, here: Value) -> Value:
+    """The lanes of `here`, each one lane further up, after the last one of `before`."""
+    places = ", ".join(f"i32 {here.lanes - 1 + lane}" for lane in range(here.lanes))
+    text = f"shufflevector {here.type} {before.text}, {here.type} {here.text}, <{here.lanes} x i32> <{places}>"
+    return Value(e.fn.pure(text), here.dtype, here.lanes)
 
 
 def _adjacent(e: Emitter, pack: Op) -> Value | None:

@@ -73,7 +73,8 @@ def _step(stage: Stage) -> _Step:
         for number, equation in enumerate(tensor.equations):
             behind = _behind(tensor, equation)
             if behind is not None:
-                return _Step(number, *(axis.name for axis in equation.axes), behind)
+                k, i, j = (axis.name for axis in equation.axes)
+                return _Step(number, k, i, j, behind)
     raise ScheduleError(
         f"closure is for recurrences with an equation u[k + 1, i, j] = f(u[k, i, j], u[k, i, k], u[k, k, j]), and "
         f"{tensor.name} has none"
@@ -121,5 +122,5 @@ def _in_blocks(stage: Stage, step: _Step, target: Target, lanes: int, block: int
     for each in (columns, own, row, far):
         each.vectorize(f"{j}_i")
     far.unroll(f"{i}_i")
-    if target.threads > 1 and far.why_not("parallel", f"{i}_o") is None:
+    if target.thread_count() > 1 and far.why_not("parallel", f"{i}_o") is None:
         far.parallel(f"{i}_o")

@@ -1,9 +1,9 @@
 """Sweeps in place, whose rows are chains: a few steps at once, each a chain of its own.
 
 Where the steps do not fit into the lanes of vectors, as their number is not known, four of them are written out, each
-as far behind the one before as it needs: then no chain waits for another, and the processor has work for the time that an
-addition takes. This is unroll-and-jam (Callahan, Cocke and Kennedy, Estimating Interlock and Improving Balance for
-Pipelined Architectures, 1988) of the loop over time.
+as far behind the one before as it needs: then no chain waits for another, and the processor has work for the time
+that an addition takes. This is unroll-and-jam (Callahan, Cocke and Kennedy, Estimating Interlock and Improving
+Balance for Pipelined Architectures, 1988) of the loop over time.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from ...compute.expr import Axis, Expr, Read, walk
 from ...compute.recurrence import Recurrence
 from ...compute.simplify import linear
@@ -15,6 +18,7 @@ from ..nest import StageNest
 from ..stage import Stage
 
 _MOST_FACTOR = 3
+_STEPS = 4  # diagonals that are computed together, in registers
 
 
 def wavefront(stage: Stage, target: Target | None = None, *, diagonals: int = 64) -> None:
@@ -27,7 +31,9 @@ def wavefront(stage: Stage, target: Target | None = None, *, diagonals: int = 64
     The smallest skew is found with which the cells of a diagonal do not need each other. They are stored side by side,
     so that loads are contiguous, and no more diagonals are kept than are still read: reductions over one of the
     dimensions, or both, are computed with them; an output is copied from a buffer. Equations that read no cell of the
-    recurrence, as those of a first row, run as they are. Each command is proven as always.
+    recurrence, as those of a first row, run as they are. Without reductions inside, four diagonals are computed
+    together where that is legal: what one of them has computed is shifted by a lane, in registers, for the next one.
+    Each command is proven as always.
 
     Raises `ScheduleError` where no such skew is found, and for stages that are no recurrence.
 
@@ -47,7 +53,7 @@ def wavefront(stage: Stage, target: Target | None = None, *, diagonals: int = 64
     >>> s = ps.Schedule(best)
     >>> ps.recipes.wavefront(s[D], ps.Target("x86-64-v3"))
     >>> s.commands[-1]
-    'D.fold_storage("i+j", 3)'
+    'D.fold_storage("i+j", 8)'
     """
     target = Target("native") if target is None else target
     if not isinstance(stage.tensor, Recurrence) or len(stage.loops) < 2:
@@ -67,18 +73,19 @@ def wavefront(stage: Stage, target: Target | None = None, *, diagonals: int = 64
     for each in (cells, *readers):
         _along(each, lanes, across, skew)
     form = _form(cells.nest, across)
-    contiguous = next(axis.name for axis in cells.nest.axes if axis in cells.nest.axes_of(cells.nest.loop(lanes).value))
-    cells.reorder_storage(shown_form(form, [axis.name for axis in cells.nest.axes]), contiguous)
+    members = tuple(schedule[tensor] for tensor in schedule.state.system(cells.tensor))
+    stored = [(s, shown_form(form, [axis.name for axis in s.nest.axes])) for s in members if _is_stored(s, cells)]
+    for each, text in stored:
+        each.reorder_storage(text, _contiguous(each, lanes))
     width = max(1, target.vector_bits // (8 * cells.tensor.dtype.bytes))
-    for k, equation in enumerate(stage.tensor.equations):
-        if any(isinstance(node, Read) and node.tensor is stage.tensor for node in walk(equation.body)):
-            _vectors(cells.equation(k), lanes, width)
-    _joined(cells, readers, lanes, across, diagonals if copied else 0, width)
+    group = _Group(members, cells, tuple(readers), lanes, across, diagonals if copied else 0, width)
+    steps = _STEPS if _in_steps(group, [each for each, _ in stored]) else 1
     kept = _distance(cells, form)
-    if kept is not None:
-        text, size = shown_form(form, [axis.name for axis in cells.nest.axes]), kept + (diagonals if copied else 1)
-        if cells.why_not("fold_storage", text, size) is None:
-            cells.fold_storage(text, size)
+    for each, text in stored if kept is not None else ():
+        size = (kept or 0) + max(steps, group.diagonals)
+        size = -(-size // steps) * steps
+        if each.why_not("fold_storage", text, size) is None:
+            each.fold_storage(text, size)
     stage.schedule.extend(schedule.commands[len(stage.schedule.commands) :])
 
 
@@ -150,22 +157,112 @@ def _readers(cells: Stage) -> list[Stage]:
     return [cells.schedule[tensor] for tensor in found if tensor not in group]
 
 
-def _joined(cells: Stage, readers: list[Stage], lanes: str, across: str, diagonals: int, width: int) -> None:
-    """Readers in the loop over the diagonals, or over so many of them; a copy runs along its own rows then."""
-    if diagonals:
-        for stage in (cells, *readers):
-            stage.split(across, diagonals)
-    for reader in readers:
-        reduces = any(axis.reduction for axis in reader.nest.axes)
-        if diagonals and not reduces:
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A recurrence, all that need each other with it, and its readers, whose loops run across the diagonals and along
+    them; how many diagonals are computed before a copy takes them over, if one does; and the elements of a vector."""
+
+    members: tuple[Stage, ...]
+    cells: Stage
+    readers: tuple[Stage, ...]
+    lanes: str
+    across: str
+    diagonals: int
+    width: int
+
+    @property
+    def of_cells(self) -> tuple[Stage, ...]:
+        """The equations that read other cells."""
+        return tuple(each for each, reads in self._equations() if reads)
+
+    @property
+    def of_edges(self) -> tuple[Stage, ...]:
+        """The others."""
+        return tuple(each for each, reads in self._equations() if not reads)
+
+    def _equations(self) -> Iterator[tuple[Stage, bool]]:
+        tensors = [member.tensor for member in self.members]
+        values = self.cells.schedule.program.definitions.values
+        for member in self.members:
+            for number, value in enumerate(values[member.tensor.uid].children):
+                reads = any(isinstance(node, Read) and node.tensor in tensors for node in walk(value))
+                yield member.equation(number), reads
+
+
+def _is_stored(stage: Stage, cells: Stage) -> bool:
+    """Whether the schedule says where the cells of a stage are, and they are numbered as those of `cells`."""
+    schedule = stage.schedule
+    given = (*schedule.program.outputs, *schedule.program.arguments)
+    return stage.tensor.ndim == cells.tensor.ndim and not any(stage.tensor is other for other in given)
+
+
+def _in_steps(group: _Group, stored: list[Stage]) -> bool:
+    """Vectors along the diagonals, several diagonals at a time where that is legal; whether they are."""
+    schedule = group.cells.schedule
+    if any(axis.reduction for axis in group.cells.nest.axes):
+        _scheduled(group, 1, [])
+        return False
+    before = len(schedule.log)
+    try:
+        _scheduled(group, _STEPS, stored)
+    except ScheduleError:
+        while len(schedule.log) > before:
+            schedule.undo()
+        _scheduled(group, 1, [])
+        return False
+    return True
+
+
+def _scheduled(group: _Group, steps: int, aligned: list[Stage]) -> None:
+    """The loops of all stages: in blocks of diagonals where a copy takes these over, then in steps. Copies run along
+    their own rows in a block."""
+    cells, lanes, across = group.cells, group.lanes, group.across
+    for stage in aligned:
+        stage.align_storage(_contiguous(stage, lanes), group.width)
+    block, step = across, across
+    for size in filter(lambda size: size > 1, (group.diagonals, steps)):
+        for stage in (cells, *group.readers):
+            if size == group.diagonals or _reduces(stage) or stage is cells:
+                stage.split(step, size)
+        block, step = (f"{step}_o" if block == across else block), f"{step}_i"
+    if steps > 1:
+        for edge in group.of_edges:  # in loops of their own, that is, with other names
+            edge.split(lanes, group.width, outer=f"{lanes}_edge_o", inner=f"{lanes}_edge_i")
+            edge.split(step, steps, outer=f"{step}_edge_o", inner=f"{step}_edge_i")
+        _steps(cells, group.of_cells, lanes, group.width, step)
+    else:
+        for equation in group.of_cells:
+            _vectors(equation, lanes, group.width)
+    for reader in group.readers:
+        copies = group.diagonals and not _reduces(reader)
+        if copies:
             reader.reorder(lanes, f"{across}_i")
-        if reduces:
-            _vectors(reader, lanes, width)
-        loop = f"{across}_o" if diagonals else across
-        if reader.why_not("compute_with", cells, loop) is None:
-            reader.compute_with(cells, loop)
-        if diagonals and not reduces and reader.why_not("vectorize", f"{across}_i") is None:
+        if _reduces(reader) and steps > 1:
+            _steps(reader, (reader,), lanes, group.width, step)
+        elif _reduces(reader):
+            _vectors(reader, lanes, group.width)
+        if reader.why_not("compute_with", cells, block) is None:
+            reader.compute_with(cells, block)
+        if copies and reader.why_not("vectorize", f"{across}_i") is None:
             reader.vectorize(f"{across}_i")
+
+
+def _contiguous(cells: Stage, lanes: str) -> str:
+    """The dimension whose elements are side by side along the diagonals."""
+    return next(axis.name for axis in cells.nest.axes if axis in cells.nest.axes_of(cells.nest.loop(lanes).value))
+
+
+def _reduces(stage: Stage) -> bool:
+    return any(axis.reduction for axis in stage.nest.axes)
+
+
+def _steps(stage: Stage, vectors: tuple[Stage, ...], lanes: str, width: int, step: str) -> None:
+    """Vectors along the diagonals inside of steps that are written out, for all that share the loops at once."""
+    outer, inner = stage.split(lanes, width)
+    stage.reorder(outer, step, inner)
+    for each in vectors:
+        each.vectorize(inner)
+    stage.unroll(step)
 
 
 def _vectors(stage: Stage, lanes: str, width: int) -> None:
