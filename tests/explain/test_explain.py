@@ -213,3 +213,22 @@ def test_names_are_escaped_and_errors_say_what_is_there() -> None:
         s.explain(TARGET).level("z")
     with pytest.raises(ps.TargetError):
         s.explain("nowhere")
+
+
+def test_stages_that_share_loops_are_counted_in_each_iteration() -> None:
+    """An exponential, its subtraction and an addition in each iteration of the loop that two stages share."""
+    x = ps.placeholder((5, 64), "float32", name="x")
+    q = ps.reduce_axis((0, 64), name="q")
+    e = ps.compute((5, 64), lambda i, j: ps.exp(x[i, j] - 1.5), name="e")
+    total = ps.compute((5,), lambda i: ps.sum(e[i, q], axis=q, reassociate=True), name="total")
+    y = ps.compute((5, 64), lambda i, j: e[i, j] * total[i], name="y")
+    s = ps.Schedule(y)
+    for stage, loop in ((total, "q"), (e, "j")):
+        s[stage].compute_at(y, "i")
+        s[stage].split(loop, 16)
+    s[e].compute_with(total, "q_i")
+    s[total].vectorize("q_i")
+    explained = s.explain(TARGET)
+    assert touched(explained, "q_o") == {"e": "64", "x": "64", "total": "4"}
+    assert str(explained.level("q_o").operations) == "48"
+    assert str(explained.level("q_i").operations) == "3"

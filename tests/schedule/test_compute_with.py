@@ -256,3 +256,15 @@ def test_a_stage_in_a_loop_that_two_share() -> None:
     kernel = ps.build(s, check=True)
     x = np.random.default_rng(8).random((5, 40), np.float32)
     assert np.array_equal(kernel(x), ps.build(ps.Schedule(y))(x))
+
+
+def test_an_output_stays_at_the_root() -> None:
+    """It went where the other stage is, and nothing there said which elements are needed."""
+    n = ps.size_var("n")
+    x = ps.placeholder((n,), "float32", name="x")
+    a, b = (ps.compute((n,), lambda i, k=k: x[i] * k, name=name) for k, name in ((2, "a"), (3, "b")))
+    y = ps.compute((n,), lambda i: b[i] + 1, name="y")
+    s = ps.Schedule([a, y])
+    s[b].compute_at(y, "i")
+    with pytest.raises(ps.ScheduleError, match="a is an output, which is computed as a whole, at the root; b, whose"):
+        s[a].compute_with(b, "i")

@@ -78,6 +78,11 @@ class ComputeWith(Primitive):
         mine, theirs = (None if at is None else at.own for at in map(state.places.get, (stage.uid, host.uid)))
         if mine is None or theirs is None or not theirs.is_at(mine.host, mine.loop):
             mine = theirs
+        if mine is not None and any(output is stage for output in state.program.outputs):
+            raise ScheduleError(
+                f"{stage.name} is an output, which is computed as a whole, at the root; {host.name}, whose loops it would "
+                f"share, is computed in those of {mine.host.name}"
+            )
         _check_outside(state, stage, host)
         return state.with_place(stage, Place(host, self.loop, shared=True, inside=mine))
 
