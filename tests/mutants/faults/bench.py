@@ -128,4 +128,12 @@ IN_BENCH: tuple[Mutant, ...] = (
         (CLI,),
         "scripts do not hear of regressions",
     ),
+    Mutant(
+        "own-faults-are-the-users",
+        "target/bench/faults.py",
+        "if file.startswith(_PACKAGE):",
+        "if not file:",
+        (f"{CLI}::test_faults_of_polysched_are_not_hidden",),
+        "a fault of polysched is reported as one of the workload, without its traceback",
+    ),
 )  # fmt: skip

@@ -106,6 +106,14 @@ KEPT: tuple[Mutant, ...] = (
         "kernels of an older code generator are linked",
     ),
     Mutant(
+        "sources-read-at-the-first-build",
+        "target/versions.py",
+        "(sorted(versions().items()), facts, _SOURCES)",
+        "(sorted(versions().items()), facts, sources_digest(str(Path(__file__).parents[1])))",
+        (f"{CACHE}::test_the_sources_count_as_they_were_when_polysched_was_imported",),
+        "a process leaves kernels of old code under the key of code that was edited meanwhile",
+    ),
+    Mutant(
         "reassociate-not-in-the-key",
         "compute/canonical.py",
         '"simple"})',
