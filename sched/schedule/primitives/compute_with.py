@@ -80,8 +80,8 @@ class ComputeWith(Primitive):
             mine = theirs
         if mine is not None and any(output is stage for output in state.program.outputs):
             raise ScheduleError(
-                f"{stage.name} is an output, which is computed as a whole, at the root; {host.name}, whose loops it would "
-                f"share, is computed in those of {mine.host.name}"
+                f"{stage.name} is an output, which is computed as a whole, at the root; {host.name}, whose loops it "
+                f"would share, is computed in those of {mine.host.name}"
             )
         _check_outside(state, stage, host)
         return state.with_place(stage, Place(host, self.loop, shared=True, inside=mine))

@@ -111,10 +111,10 @@ class _Rows:
             return ""
         axes = (*equation.axes, *(() if equation.reduce is None else equation.reduce.axes))
         length = next((extent(axis) for axis in axes if axis.name == inner[-1]), None)
-        lanes = native * max(1, min(self.vectors, 2 * self.vectors // self.at_once))
-        if length is not None:
-            rounded = length if length >= native else 2 * length - 1
-            lanes = min(lanes, 1 << max(0, rounded.bit_length() - 1))
+        lanes = native * max(1, self.vectors // self.at_once)
+        if length is not None:  # of more than one vector, there is more than one piece: they have partial results
+            around = 1 << max(0, length - 1).bit_length()
+            lanes = min(lanes, around, max(native, around // 2))
         whole, piece = stage.split(inner[-1], lanes)
         if self.at_once > 1:
             row = stage.loops[-3]
@@ -122,12 +122,12 @@ class _Rows:
         return piece
 
 
-_FEW = 16  # vectors, of all rows that are worked on at once
+_AT_ONCE = ((4, 4), (2, 12))  # so many rows at once, of at most so many vectors
 
 
 def _at_once(schedule: Schedule, stages: tuple[Tensor, ...], rows: int, target: Target) -> int:
     """Up to four rows, if all loops over a row are short, of a known length, and there is one in each stage."""
-    most = 4
+    most = _AT_ONCE[0][0]
     for stage in stages:
         equation = schedule.program.definitions.equations[stage.uid]
         axes = (*equation.axes, *(() if equation.reduce is None else equation.reduce.axes))[rows:]
@@ -136,8 +136,9 @@ def _at_once(schedule: Schedule, stages: tuple[Tensor, ...], rows: int, target: 
         length = extent(axes[0]) if len(axes) == 1 else None
         if length is None or (equation.reduce is not None and not equation.reduce.reassociate):
             return 1
-        most = min(most, _FEW // -(-max(1, length) // lanes_of(stage.dtype.bytes, target)))
-    return 1 << max(0, most.bit_length() - 1)
+        count = -(-length // lanes_of(stage.dtype.bytes, target))
+        most = min(most, next((many for many, vectors in _AT_ONCE if count <= vectors), 1))
+    return most
 
 
 def _fetch_rows(stage: Stage, inside: tuple[Tensor, ...], loop: str, row: _Rows, target: Target) -> None:
