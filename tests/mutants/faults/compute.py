@@ -32,10 +32,18 @@ IN_COMPUTE: tuple[Mutant, ...] = (
     Mutant(
         "simplify-min-is-max",
         "compute/simplify.py",
-        'return a if (apart <= 0) == (expr.name == "min") else b',
-        'return a if (apart <= 0) != (expr.name == "min") else b',
+        'return a if (most <= 0) == (expr.name == "min") else b',
+        'return a if (most <= 0) != (expr.name == "min") else b',
         ("tests/compute/test_simplify.py",),
         "of a and a + 1 the greater is taken for the minimum",
+    ),
+    Mutant(
+        "simplify-quotients-a-step-apart",
+        "compute/simplify.py",
+        "return constant + shift // divisor, constant - (-shift // divisor)",
+        "return constant + shift // divisor, constant + shift // divisor",
+        ("tests/compute/test_simplify.py",),
+        "(n + 1) // 6 is taken for n // 6",
     ),
     Mutant(
         "simplify-bound-of-a-negative",
@@ -48,8 +56,8 @@ IN_COMPUTE: tuple[Mutant, ...] = (
     Mutant(
         "simplify-less-or-equal",
         "compute/simplify.py",
-        '"le": apart <= 0',
-        '"le": apart < 0',
+        '"le": lambda least, most: _decided(most <= 0, least > 0),',
+        '"le": lambda least, most: _decided(most < 0, least >= 0),',
         ("tests/compute/test_simplify.py",),
         "i <= i folds to false",
     ),
@@ -64,8 +72,8 @@ IN_COMPUTE: tuple[Mutant, ...] = (
     Mutant(
         "simplify-rejoins-without-coefficient",
         "compute/simplify.py",
-        "_summed(without, _scaled(linear(x), coefficient))",
-        "_summed(without, linear(x))",
+        "summed(without, scaled(linear(x), coefficient))",
+        "summed(without, linear(x))",
         ("tests/compute/test_simplify.py",),
         "2 * (x // m * m + x % m) becomes x",
     ),

@@ -83,7 +83,7 @@ IN_INTEGERS: tuple[Mutant, ...] = (
     Mutant(
         "dot-products-of-what-is-stored-in-between",
         "lower/dot_products.py",
-        "if update is None or not _independent(run, update):",
+        "if update is None or operands & stored or update.store.buffer in read | operands:",
         "if update is None:",
         (DOTS,),
         "an operand is read before the update that stores it",

@@ -59,6 +59,14 @@ IN_LOWER: tuple[Mutant, ...] = (
         "the last column of a tile is not computed",
     ),
     Mutant(
+        "terms-of-sums-as-elements",
+        "lower/unroll.py",
+        "if isinstance(stmt, Store) and any(loop.var in variables(index) for index in stmt.indices):",
+        "if isinstance(stmt, Store) and not stmt.indices:",
+        ("tests/lower/test_passes.py", "tests/lower/test_passes_keep_meaning.py"),
+        "rows of a register tile are written in a loop, which keeps the tile in memory",
+    ),
+    Mutant(
         "panels-wider-than-they-are",
         "lower/tiles.py",
         "first >= 0 and first + count <= extent",
