@@ -136,6 +136,16 @@ swept[u].fold_storage("t", 2)
 ps.recipes.time_tile(tiled[u], target, time=16)
 print(tiled.to_text())
 
+# %% [markdown]
+# On threads, the recipe cuts steps and rows into slabs that lean both ways. `partition` is the command: with the slabs of
+# `t + i` and of `t - i` tiles are diamonds, half of which can start at once, with one wait before the other half.
+
+# %%
+threaded = ps.Schedule(final)
+ps.recipes.time_tile(threaded[u], ps.Target("native", threads=2), time=16)
+print([command for command in threaded.commands if "partition" in command or "parallel" in command])
+
+# %%
 large = np.random.default_rng(1).standard_normal((1200, 1200))
 kernels = {"steps": ps.build(swept, target), "tiles over time": ps.build(tiled, target)}
 assert len({kernel(large, T=16).tobytes() for kernel in kernels.values()}) == 1
