@@ -1,7 +1,8 @@
 """Dynamic programming and factorizations: recurrences, scheduled by recipes, against C, Numba and NumPy's LAPACK.
 
 Smith and Waterman's alignment of two sequences (its best score, and the whole matrix), Nussinov's folding of one, LU
-and Cholesky factors without pivoting, and all shortest paths. Each is defined for all sizes.
+and Cholesky factors without pivoting, a triangular matrix and many right-hand sides, and all shortest paths, with
+`minimum` and with a comparison, which is what C computes. Each is defined for all sizes.
 """
 
 from __future__ import annotations
@@ -71,13 +72,24 @@ def _cholesky() -> ps.Tensor:
     return L
 
 
-def _paths() -> tuple[ps.Tensor, ps.Tensor]:
+def _triangular() -> ps.Tensor:
+    n, m = ps.size_var("n", min=1), ps.size_var("m", min=1)
+    L, B = ps.placeholder((n, n), "float64", name="L"), ps.placeholder((n, m), "float64", name="B")
+    i, j = ps.axes("i j")
+    r = ps.reduce_axis((0, i), name="r")
+    X = ps.recurrence((n, m), "float64", name="X")
+    X[i, j] = (B[i, j] - ps.sum(L[i, r] * X[r, j], axis=r)) / L[i, i]
+    return X
+
+
+def _paths(*, compared: bool) -> tuple[ps.Tensor, ps.Tensor]:
     n = ps.size_var("n", min=1)
     W = ps.placeholder((n, n), "float32", name="W")
     k, i, j = ps.axes("k i j")
     d = ps.recurrence((n + 1, n, n), "float32", name="d")
     d[0, i, j] = W[i, j]
-    d[k + 1, i, j] = ps.min(d[k, i, j], d[k, i, k] + d[k, k, j])
+    via, before = d[k, i, k] + d[k, k, j], d[k, i, j]
+    d[k + 1, i, j] = ps.select(via < before, via, before) if compared else ps.min(before, via)
     return d, d[n]
 
 
@@ -94,8 +106,11 @@ def schedule(name: str, target: ps.Target) -> ps.Schedule:
         case "lu" | "cholesky":
             s = ps.Schedule(_lu() if name == "lu" else _cholesky())
             ps.recipes.factorization(s["L"], target)
+        case "triangular":
+            s = ps.Schedule(_triangular())
+            ps.recipes.factorization(s["X"], target)
         case _:
-            d, output = _paths()
+            d, output = _paths(compared=name == "paths_compared")
             s = ps.Schedule(output)
             ps.recipes.closure(s[d], target)
     return s
@@ -113,6 +128,8 @@ def _given(name: str, n: int) -> tuple[Array, ...]:
         case "cholesky":
             a = random.standard_normal((n, n))
             return (a @ a.T + n * np.eye(n),)
+        case "triangular":
+            return random.standard_normal((n, n)) + n * np.eye(n), random.standard_normal((n, n))
     return (random.random((n, n), np.float32),)
 
 
@@ -122,7 +139,7 @@ def _check(name: str, peer: str, own: Any, other: Any, a: Array) -> None:
         other = np.tril(other, -1) + np.eye(len(a)), np.triu(other)
         np.testing.assert_allclose(own[0] @ own[1], a, rtol=1e-8, atol=1e-8 * len(a))
         np.testing.assert_allclose(own[1], other[1], rtol=1e-6, atol=1e-6, err_msg=peer)
-    elif name in ("cholesky", "floyd_warshall"):
+    elif name in ("cholesky", "floyd_warshall", "paths_compared", "triangular"):
         other = np.tril(other) if name == "cholesky" else other
         np.testing.assert_allclose(own, other, rtol=1e-5, atol=1e-6, err_msg=peer)
     else:
@@ -136,7 +153,9 @@ CASES: tuple[tuple[str, int, Callable[[int], float], str, float | None], ...] = 
     ("nussinov", 1000, lambda n: 1e-9 * n**3 / 6, "Gupdate", None),
     ("lu", 1024, lambda n: 2e-9 * n**3 / 3, "GFLOP", 1.8),
     ("cholesky", 1024, lambda n: 1e-9 * n**3 / 3, "GFLOP", None),
+    ("triangular", 1024, lambda n: 1e-9 * n**3, "GFLOP", None),
     ("floyd_warshall", 800, lambda n: 2e-9 * n**3, "GFLOP", 1.2),
+    ("paths_compared", 800, lambda n: 2e-9 * n**3, "GFLOP", None),
 )
 
 

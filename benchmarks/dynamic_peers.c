@@ -117,3 +117,27 @@ void cholesky(long n, double *restrict a) {
       a[i * n + j] = i == j ? sqrt(sum) : sum / a[j * n + j];
     }
 }
+
+/* Blocks of rows of L: the rows of X beside it, and four updates in each pass over the rest. */
+void triangular(long n, long m, const double *restrict l, double *restrict x) {
+  for (long p = 0; p < n; p += BLOCK) {
+    long q = p + BLOCK < n ? p + BLOCK : n;
+    for (long i = p; i < q; i++) {
+      for (long r = p; r < i; r++)
+        for (long j = 0; j < m; j++) x[i * m + j] -= l[i * n + r] * x[r * m + j];
+      double scale = 1 / l[i * n + i];
+      for (long j = 0; j < m; j++) x[i * m + j] *= scale;
+    }
+    for (long i = q; i < n; i++) {
+      double *restrict row = x + i * m;
+      long r = p;
+      for (; r + 4 <= q; r += 4) {
+        double f = l[i * n + r], g = l[i * n + r + 1], h = l[i * n + r + 2], e = l[i * n + r + 3];
+        const double *restrict u = x + r * m;
+        for (long j = 0; j < m; j++) row[j] -= f * u[j] + g * u[m + j] + h * u[2 * m + j] + e * u[3 * m + j];
+      }
+      for (; r < q; r++)
+        for (long j = 0; j < m; j++) row[j] -= l[i * n + r] * x[r * m + j];
+    }
+  }
+}

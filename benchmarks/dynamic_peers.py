@@ -62,8 +62,17 @@ def peers(name: str, given: tuple[Array, ...]) -> Peers:
 
 def _c(name: str, given: tuple[Array, ...]) -> Peers:
     library = _library()
-    if name in ("lu", "cholesky", "floyd_warshall"):
-        return {"C": _in_place(name, given[0])}
+    if name in ("lu", "cholesky", "floyd_warshall", "paths_compared"):
+        return {"C": _in_place("floyd_warshall" if name == "paths_compared" else name, given[0])}
+    if name == "triangular":
+        solved = np.empty_like(given[1])
+
+        def solve() -> Array:
+            np.copyto(solved, given[1])
+            library.triangular(ctypes.c_long(len(solved)), ctypes.c_long(solved.shape[1]), _at(given[0]), _at(solved))
+            return solved
+
+        return {"C": solve}
     a = given[0]
     n = ctypes.c_long(len(a))
     if name == "nussinov":

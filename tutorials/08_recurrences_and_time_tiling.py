@@ -137,8 +137,8 @@ ps.recipes.time_tile(tiled[u], target, time=16)
 print(tiled.to_text())
 
 # %% [markdown]
-# On threads, the recipe cuts steps and rows into slabs that lean both ways. `partition` is the command: with the slabs of
-# `t + i` and of `t - i` tiles are diamonds, half of which can start at once, with one wait before the other half.
+# On threads, the recipe cuts steps and rows into slabs that lean both ways. `partition` is the command: with the slabs
+# of `t + i` and of `t - i` tiles are diamonds, half of which can start at once, with one wait before the other half.
 
 # %%
 threaded = ps.Schedule(final)

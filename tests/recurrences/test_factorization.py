@@ -32,6 +32,29 @@ def test_the_recipe(name: str, stage: str) -> None:
     agrees(s, name)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_many_right_hand_sides(threads: int) -> None:
+    """Blocks of columns need nothing of each other: tiles are those of a matrix product, and run on threads."""
+    n, m = ps.size_var("n", min=1), ps.size_var("m", min=1)
+    L, B = ps.placeholder((n, n), "float64", name="L"), ps.placeholder((n, m), "float64", name="B")
+    i, j = ps.axes("i j")
+    r = ps.reduce_axis((0, i), name="r")
+    X = ps.recurrence((n, m), "float64", name="X")
+    X[i, j] = (B[i, j] - ps.sum(L[i, r] * X[r, j], axis=r)) / L[i, i]
+    s, target = ps.Schedule(X), ps.Target("x86-64-v3", threads=threads)
+    ps.recipes.factorization(s[X], target, block=16)
+    assert ps.Schedule.from_text(s.outputs, s.to_text()) == s
+    assert ('X_cache.parallel("j_o")' in s.commands) == (threads > 1)
+    kernel, default = s.build(target, check=True), ps.Schedule(X).build("x86-64-v3")
+    for rows, columns in ((1, 1), (8, 3), (16, 16), (17, 33), (50, 21)):
+        random = np.random.default_rng(rows)
+        given = random.standard_normal((rows, rows)) + 5 * np.eye(rows), random.standard_normal((rows, columns))
+        got = kernel(*given)
+        assert got.tobytes() == default(*given).tobytes(), (rows, columns)
+        lower = np.tril(given[0])
+        np.testing.assert_allclose(lower @ got, given[1], atol=1e-9)
+
+
 def test_accumulators_stay_in_registers_beside_finished_elements() -> None:
     """The tile is stored after the loop over what it sums, although that loop reads the same buffer."""
     s = ps.Schedule(EXAMPLES["cholesky"].define())

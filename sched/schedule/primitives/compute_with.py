@@ -81,7 +81,8 @@ class ComputeWith(Primitive):
         if mine is not None and any(output is stage for output in state.program.outputs):
             raise ScheduleError(
                 f"{stage.name} is an output, which is computed as a whole, at the root; {host.name}, whose loops it "
-                f"would share, is computed in those of {mine.host.name}"
+                f"would share, is computed in those of {mine.host.name}; {host.name}.compute_root() first, or share "
+                "loops of another stage"
             )
         _check_outside(state, stage, host)
         return state.with_place(stage, Place(host, self.loop, shared=True, inside=mine))

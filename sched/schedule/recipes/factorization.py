@@ -25,7 +25,8 @@ def factorization(stage: Stage, target: Target | None = None, *, block: int = 32
     Of the sum for each cell, what is of earlier blocks is separated, and runs in register tiles, as a matrix product;
     what is left, in vectors along the dimension that the sum does not end at. Along that dimension the cells are stored
     in panels, unless what is read lies along rows already; outputs are copied from there. Sums keep their order, so all
-    bits are those of the default schedule.
+    bits are those of the default schedule. Where cells along that dimension need nothing of each other, as many
+    right-hand sides of a triangular matrix, blocks of them run on threads.
 
     Raises `ScheduleError` for stages that are no recurrence over two dimensions, or have no sum that ends at one of
     them; nothing is changed then.
@@ -51,14 +52,18 @@ def factorization(stage: Stage, target: Target | None = None, *, block: int = 32
     schedule = stage.schedule
     before = len(schedule.log)
     try:
-        _factorized(stage, max(1, target.vector_bits // (8 * stage.tensor.dtype.bytes)), block)
+        cells, along = _factorized(stage, max(1, target.vector_bits // (8 * stage.tensor.dtype.bytes)), block)
+        if along is not None and target.thread_count() > 1:
+            _in_threads(stage, cells, along)
     except ScheduleError:
         while len(schedule.log) > before:
             schedule.undo()
         raise
 
 
-def _factorized(stage: Stage, lanes: int, block: int) -> None:
+def _factorized(stage: Stage, lanes: int, block: int) -> tuple[Stage, str | None]:
+    """The stage in which the cells are computed, and the dimension along which they need nothing of each other, where
+    there is one."""
     schedule, name = stage.schedule, stage.tensor.name
     group = schedule.state.system(stage.tensor)
     ends = {member: _end(member) for member in group}
@@ -79,6 +84,8 @@ def _factorized(stage: Stage, lanes: int, block: int) -> None:
     first, second = (axis.name for axis in stage.tensor.equations[0].axes)
     cells = next(cells for member, cells, *_ in made if member is stage.tensor)
     cells.tile(first, second, block, block)
+    apart = {along for member, _, _, along, _ in made if _is_apart(member, group, along)}
+    alone = apart.pop() if len(made) == len(apart) == 1 else None
     for member, cells, end, along, rows in made:
         if not rows:
             cells.reorder_storage(f"{along}/{2 * lanes}", end, f"{along}%{2 * lanes}")
@@ -86,8 +93,19 @@ def _factorized(stage: Stage, lanes: int, block: int) -> None:
         for number, rule in enumerate(member.rules):
             reduce, own = member.equations[number].reduce, _end_of(member, number)
             if reduce is not None and own is not None:
-                ends_at = _Ends(reduce.axes[0].name, own, end, along, rows)
+                ends_at = _Ends(reduce.axes[0].name, own, end, along, rows, _is_apart(member, group, along))
                 _blocks(cells.equation(number), ends_at, block, lanes, wide=_is_wide(rule))
+    return cells, alone
+
+
+def _in_threads(stage: Stage, cells: Stage, along: str) -> None:
+    """Blocks of columns, say, of the cells, and rows of the copy, on threads."""
+    outer = cells.loops[0]
+    if outer != f"{along}_o":
+        cells.reorder(f"{along}_o", outer)
+    cells.parallel(f"{along}_o")
+    if stage.tensor is not cells.tensor:
+        stage.parallel(stage.loops[0])
 
 
 def _end(tensor: Tensor) -> str | None:
@@ -118,6 +136,17 @@ def _reads_rows(tensor: Recurrence, last: str) -> bool:
     return not any(isinstance(node, Axis) and node.name == last for node in named)
 
 
+def _is_apart(tensor: Recurrence, group: tuple[Tensor, ...], along: str) -> bool:
+    """Whether cells need only such as are at the same place along a dimension: right-hand sides of one matrix."""
+    place = next(k for k, axis in enumerate(tensor.equations[0].axes) if axis.name == along)
+    reads = (node for equation in tensor.equations for node in walk(equation.body) if isinstance(node, Read))
+    return all(
+        isinstance(index := read.indices[place], Axis) and index.name == along
+        for read in reads
+        if any(read.tensor is other for other in group)
+    )
+
+
 def _is_wide(rule: Rule) -> bool:
     """Whether the cells of an equation are more than a diagonal."""
     return len(rule.axes) > 1
@@ -131,14 +160,16 @@ def _copied(stage: Stage, width: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Ends:
-    """The axis of a sum, the dimension that it ends at, the one that the sums of most cells do, and the other one; and
-    whether vectors of what is read lie along the rows."""
+    """The axis of a sum, the dimension that it ends at, the one that the sums of most cells do, and the other one;
+    whether vectors of what is read lie along the rows; and whether cells apart in the other dimension need nothing of
+    each other."""
 
     axis: str
     own: str
     end: str
     along: str
     rows: bool
+    apart: bool
 
 
 def _blocks(equation: Stage, ends: _Ends, block: int, lanes: int, *, wide: bool) -> None:
@@ -146,13 +177,16 @@ def _blocks(equation: Stage, ends: _Ends, block: int, lanes: int, *, wide: bool)
     end, inner = f"{ends.end}_i", f"{ends.along}_i"
     rows_outside = equation.loops.index(end) < equation.loops.index(inner)
     if wide:
-        off = equation.separate(ends.end, ends.along, block)
+        off = equation if ends.apart else equation.separate(ends.end, ends.along, block)
         far = off.separate(ends.axis, ends.end, block)
         single, vector = (inner, end) if ends.rows else (end, inner)
         far.tile(single, vector, _BROADCAST, 2 * lanes)
         far.reorder(f"{vector}_o", f"{single}_o", ends.axis, f"{single}_i", f"{vector}_i")
         far.vectorize(f"{vector}_i")
         far.unroll(f"{single}_i")
+        if ends.apart:
+            _vectors(off, ends.axis, (end, inner), 2 * lanes, rows_outside=True)
+            return
         _vectors(off, ends.axis, (end, inner), lanes, rows_outside=rows_outside)
     near = equation.separate(ends.axis, ends.own, block)
     if wide:
