@@ -97,5 +97,5 @@ def _weighted(f: Format, x: Expr, limited: Expr, furthest: float, power: _Power)
     more = top * q * rest
     if power.long:
         lost = compensated_fma(limited, power.rest, limited - product)
-        more = fma(top, rest, select(negative, f.scaled_down(lost, power.shifted), f.const(0.0))) * q
+        more = fma(top, rest, select(negative, f.scaled_down(lost, power.shifted), f.const(-0.0))) * q
     return select(x < f.const(furthest), compensated_fma(top, q, more), top)
