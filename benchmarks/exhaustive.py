@@ -2,7 +2,8 @@
 
 Each function is compared with the same of NumPy in float64, whose own error of some 2 ** -52 shows in no digit given.
 Special values (NaN, infinities, zeros with their signs) must be the same. Of odd and even functions the negative
-numbers are compared with the positive ones, bit for bit, and these with NumPy. The table goes into docs/math.md.
+numbers are compared with the positive ones, bit for bit, and these with NumPy. All that is done twice, for code with
+fused multiply-add and for code without, and goes into the table of docs/math.md, function by function.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +90,11 @@ FUNCTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Array], Array]]] = {
 }
 
 
+TARGETS = (ps.Target("native"), ps.Target("x86-64-v2"))
 ODD, EVEN = frozenset({"sin", "tan", "asin", "atan", "sinh", "tanh", "cbrt", "erf"}), frozenset({"cos", "cosh"})
 
 
-def kernel(function: Callable[[Any], Any], dtype: str = "float32") -> ps.Kernel:
+def kernel(function: Callable[[Any], Any], target: ps.Target, dtype: str = "float32") -> ps.Kernel:
     """The function of a whole array, in vectors."""
     n = ps.size_var("n")
     x = ps.placeholder((n,), dtype, name="x")
@@ -99,7 +102,7 @@ def kernel(function: Callable[[Any], Any], dtype: str = "float32") -> ps.Kernel:
     schedule = ps.Schedule(y)
     schedule[y].split("i", 16)
     schedule[y].vectorize("i_i")
-    return ps.build(schedule)
+    return ps.build(schedule, target)
 
 
 def errors(found: Array, exact: Array) -> Array:
@@ -117,46 +120,66 @@ def errors(found: Array, exact: Array) -> Array:
     return error
 
 
-def measure(name: str) -> tuple[float, float]:
-    """The largest error, if it is more than 1/2, and where it is."""
+@dataclass(slots=True)
+class Worst:
+    """The largest error of a kernel so far, if it is more than 1/2, and where it is."""
+
+    run: ps.Kernel
+    error: float = 0.0
+    at: float = 0.0
+
+    def compare(self, x: Array, exact: Array, nearest: Array, found: Array) -> None:
+        self.run(x, out=found)
+        doubtful = nearest != found.view(np.int32)  # others are within 1/2
+        if doubtful.any():
+            error = errors(found[doubtful], exact[doubtful])
+            if error.max() > self.error:
+                self.error, self.at = float(error.max()), float(x[doubtful][error.argmax()])
+
+    def compare_opposite(self, x: Array, sign: Any, found: Array, opposite: Array) -> None:
+        self.run(-x, out=opposite)
+        differ = (opposite.view(np.uint32) ^ sign) != found.view(np.uint32)
+        if differ.any() and not np.isnan(found[differ] + opposite[differ]).all():
+            self.error, self.at = math.inf, float(x[differ][0])
+
+
+def measure(name: str) -> list[Worst]:
+    """The largest errors on each of `TARGETS`."""
     function, reference = FUNCTIONS[name]
-    run = kernel(function)
+    kernels = [Worst(kernel(function, target)) for target in TARGETS]
     found, opposite, wide = np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32), np.empty(CHUNK)
     chunks = CHUNKS // 2 if name in ODD | EVEN else CHUNKS
     sign = np.uint32(1 << 31 if name in ODD else 0)
-    worst, where = 0.0, 0.0
     for number in range(chunks):
         x = (np.arange(CHUNK, dtype=np.uint32) + np.uint32(number * CHUNK)).view(np.float32)
-        run(x, out=found)
         wide[...] = x
         exact = reference(wide)
-        doubtful = exact.astype(np.float32).view(np.int32) != found.view(np.int32)  # others are within 1/2
-        if doubtful.any():
-            error = errors(found[doubtful], exact[doubtful])
-            if error.max() > worst:
-                worst, where = float(error.max()), float(x[doubtful][error.argmax()])
-        if chunks < CHUNKS:
-            run(-x, out=opposite)
-            differ = (opposite.view(np.uint32) ^ sign) != found.view(np.uint32)
-            if differ.any() and not np.isnan(found[differ] + opposite[differ]).all():
-                worst, where = np.inf, float(x[differ][0])
+        nearest = exact.astype(np.float32).view(np.int32)
+        for worst in kernels:
+            worst.compare(x, exact, nearest, found)
+            if chunks < CHUNKS:
+                worst.compare_opposite(x, sign, found, opposite)
         if number % (1 << 15) == 0:
-            print(f"\r{name:8} {100 * number / chunks:5.1f} %  largest {worst:.4f} ulp", end="", file=sys.stderr)
+            largest = ", ".join(f"{worst.error:.4f}" for worst in kernels)
+            print(f"\r{name:8} {100 * number / chunks:5.1f} %  largest {largest} ulp", end="", file=sys.stderr)
     print(file=sys.stderr)
-    return worst, where
+    return kernels
 
 
 def main(names: list[str]) -> None:
-    text = TABLE.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    old, after = rest.split(END)
-    rows = {line.split("|")[1].strip(): line for line in old.splitlines()[2:]}
+    """Each function's row is written when it is measured."""
+    if not all(target.can_run() and target.has_fma == fma for target, fma in zip(TARGETS, (True, False), strict=True)):
+        sys.exit("this needs an x86-64 with fused multiply-add, which runs code for those without as well")
     for name in names or FUNCTIONS:
         with np.errstate(all="ignore"):
-            error, where = measure(name)
-        rows[name] = f"| {name} | {error:.4f} | `{where!r}` |"
+            cells = (f"{worst.error:.4f} | `{worst.at!r}`" for worst in measure(name))
+        text = TABLE.read_text(encoding="utf-8")
+        before, rest = text.split(BEGIN)
+        old, after = rest.split(END)
+        rows = {line.split("|")[1].strip(): line for line in old.splitlines()[2:]}
+        rows[name] = f"| {name} | {' | '.join(cells)} |"
         ordered = "\n".join(rows[known] for known in FUNCTIONS if known in rows)
-        table = f"| function | largest error, ulp | at |\n|---|---|---|\n{ordered}\n"
+        table = f"| function | with fma, ulp | at | without, ulp | at |\n|---|---|---|---|---|\n{ordered}\n"
         TABLE.write_text(before + BEGIN + table + END + after, encoding="utf-8")
 
 

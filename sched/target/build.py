@@ -195,4 +195,4 @@ def _note(note: Note) -> str:
         case "scatter":
             return f"P003: {note.subject} is written with a stride in a vector loop: {note.lanes} elements one by one"
         case _:
-            return f"P004: {note.subject} division has no vector form and is done once a lane"
+            return f"P004: {note.subject} division by a variable is done once a lane, which is faster on this target"

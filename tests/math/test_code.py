@@ -22,6 +22,7 @@ TARGETS = pytest.mark.parametrize("target", ["x86-64", "x86-64-v2", "x86-64-v3",
 CALL = re.compile(r"^\s+(?:callq?|bl|jmp|b)\s+([A-Za-z_]\w*)", re.MULTILINE)
 ONE_LANE = re.compile(
     r"^\s+(?:v?(?:add|sub|mul|div|sqrt|cvt\w*)s[sd]|v?cvt\w*2s[sd]\w*|v?pextr[dq]|v?extractps|i?divq?|imulq|umov"
+    r"|mov\s+[xw]\d+, v\d+\.[sd]\[[1-3]\]"
     r"|f(?:add|sub|mul|div|madd|sqrt)\s+[sd]\d+)\b.*$",
     re.MULTILINE,
 )

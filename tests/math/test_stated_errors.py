@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -12,31 +11,37 @@ import pytest
 import polysched as ps
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "math.md"
-ALL_INPUTS = re.compile(r"^\| (\w+) \| ([\d.]+) \| `[^`]+` \|$", re.MULTILINE)
-SAMPLED = re.compile(r"^\| (\w+) \| as above \| ([\d.]+) \|$", re.MULTILINE)
-STATED = re.compile(
-    r"Largest errors? ([\d.]+)(?: and ([\d.]+))? ulp in float32 \(all inputs\),\s+([\d.]+)(?: and ([\d.]+))?"
-)
+# With and without fma; what was not measured without is a dash.
+ALL_INPUTS = re.compile(r"^\| (\w+) \| ([\d.]+) \| `[^`]+` \| (?:([\d.]+)|–) \| (?:`[^`]+`|–) \|$", re.MULTILINE)
+SEARCHED = re.compile(r"^\| (\w+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", re.MULTILINE)
+STATED = re.compile(r"Largest errors? ([\d.]+)(?: and ([\d.]+))? ulp in float32,\s+([\d.]+)(?: and ([\d.]+))?")
 ONE_ULP = {"exp", "exp2", "log", "log2", "sin", "cos"}
 
 
 @pytest.fixture(scope="module")
 def tables() -> dict[str, tuple[float, float]]:
-    """For each function the errors in float32, rounded up, and in float64."""
+    """For each function the largest error in float32, and in float64."""
     text = PAGE.read_text(encoding="utf-8")
-    single, double = dict(ALL_INPUTS.findall(text)), dict(SAMPLED.findall(text))
-    assert single.keys() == double.keys()
-    return {name: (math.ceil(float(error) * 100) / 100, float(double[name])) for name, error in single.items()}
+    single = {name: (float(fused), float(apart or 0)) for name, fused, apart in ALL_INPUTS.findall(text)}
+    searched = {name: tuple(map(float, errors)) for name, *errors in SEARCHED.findall(text)}
+    assert single.keys() == searched.keys() - {"pow", "hypot", "atan2"}
+    return {
+        name: (max(fused, apart or searched[name][0]), max(searched[name][1:]))
+        for name, (fused, apart) in single.items()
+    }
 
 
 def test_tables_are_complete_and_what_tests_allow(lab: Any, tables: dict[str, tuple[float, float]]) -> None:
-    assert tables == lab.BOUNDS
-    assert tables.keys() == lab.FUNCTIONS.keys()
-    assert all(max(errors) <= (1 if name in ONE_ULP else 2) for name, errors in tables.items())
+    """A search finds less than all there is: what is stated is a little more."""
+    assert tables.keys() == lab.FUNCTIONS.keys() == lab.BOUNDS.keys()
+    for name, stated in lab.BOUNDS.items():
+        assert max(stated) <= (1 if name in ONE_ULP else 2), name
+        for found, limit in zip(tables[name], stated, strict=True):
+            assert found <= limit <= found + 0.05, name
 
 
-def test_docstrings_state_them(tables: dict[str, tuple[float, float]]) -> None:
-    for name, errors in tables.items():
+def test_docstrings_state_them(lab: Any) -> None:
+    for name, errors in lab.BOUNDS.items():
         which = 2 if name == "gelu_erf" else 1
         stated = STATED.search(getattr(ps, name.removesuffix("_erf")).__doc__ or "")
         assert stated is not None, name

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...compute.dtypes import BFLOAT16, BOOL, DType
-from . import halves
+from ...compute.dtypes import BFLOAT16, BOOL, DTYPES, DType
+from . import halves, long_integers
 from .emitter import Emitter
 from .values import DOUBLE, ELEMENTS, FLOAT32, Value, constant, mangled, splat, vector
 
@@ -25,6 +25,8 @@ def cast(e: Emitter, value: Value, to: DType) -> Value:
         return Value(value.text, to, value.lanes)
     if value.dtype.is_float and to.is_int:
         text = _saturate(e, value, to, result)
+    elif value.lanes > 1 and value.dtype.is_int and value.dtype.bits == 64 and to.is_float:
+        return _from_long(e, value, to)
     else:
         text = e.fn.pure(f"{_opcode(value.dtype, to)} {value.type} {value.text} to {result}")
     return Value(text, to, value.lanes)
@@ -35,15 +37,18 @@ def _float_to_narrow(e: Emitter, value: Value, to: DType) -> Value:
     # Integers up to 2 ** 24 are exact in float32, and all beyond are infinite in float16.
     if to != BFLOAT16 or value.dtype.bits <= 16:
         return cast(e, value, FLOAT32)
-    if value.dtype.bits == 64:
-        # Of what a float64 does not hold it is enough to know whether there is something.
-        cut = e.binary("and", value, constant(-0x1000, value.dtype, value.lanes))
-        more = e.test("ne", e.binary("and", value, constant(0xFFF, value.dtype, value.lanes)), value.lit(0))
-        marked = e.binary("or", cut, constant(0x800, value.dtype, value.lanes))
-        near = e.binary("add", value, constant(1 << 52, value.dtype, value.lanes))
-        small = e.test("ult", near, value.lit(1 << 53))
-        value = e.choose(small, value, e.choose(more, marked, cut))
-    return cast(e, value, DOUBLE)
+    return cast(e, long_integers.exact_in_double(e, value) if value.dtype.bits == 64 else value, DOUBLE)
+
+
+def _from_long(e: Emitter, value: Value, to: DType) -> Value:
+    """A vector of 64-bit integers as floats. Arm's back end would round to float64 on the way to float32."""
+    native = long_integers.converts(e)
+    if to == FLOAT32 and (e.is_arm or not native):
+        return cast(e, _from_long(e, long_integers.exact_in_double(e, value), DOUBLE), to)
+    if not native:
+        return long_integers.to_double(e, value)
+    result = vector(ELEMENTS[to.name], value.lanes)
+    return Value(e.fn.pure(f"{_opcode(value.dtype, to)} {value.type} {value.text} to {result}"), to, value.lanes)
 
 
 def reinterpret(e: Emitter, value: Value, to: DType) -> Value:
@@ -63,6 +68,11 @@ def to_bool(e: Emitter, value: Value) -> Value:
 def _saturate(e: Emitter, value: Value, to: DType, result: str) -> str:
     """A float as the nearest integer towards zero, as far as there is one."""
     sign = "s" if to.kind == "int" else "u"
+    if value.lanes > 1 and e.is_arm and value.dtype == DOUBLE and to.bits < 64:
+        # LLVM would do this lane by lane.
+        wide = cast(e, value, DTYPES[f"{to.kind}64"])
+        limited = e.intrinsic(f"{sign}min", wide, constant(to.highest, wide.dtype, wide.lanes))
+        return cast(e, e.intrinsic(f"{sign}max", limited, constant(to.lowest, wide.dtype, wide.lanes)), to).text
     if value.lanes == 1 or e.is_arm:
         suffix = f"{mangled(ELEMENTS[to.name], value.lanes)}.{mangled(value.element, value.lanes)}"
         return e.fn.pure(f"call {result} @llvm.fpto{sign}i.sat.{suffix}({value.type} {value.text})")
@@ -70,7 +80,10 @@ def _saturate(e: Emitter, value: Value, to: DType, result: str) -> str:
     low, high = _float_bounds(value.dtype, to)
     raised = e.choose(e.test("ogt", value, value.lit(low)), value, constant(low, value.dtype, value.lanes))
     limited = e.choose(e.test("olt", raised, value.lit(high)), raised, constant(high, value.dtype, value.lanes))
-    whole = Value(e.fn.pure(f"fpto{sign}i {value.type} {limited.text} to {result}"), to, value.lanes)
+    if to.bits == 64 and not long_integers.converts(e):
+        whole = long_integers.from_double(e, cast(e, limited, DOUBLE), to)
+    else:
+        whole = Value(e.fn.pure(f"fpto{sign}i {value.type} {limited.text} to {result}"), to, value.lanes)
     if high != to.highest:
         whole = e.choose(e.test("ogt", value, value.lit(high)), constant(to.highest, to, value.lanes), whole)
     if low != 0:

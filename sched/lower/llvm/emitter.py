@@ -48,7 +48,7 @@ class Note:
 
     gather    `subject` is the buffer that is read with a step other than 1 and -1, or at indices from data
     scatter   `subject` is the buffer that is written so
-    division  `subject` is the type of integers divided by no constant (some types have no vector form)
+    division  `subject` is the type of integers divided by no constant
     """
 
     kind: NoteKind

@@ -12,7 +12,19 @@ from ...compute.simplify import key
 from ..dot_products import DOTS
 from ..ir import HORIZONTAL, Buffer, Load, Ramp, Rarely, Var
 from ..math.expansion import EXPANDED, Expansion, expansion
-from . import dots, fixed_point, floats, halves, horizontal, integers, lane_index, memory, remainders, rounding
+from . import (
+    dots,
+    fixed_point,
+    floats,
+    halves,
+    horizontal,
+    integers,
+    lane_index,
+    long_integers,
+    memory,
+    remainders,
+    rounding,
+)
 from .casts import cast, reinterpret
 from .comparisons import compare, integer_predicate
 from .emitter import Emitter
@@ -43,6 +55,8 @@ def value_of(e: Emitter, expr: Expr) -> Value:
     if found is not None:
         return found
     match expr:
+        case Op("where_fused", (fused, apart)):
+            found = value_of(e, fused if e.machine.has_fma else apart)
         case Op():
             found = _operation(e, expr)
         case Load(buffer, indices, mask):
@@ -188,8 +202,6 @@ def _on_floats(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
             return floats.arithmetic(e, name, operands)
         case "fma":
             return floats.fma(e, *operands)
-        case "exact_fma":
-            return floats.exact_fma(e, operands)
         case "product_rest":
             return floats.product_rest(e, *operands)
         case "scaled":
@@ -238,6 +250,8 @@ def _on_integers(e: Emitter, name: str, operands: tuple[Value, ...], known: int 
             return integers.truncated_remainder(e, operands, known)
         case "shl" | "shr":
             return integers.shift(e, name, operands, known)
+        case "short_mul":
+            return long_integers.short_mul(e, *operands)
         case "fma":
             product = integers.arithmetic(e, "mul", operands[:2])
             return integers.arithmetic(e, "add", (product, operands[2]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ...compute.dtypes import DTYPES, DType
 from .casts import cast
 from .emitter import Emitter
+from .long_integers import short_mul
 from .values import Value, constant
 
 Operands = tuple[Value, ...]
@@ -68,10 +69,10 @@ def _mul_hi_of_halves(e: Emitter, a: Value, b: Value) -> Value:
     """The upper half of a product of 64-bit integers, from products of their halves, which vectors have."""
     places, ones = constant(32, a.dtype, a.lanes), constant((1 << 32) - 1, a.dtype, a.lanes)
     a1, b1, a0, b0 = (*(e.binary("lshr", x, places) for x in (a, b)), *(e.binary("and", x, ones) for x in (a, b)))
-    carried = e.binary("add", e.binary("mul", a1, b0), e.binary("lshr", e.binary("mul", a0, b0), places))
-    middle = e.binary("add", e.binary("mul", a0, b1), e.binary("and", carried, ones))
+    carried = e.binary("add", short_mul(e, a1, b0), e.binary("lshr", short_mul(e, a0, b0), places))
+    middle = e.binary("add", short_mul(e, a0, b1), e.binary("and", carried, ones))
     carry = e.binary("add", e.binary("lshr", carried, places), e.binary("lshr", middle, places))
-    upper = e.binary("add", e.binary("mul", a1, b1), carry)
+    upper = e.binary("add", short_mul(e, a1, b1), carry)
     if a.dtype.kind == "int":
         for x, y in ((a, b), (b, a)):
             # Taken without its sign, a negative x is too large by 2 ** 64.

@@ -52,12 +52,6 @@ def fma(e: Emitter, a: Value, b: Value, c: Value) -> Value:
     return e.binary("fadd", e.binary("fmul", a, b), c)
 
 
-def exact_fma(e: Emitter, operands: Operands) -> Value:
-    """a * b + c without rounding, for b = high + low: see math/parts.py."""
-    a, b, c, high, low = operands
-    return fma(e, a, b, c) if e.machine.has_fma else fma(e, a, low, fma(e, a, high, c))
-
-
 def product_rest(e: Emitter, a: Value, b: Value, product: Value) -> Value:
     """a * b - product, exactly: without fma by products of halves of the digits (Dekker, 1971)."""
     if e.machine.has_fma:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...compute.dtypes import DTYPES
+from . import long_integers
 from .casts import cast
 from .emitter import Emitter
 from .fixed_point import mul_hi
@@ -19,7 +20,11 @@ def arithmetic(e: Emitter, name: str, operands: Operands) -> Value:
         return e.binary(_BOOLEAN[name], a, b)
     if name in ("min", "max"):
         return e.intrinsic(f"{'s' if a.dtype.kind == 'int' else 'u'}{name}", a, b)
-    return e.binary(name, a, b)
+    return long_integers.mul(e, a, b) if name == "mul" and _long(a) else e.binary(name, a, b)
+
+
+def _long(a: Value) -> bool:
+    return a.lanes > 1 and a.dtype.bits == 64
 
 
 def negate(e: Emitter, a: Value) -> Value:
@@ -93,12 +98,14 @@ def _unsafe(e: Emitter, a: Value, b: Value, by_zero: Value) -> Value:
 
 
 def _truncated(e: Emitter, a: Value, b: Value) -> tuple[Value, Value]:
-    """The machine's quotient and remainder. Vectors of up to 32 bits divide as floats that hold them exactly.
+    """The quotient cut towards zero, and the remainder. Vectors of up to 32 bits divide as floats that hold them.
 
     A quotient of integers below 2 ** 16 (2 ** 32) is further below the next integer than float32 (float64) rounds.
     """
     sign = "s" if a.dtype.kind == "int" else "u"
-    if a.lanes == 1 or a.dtype.bits == 64:
+    if _long(a) and long_integers.divides(e):
+        return long_integers.divided(e, a, b)
+    if a.lanes == 1 or _long(a):
         e.note("division", a.dtype.name, a.lanes)
         return e.binary(f"{sign}div", a, b), e.binary(f"{sign}rem", a, b)
     wide = FLOAT32 if a.dtype.bits <= 16 else DOUBLE
@@ -125,7 +132,7 @@ def _remainder(e: Emitter, a: Value, divisor: int) -> Value:
     """The remainder of a floor division by a positive constant."""
     if divisor & (divisor - 1) == 0:
         return e.binary("and", a, constant(divisor - 1, a.dtype, a.lanes))
-    product = e.binary("mul", _quotient(e, a, divisor), constant(divisor, a.dtype, a.lanes))
+    product = arithmetic(e, "mul", (_quotient(e, a, divisor), constant(divisor, a.dtype, a.lanes)))
     return e.binary("sub", a, product)
 
 

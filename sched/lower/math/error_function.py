@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ...compute.expr import Const, Expr
 from .coefficients import ERF, ERFC, ERFC_CENTRE, EXP, GELU_TAIL, GELU_TAIL_CENTRE
 from .exponential import reduced
-from .parts import FORMATS, Format, at_most, fma, polynomial, product_rest, select
+from .parts import FORMATS, Format, at_most, compensated_fma, fma, polynomial, product_rest, select
 
 _ERF_SMALL = 0.9375
 _ERFC_SMALL = 0.5
@@ -60,7 +60,7 @@ def gelu_erf(x: Expr) -> Expr:
     half = f.const(0.5)
     ratio = (y, GELU_TAIL[name], GELU_TAIL_CENTRE[name], f.const(1.0))
     tail = _tail(f, ratio, square * half, product_rest(y, y, square) * half)
-    w = f.scaled(fma(y, tail.high, y * tail.low), tail.shifted)
+    w = f.scaled(compensated_fma(y, tail.high, y * tail.low), tail.shifted)
     return select(x < f.const(0.0), -w, x - w)
 
 
@@ -84,12 +84,12 @@ def _tail(f: Format, ratio: tuple[Expr, tuple[float, ...], float, Const], expone
     steep = polynomial(fma(u, f.const(2.0), f.const(-1.0)), coefficients)
     first = slope * f.const(0.5)
     top = fma(u, steep, first)
-    top_rest = fma(u, steep, first - top)
+    top_rest = compensated_fma(u, steep, first - top)
     bottom = fma(a, slope, one)
-    bottom_rest = fma(a, slope, one - bottom)
+    bottom_rest = compensated_fma(a, slope, one - bottom)
     inverse = one / bottom
     quotient = top * inverse
-    rest = (fma(-quotient, bottom_rest, fma(-quotient, bottom, top)) + top_rest) * inverse
+    rest = (fma(-quotient, bottom_rest, compensated_fma(-quotient, bottom, top)) + top_rest) * inverse
     parts = reduced(f, -exponent, -exponent_rest)
     square = parts.rest * parts.rest
     small = fma(square, polynomial(parts.rest, EXP[a.dtype.name]), parts.second)

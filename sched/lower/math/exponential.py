@@ -10,7 +10,17 @@ from dataclasses import dataclass
 
 from ...compute.expr import Const, Expr
 from .coefficients import EXP, EXP2, LN2, LOG2E
-from .parts import FORMATS, Format, at_least, at_most, fma, polynomial, power_of_shifted
+from .parts import (
+    FORMATS,
+    Format,
+    at_least,
+    at_most,
+    compensated_fma,
+    fma,
+    polynomial,
+    power_of_shifted,
+    where_fused,
+)  # fmt: skip
 
 # Beyond these the results are infinite and zero; exponents stay within what two powers of two can make.
 EXP_RANGE = {"float32": (-104.0, 89.0), "float64": (-746.0, 710.0)}
@@ -35,7 +45,7 @@ def exp(x: Expr) -> Expr:
     f = FORMATS[x.dtype.name]
     low, high = EXP_RANGE[x.dtype.name]
     parts = reduced(f, at_least(at_most(x, f.const(high)), f.const(low)))
-    return f.scaled(power(parts.rest), parts.shifted)
+    return f.scaled(where_fused(power(parts.rest), _power_in_parts(f, parts)), parts.shifted)
 
 
 def exp2(x: Expr) -> Expr:
@@ -45,7 +55,7 @@ def exp2(x: Expr) -> Expr:
     x = at_least(at_most(x, f.const(high)), f.const(low))
     shifted = x + f.const(f.to_integer)
     r = x - (shifted - f.const(f.to_integer))
-    return f.scaled(fma(polynomial(r, EXP2[x.dtype.name]), r, f.const(1.0)), shifted)
+    return f.scaled(compensated_fma(polynomial(r, EXP2[x.dtype.name]), r, f.const(1.0)), shifted)
 
 
 def expm1(x: Expr) -> Expr:
@@ -68,7 +78,7 @@ def tanh(x: Expr) -> Expr:
     value = fma(scale, power_less_1(parts.rest), scale - f.const(1.0))
     bottom = value + f.const(2.0)
     ratio = value / bottom
-    rest = fma(-ratio, value, fma(ratio, f.const(-2.0), value))
+    rest = compensated_fma(-ratio, value, fma(ratio, f.const(-2.0), value))
     inverse = fma(ratio, f.const(-0.5), f.const(0.5))  # of the bottom
     return f.with_sign_of(at_most(fma(rest, inverse, ratio), f.const(1.0)), x)
 
@@ -91,6 +101,14 @@ def power(r: Expr) -> Expr:
     return fma(fma(polynomial(r, EXP[r.dtype.name]), r, one), r, one)
 
 
+def _power_in_parts(f: Format, parts: Reduced) -> Expr:
+    """The same from the sum of 1 and `first`, in two parts, and what is small: products are rounded in that only."""
+    one = f.const(1.0)
+    total = one + parts.first
+    lost = (one - total) + parts.first
+    return total + (lost + fma(parts.rest * parts.rest, polynomial(parts.rest, EXP[one.dtype.name]), parts.second))
+
+
 def power_less_1(r: Expr) -> Expr:
     """exp(r) - 1."""
     return fma(r * r, polynomial(r, EXP[r.dtype.name]), r)
@@ -99,4 +117,4 @@ def power_less_1(r: Expr) -> Expr:
 def power_of_two_less_1(r: Expr) -> Expr:
     """2 ** r - 1: the largest term last, so that what the others are rounded by counts little."""
     first, *others = EXP2[r.dtype.name]
-    return fma(r, Const(first, r.dtype), r * r * polynomial(r, tuple(others)))
+    return compensated_fma(r, Const(first, r.dtype), r * r * polynomial(r, tuple(others)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ...compute.expr import Expr
 from .coefficients import GELU, GELU_SCALE
 from .exponential import EXP_RANGE, power_less_1, power_of_two_less_1, reduced
-from .parts import FORMATS, Format, at_least, fma, power_of_shifted, product_rest, select
+from .parts import FORMATS, Format, at_least, compensated_fma, fma, power_of_shifted, product_rest, select
 
 # Of the remainder, what the quotient lacks is between all, where e is small, and half.
 _SHARE = 0.75
@@ -22,10 +22,11 @@ _GELU_RANGE = {"float32": 11.0, "float64": 21.6}
 
 @dataclass(frozen=True, slots=True)
 class _Power:
-    """(1 + rest) 2 ** k, at most 1; `shifted` is k + `to_integer`."""
+    """(1 + rest) 2 ** k, at most 1; `shifted` is k + `to_integer`. `long` asks for products with it in two parts."""
 
     rest: Expr
     shifted: Expr
+    long: bool = False
 
     def value(self, f: Format) -> Expr:
         power = f.scaled_down(f.const(1.0), self.shifted)
@@ -71,12 +72,12 @@ def gelu_tanh(x: Expr) -> Expr:
     minus_b, to_integer = f.const(-b_high), f.const(f.to_integer)
     factor = fma(m, m, f.const(c_high))
     v = m * factor
-    factor_rest = fma(m, m, f.const(c_high) - factor) + fma(factor, f.const(b_low / b_high), f.const(c_low))
+    factor_rest = compensated_fma(m, m, f.const(c_high) - factor) + fma(factor, f.const(b_low / b_high), f.const(c_low))
     v_rest = fma(m, factor_rest, product_rest(m, factor, v))
     shifted = fma(v, minus_b, to_integer)
     k = shifted - to_integer
-    r = fma(v_rest, minus_b, fma(v, minus_b, -k))
-    return _weighted(f, x, limited, furthest, _Power(power_of_two_less_1(r), shifted))
+    r = fma(v_rest, minus_b, compensated_fma(v, minus_b, -k))
+    return _weighted(f, x, limited, furthest, _Power(power_of_two_less_1(r), shifted, long=f.fraction > 32))
 
 
 def _exp(f: Format, x: Expr) -> _Power:
@@ -90,6 +91,11 @@ def _weighted(f: Format, x: Expr, limited: Expr, furthest: float, power: _Power)
     one = f.const(1.0)
     e = power.added_to_1(f)
     q = one / (e + one)
-    rest = fma(-q, e, one - q)
-    top = select(x < f.const(0.0), f.scaled_down(fma(limited, power.rest, limited), power.shifted), x)
-    return select(x < f.const(furthest), fma(top, q, top * q * rest), top)
+    rest = compensated_fma(-q, e, one - q)
+    negative, product = x < f.const(0.0), compensated_fma(limited, power.rest, limited)
+    top = select(negative, f.scaled_down(product, power.shifted), x)
+    more = top * q * rest
+    if power.long:
+        lost = compensated_fma(limited, power.rest, limited - product)
+        more = fma(top, rest, select(negative, f.scaled_down(lost, power.shifted), f.const(-0.0))) * q
+    return select(x < f.const(furthest), compensated_fma(top, q, more), top)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from ...compute.dtypes import DTYPES, DType
-from ...compute.expr import Const, Expr, Op
+from ...compute.expr import Cast, Const, Expr, Op
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,31 @@ def fma(a: Expr, b: Expr, c: Expr) -> Expr:
     return Op("fma", (a, b, c), a.dtype)
 
 
+def where_fused(fused: Expr, apart: Expr) -> Expr:
+    """The first where the target has fma, otherwise the second, which does with two roundings."""
+    return Op("where_fused", (fused, apart), fused.dtype)
+
+
 def exact_fma(a: Expr, parts: tuple[float, float], c: Expr) -> Expr:
     """a (the sum of the parts) + c, which is a number of the type, as are the sum and the product of a and each part.
 
     So it is one operation where there is fma, and the same from two products where there is none.
     """
     high, low = (Const(part, a.dtype) for part in parts)
-    return Op("exact_fma", (a, Const(sum(parts), a.dtype), c, high, low), a.dtype)
+    return where_fused(fma(a, Const(sum(parts), a.dtype), c), fma(a, low, fma(a, high, c)))
+
+
+def compensated_fma(a: Expr, b: Expr, c: Expr) -> Expr:
+    """a * b + c, rounded once where the target can, and hardly ever otherwise where it cannot: there it is computed in
+    float64 for float32, and for float64 with what the product and the sum lose (Dekker, 1971; Knuth, 1969)."""
+    if a.dtype.bits == 32:
+        wide = (Cast(operand, DTYPES["float64"]) for operand in (a, b, c))
+        return where_fused(fma(a, b, c), Cast(fma(*wide), a.dtype))
+    product = a * b
+    total = product + c
+    added = total - product
+    lost = (product - (total - added)) + (c - added)
+    return where_fused(fma(a, b, c), total + (lost + product_rest(a, b, product)))
 
 
 def product_rest(a: Expr, b: Expr, product: Expr) -> Expr:

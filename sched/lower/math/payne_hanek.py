@@ -83,14 +83,19 @@ def _product(significand: Expr, window: tuple[Expr, ...]) -> tuple[Expr, Expr]:
     """
     upper, lower = significand >> _u64(32), _lower(significand)
     halves = [half for word in window for half in (word >> _u64(32), _lower(word))]
-    carry = (lower * halves[4] >> _u64(32)) + (upper * halves[5] >> _u64(32))
+    carry = (_times(lower, halves[4]) >> _u64(32)) + (_times(upper, halves[5]) >> _u64(32))
     digits = []
     for one, other in ((3, 4), (2, 3), (1, 2), (0, 1)):
-        first = lower * halves[one] + carry
-        second = upper * halves[other] + _lower(first)
+        first = _times(lower, halves[one]) + carry
+        second = _times(upper, halves[other]) + _lower(first)
         carry = (first >> _u64(32)) + (second >> _u64(32))
         digits.append(second)
     return (digits[3] << _u64(32)) | _lower(digits[2]), (digits[1] << _u64(32)) | _lower(digits[0])
+
+
+def _times(a: Expr, b: Expr) -> Expr:
+    """The product of 64-bit integers below 2 ** 32."""
+    return Op("short_mul", (a, b), a.dtype)
 
 
 def _quarters(turn: Expr) -> tuple[Expr, Expr]:

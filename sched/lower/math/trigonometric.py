@@ -11,7 +11,7 @@ from ...compute.operations import apply
 from ..ir import Rarely
 from . import payne_hanek, reduction
 from .circular_coefficients import COS, SIN, TAN
-from .parts import FORMATS, Format, fma, polynomial, select
+from .parts import FORMATS, Format, compensated_fma, fma, polynomial, select
 from .reduction import NEAR, Reduced
 
 
@@ -72,7 +72,7 @@ def _sine_or_cosine(f: Format, reduced: Reduced, quadrant: Expr) -> Expr:
     value, *lower = (select(odd, f.const(c), f.const(s)) for c, s in zip(COS[name][::-1], SIN[name][::-1], strict=True))
     for coefficient in lower:
         value = fma(value, z, coefficient)
-    return select(odd, first, r) + fma(select(odd, z, r) * z, value, select(odd, lost, rest))
+    return select(odd, first, r) + compensated_fma(select(odd, z, r) * z, value, select(odd, lost, rest))
 
 
 def _is_odd(f: Format, quadrant: Expr) -> Expr:

@@ -87,4 +87,28 @@ IN_MATH: tuple[Mutant, ...] = (
         ("tests/math/test_accuracy.py",),
         "half an ulp more",
     ),
+    Mutant(
+        "compensated-fma-forgets-the-product",
+        "lower/math/parts.py",
+        "total + (lost + product_rest(a, b, product))",
+        "total + lost",
+        ("tests/math/test_accuracy.py",),
+        "without fma, a product is rounded before the sum",
+    ),
+    Mutant(
+        "quotients-of-64-bits-without-a-last-step",
+        "lower/llvm/long_integers.py",
+        'more = e.test("uge", remainder, b.text)',
+        'more = e.test("ugt", remainder, b.text)',
+        ("tests/dtypes/test_integers.py",),
+        "a remainder as large as the divisor is left (vectors of AVX-512)",
+    ),
+    Mutant(
+        "long-integers-are-rounded-twice",
+        "lower/llvm/long_integers.py",
+        'e.choose(more, e.binary("or", cut, _like(a, 0x800)), cut)',
+        "cut",
+        ("tests/dtypes/test_integer_code.py",),
+        "what float64 does not have counts for nothing",
+    ),
 )
