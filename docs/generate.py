@@ -27,7 +27,7 @@ _GROUPS = {
     "Kinds of loops": ("unroll", "vectorize", "parallel"),
     "Where a stage is computed": ("inline", "compute_root", "compute_at", "store_at", "compute_with"),
     "Where and how it is stored": (
-        *("cache_read", "cache_write", "rfactor", "fold_storage", "reorder_storage"),
+        *("cache_read", "cache_operand", "cache_write", "rfactor", "fold_storage", "reorder_storage"),
         *("align_storage", "store_streaming", "prefetch"),
     ),
 }
