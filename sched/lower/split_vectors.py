@@ -17,6 +17,7 @@ In a tail, pieces of which no lane runs are left out: short rows then cost as ma
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -37,7 +38,7 @@ def split_vectors(stmt: Stmt, vector_bits: int) -> Stmt:
     width = max(lanes(value) for value in values(stmt))
     native = max(1, vector_bits // _widest_bits(stmt))
     if width <= native:
-        return stmt
+        return _alone(stmt)
     whole = isinstance(stmt, Store) and _is_in_registers(stmt)
     tail = _tail(stmt, width)
     done: Stmt = Block(())
@@ -62,6 +63,29 @@ def _tail(stmt: Store | Check, width: int) -> tuple[Expr, Expr] | None:
     return None
 
 
+def _alone(stmt: Store | Check) -> Stmt:
+    """The store of the only lane that runs, where a literal mask leaves one.
+
+    LLVM 22 makes a scalar store of a masked one of a single lane; of an integer that is made narrower for it, it writes
+    all bytes that it had before, beyond the element."""
+    if not isinstance(stmt, Store) or stmt.mask is None:
+        return stmt
+    running: set[int] | None = None
+    for condition in operands("and", stmt.mask):
+        match condition:
+            case Op(name, (Ramp(Const(first), count), Const(bound))) if name in _COMPARED:
+                holding = {lane for lane in range(count) if _COMPARED[name](first + lane, bound)}
+                running = holding if running is None else running & holding
+            case _:
+                return stmt
+    if running is None or len(running) != 1:
+        return stmt
+    return map_values(replace(stmt, mask=None), partial(_piece, first=running.pop(), count=1))
+
+
+_COMPARED = {"lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge, "eq": operator.eq}
+
+
 def _is_in_registers(stmt: Store) -> bool:
     """Whether vectors of a register buffer are stored or loaded."""
     accesses = [(stmt.buffer, stmt.indices), *((load.buffer, load.indices) for load in loads(stmt))]
@@ -75,6 +99,8 @@ def _cut(stmt: Store | Check, first: int, count: int) -> Iterator[Stmt]:
         piece = replace(piece, mask=None) if piece.mask.value else Block(())
     if isinstance(piece, Store) and isinstance(piece.value, Load) and piece.value.buffer is piece.buffer:
         piece = Block(()) if is_element(piece.value, piece) else piece
+    if isinstance(piece, Store):
+        piece = _alone(piece)
     if count > 1 and isinstance(piece, Store) and max(map(lanes, piece.indices), default=1) == 1:
         for lane in range(first, first + count):
             yield map_values(stmt, partial(_piece, first=lane, count=1))

@@ -79,6 +79,8 @@ def _outside(stmt: Stmt, around: _Around) -> Stmt:
         if stmt.kind == "serial" and difference(stmt.end, stmt.begin) == 1:  # what its one iteration decides is known
             return with_variables(body, {stmt.var: stmt.begin})
         return stmt if body is stmt.body else replace(stmt, body=body)
+    if isinstance(stmt, Let) and isinstance(stmt.value, Const):
+        return _outside(with_variables(stmt.body, {stmt.var: stmt.value}), around)
     return map_statements(stmt, lambda child: _outside(child, around))
 
 

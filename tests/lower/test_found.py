@@ -158,3 +158,21 @@ def test_a_tile_in_an_unrolled_loop_that_it_does_not_follow_is_promoted_once() -
     s[T].cache_read(A, at="r", name="near")
     a = np.arange(17, dtype=np.float32)[::-1].copy()
     assert np.array_equal(s.build(check=True)(a), ps.build(ps.Schedule(T))(a))
+
+
+@pytest.mark.parametrize("level", ["x86-64-v3", "x86-64-v4", "native"])
+@pytest.mark.parametrize(
+    ("wide", "narrow"), [("uint16", "uint8"), ("int32", "int8"), ("int64", "int32"), ("int64", "int16")]
+)
+@pytest.mark.parametrize("length", [1, 9, 17, 33, 65, 129])
+def test_a_tail_of_one_narrow_element_is_no_wider(wide: str, narrow: str, length: int, level: str) -> None:
+    """LLVM wrote the element as wide as before its conversion, into the next row and behind the last one."""
+    x = ps.placeholder((3, length), wide, name="x")
+    y = ps.compute((3, length), lambda i, j: ps.cast(narrow, x[i, j] + 300), name="y")
+    s = ps.Schedule(y)
+    s[y].vectorize(s[y].split("j", 64)[1])
+    a = np.random.default_rng(1).integers(0, 60000, (3, length)).astype(wide)
+    out = np.full((4, length), 77, narrow)
+    ps.build(s, ps.Target(level, threads=1))(a, out=out[:3])
+    assert np.array_equal(out[:3], (a + np.array(300, wide)).astype(narrow))
+    assert (out[3] == 77).all()
