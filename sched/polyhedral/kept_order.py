@@ -43,9 +43,12 @@ def _alike(old: LoopNode, new: LoopNode) -> bool:
     return len(apart) == 1 and None not in apart
 
 
-def without_split(node: Node, outer: str, inner: str) -> Node | None:
-    """The tree with one loop for each two of these names; None where one does not stand directly in the other."""
+def without_split(node: Node, outer: str, inner: str, of: frozenset[int]) -> Node | None:
+    """The tree with one loop for each two of these names around statements `of` these numbers; None where one does not
+    stand directly in the other."""
     match node:
+        case LoopNode(values=values) if not values.keys() <= of:
+            pass
         case LoopNode(name=name, body=LoopNode(name=other) as body) if name == outer and other == inner:
             whole = {n: rejoined(node.values[n], body.values[n]) for n in node.values}
             found = {n: pair for n, pair in whole.items() if pair is not None}
@@ -54,20 +57,23 @@ def without_split(node: Node, outer: str, inner: str) -> Node | None:
             return replace(node, values={n: x for n, (x, _) in found.items()}, body=body.body)
         case LoopNode(name=name) if name in (outer, inner):
             return None
-    return _rebuilt(node, lambda child: without_split(child, outer, inner))
+    return _rebuilt(node, lambda child: without_split(child, outer, inner, of))
 
 
-def without_skew(node: Node, loop: str, factor: int, by: str, around: LoopNode | None = None) -> Node | None:
-    """The tree before a multiple of the counter of the serial loop `by` was added to that of `loop`."""
+def without_skew(
+    node: Node, loop: str, factor: int, by: str, of: frozenset[int], around: LoopNode | None = None
+) -> Node | None:
+    """The tree before a multiple of the counter of the serial loop `by` was added to that of `loop`, around statements
+    `of` these numbers."""
     if isinstance(node, LoopNode) and node.name == by:
         around = node
-    if isinstance(node, LoopNode) and node.name == loop:
+    if isinstance(node, LoopNode) and node.name == loop and node.values.keys() <= of:
         if around is None or around.kind != "serial":
             return None
         times = Const(factor, INDEX)
         values: dict[int, Expr] = {n: simplify(node.values[n] - around.values[n] * times) for n in node.values}
         node = replace(node, values=values)
-    return _rebuilt(node, lambda child: without_skew(child, loop, factor, by, around))
+    return _rebuilt(node, lambda child: without_skew(child, loop, factor, by, of, around))
 
 
 def _rebuilt(node: Node, change: Callable[[Node], Node | None]) -> Node | None:

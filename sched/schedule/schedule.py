@@ -112,12 +112,12 @@ class Schedule:
         tree = state.tree()
         changed, folded, pairs = None, None, state.pairs
         anew = None
-        if system_of(state, stage) and not state.places and pairs is self.state.pairs:
-            before = command.taken_back(tree.root)
+        group = system_of(state, stage)
+        if group and not state.places and pairs is self.state.pairs:
+            numbers = frozenset(s.number for member in group for s in state.program.of_stage(member))
+            before = command.taken_back(tree.root, numbers)
             anew = None if before is None else marked_anew(self.state.tree().root, before)
-        if (
-            anew is not None
-        ):  # what was proven of loops that are what they were holds, and of cells but for this stage's
+        if anew is not None:  # what was proven holds for loops that are what they were, and cells but for this stage's
             pairs = tuple(p for p in pairs if {p.source.number, p.sink.number} <= anew)
             folded = None if anew else (stage,)
         elif state.program is self.program and not state.places:

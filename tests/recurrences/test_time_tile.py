@@ -122,13 +122,14 @@ def test_sweeps_in_place_have_their_steps_in_lanes(steps: int) -> None:
 
 def test_steps_are_shared_out_evenly() -> None:
     t, i = ps.axes("t i")
-    for steps, expected in ((40, 41), (100, 34), (10, 11)):
+    for steps, expected in ((40, None), (100, 34), (96, 33)):  # with the plane at 0; up to 48 are all in one tile
         u = ps.recurrence((steps + 1, 99), "float32", name="u")
         u[0, i] = ps.cast("float32", 1.0)
         u[t + 1, i] = ps.select((i > 0) & (i < 98), u[t, i - 1] + u[t, i + 1], u[t, i])
         s = ps.Schedule(u[steps])
         ps.recipes.time_tile(s[u], ps.Target("x86-64-v3", threads=1))
-        assert f'u.split("t", {expected}, outer="t_o", inner="t_i")' in s.commands
+        splits = [c for c in s.commands if c.startswith('u.split("t"')]
+        assert splits == ([f'u.split("t", {expected}, outer="t_o", inner="t_i")'] if expected else [])
 
 
 def test_refusals_leave_the_schedule_as_it_was() -> None:

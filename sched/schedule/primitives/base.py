@@ -224,9 +224,9 @@ class Primitive:
         """The loops after the command, for primitives that touch nothing else."""
         raise AssertionError(f"{self.word} rewrites the state as a whole")
 
-    def taken_back(self, root: Node) -> Node | None:
-        """The loops without this command, for commands that keep the order of instances in them; None if they do not
-        all have it."""
+    def taken_back(self, root: Node, of: frozenset[int]) -> Node | None:
+        """The loops without this command, which was for those around statements `of` these numbers, where it keeps the
+        order of instances in them; None if they do not all have it."""
         return root
 
     def restricted(self, names: tuple[str, ...]) -> Primitive | None:

@@ -63,8 +63,8 @@ class Skew(Primitive):
         begin = simplify(loop.begin + added)
         return nest.replaced(position, replace(loop, value=simplify(loop.value + added), begin=begin))
 
-    def taken_back(self, root: Node) -> Node | None:
-        return without_skew(root, self.loop, self.factor, self.by)
+    def taken_back(self, root: Node, of: frozenset[int]) -> Node | None:
+        return without_skew(root, self.loop, self.factor, self.by, of)
 
 
 def checked_multiple(factor: object, what: str) -> int:

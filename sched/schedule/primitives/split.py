@@ -61,8 +61,8 @@ class Split(Primitive):
         outer, inner = split_loop(nest, nest.loops[position], self.factor, self.outer, self.inner, self.offset)
         return nest.replaced(position, outer, inner)
 
-    def taken_back(self, root: Node) -> Node | None:
-        return without_split(root, self.outer, self.inner)
+    def taken_back(self, root: Node, of: frozenset[int]) -> Node | None:
+        return without_split(root, self.outer, self.inner, of)
 
 
 def split_loop(nest: StageNest, loop: Loop, factor: int, outer: str, inner: str, offset: int = 0) -> tuple[Loop, Loop]:

@@ -6,9 +6,34 @@ from ..mutant import CORPUS, ERRORS, EVERY_COMMAND, NESTS, RECURRENCES_FOUND, RE
 
 WAVEFRONT = "tests/recurrences/test_wavefront.py"
 
+KEPT = "tests/polyhedral/test_kept_order.py"
 PARTITION = "tests/schedule/test_partition.py"
 
 IN_SCHEDULE: tuple[Mutant, ...] = (
+    Mutant(
+        "apart-is-alike",
+        "polyhedral/kept_order.py",
+        "return len(apart) == 1 and None not in apart",
+        "return None not in apart",
+        (KEPT,),
+        "stages that are moved against each other are taken to run as before",
+    ),
+    Mutant(
+        "skewed-by-lanes",
+        "polyhedral/kept_order.py",
+        'if around is None or around.kind != "serial":',
+        "if around is None:",
+        (KEPT,),
+        "a loop skewed by the lanes around it is taken to run as before",
+    ),
+    Mutant(
+        "marks-are-not-anew",
+        "polyhedral/kept_order.py",
+        "frozenset(() if old.kind == new.kind else new.values)",
+        "frozenset()",
+        (KEPT,),
+        "threads and lanes of recurrences are not proven",
+    ),
     Mutant(
         "slabs-are-unproven",
         "schedule/primitives/partition.py",
