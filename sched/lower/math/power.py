@@ -82,7 +82,7 @@ def _split(f: Format, x: Expr) -> tuple[Expr, Expr]:
     normal = select(tiny, x * f.const(2.0 ** (f.fraction + 1)), x)
     offset = f.bits(normal) - f.int(f.sqrt_half)
     mantissa = f.float((offset & f.int((1 << f.fraction) - 1)) + f.int(f.sqrt_half))
-    exponent = Cast(offset >> f.int(f.fraction), f.dtype)
+    exponent = f.count(offset >> f.int(f.fraction))
     extra = select(tiny, f.const(-1.0 - f.fraction), f.const(0.0))
     return exponent + extra, mantissa - f.const(1.0)
 
