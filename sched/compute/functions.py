@@ -88,7 +88,7 @@ def checked(index: Any) -> Expr:
 
 
 def sqrt(x: Any) -> Expr:
-    """The square root, correctly rounded."""
+    """The square root, correctly rounded (0.5 ulp), by the instruction for it."""
     return apply("sqrt", x)
 
 
@@ -98,17 +98,17 @@ def abs(x: Any) -> Expr:
 
 
 def floor(x: Any) -> Expr:
-    """The greatest integer not above x, in the type of x."""
+    """The greatest integer not above x, in the type of x. Exact."""
     return apply("floor", x)
 
 
 def ceil(x: Any) -> Expr:
-    """The least integer not below x, in the type of x."""
+    """The least integer not below x, in the type of x. Exact."""
     return apply("ceil", x)
 
 
 def trunc(x: Any) -> Expr:
-    """x without its fraction, in the type of x."""
+    """x without its fraction, in the type of x. Exact."""
     return apply("trunc", x)
 
 

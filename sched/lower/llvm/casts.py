@@ -51,6 +51,12 @@ def _from_long(e: Emitter, value: Value, to: DType) -> Value:
     return Value(e.fn.pure(f"{_opcode(value.dtype, to)} {value.type} {value.text} to {result}"), to, value.lanes)
 
 
+def short_to_float(e: Emitter, value: Value, to: DType) -> Value:
+    """A signed integer that LLVM knows to have less than 32 bits, for which there are instructions, as a float."""
+    result = vector(ELEMENTS[to.name], value.lanes)
+    return Value(e.fn.pure(f"sitofp {value.type} {value.text} to {result}"), to, value.lanes)
+
+
 def reinterpret(e: Emitter, value: Value, to: DType) -> Value:
     """The bits of `value` at a type of the same size; no float16 or bfloat16, which is an integer already."""
     result = vector(ELEMENTS[to.name], value.lanes)

@@ -25,7 +25,7 @@ from . import (
     remainders,
     rounding,
 )
-from .casts import cast, reinterpret
+from .casts import cast, reinterpret, short_to_float
 from .comparisons import compare, integer_predicate
 from .emitter import Emitter
 from .lane_index import LaneIndex, Operand
@@ -140,6 +140,8 @@ def _operation(e: Emitter, expr: Op) -> Value:
     operands = tuple(map(value_of, repeat(e), expr.operands))
     if name == "reinterpret":
         return reinterpret(e, operands[0], expr.dtype)
+    if name == "short_to_float":
+        return short_to_float(e, operands[0], expr.dtype)
     if name in HORIZONTAL:
         return horizontal.combine(e, name, operands[0])
     known = operands[-1].constant

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, nan
 
-from ...compute.expr import Cast, Expr
+from ...compute.expr import Expr
 from ...compute.operations import apply
 from .coefficients import LN2, LOG, LOG2E
 from .parts import FORMATS, Format, fma, polynomial, select
@@ -65,7 +65,7 @@ def log1p(x: Expr) -> Expr:
     inverse = form.power_of_two(form.int(0) - exponent)
     f = fma(near, inverse, fma(inverse, one, form.const(-1.0)))
     half, rest = _tail(form, f)
-    k = Cast(exponent, x.dtype) + select(huge, form.const(float(_HUGE)), form.const(0.0))
+    k = form.count(exponent) + select(huge, form.const(float(_HUGE)), form.const(0.0))
     value = fma(k, form.const(high), f - (half - fma(k, form.const(low), rest)))
     value = select(x < form.const(inf), value, x)
     value = select(x < form.const(-1.0), form.const(nan), value)
@@ -82,7 +82,7 @@ def _parts(form: Format, x: Expr) -> _Parts:
     extra = select(tiny, form.const(-1.0 - form.fraction), form.const(0.0))
     f = form.float(mantissa) - form.const(1.0)
     half, rest = _tail(form, f)
-    return _Parts(Cast(exponent, x.dtype) + extra, f, half, rest)
+    return _Parts(form.count(exponent) + extra, f, half, rest)
 
 
 def _exponent(form: Format, x: Expr) -> Expr:

@@ -44,6 +44,10 @@ class Format:
         """The float that has these bits."""
         return Op("reinterpret", (bits,), self.dtype)
 
+    def count(self, exponent: Expr) -> Expr:
+        """An integer of few bits, which LLVM sees in how it was made, as a float."""
+        return Op("short_to_float", (exponent,), self.dtype)
+
     def power_of_two(self, exponent: Expr) -> Expr:
         """2 ** exponent for an integer that is the exponent of a normal number."""
         return self.float((exponent + self.int(self.bias)) << self.int(self.fraction))

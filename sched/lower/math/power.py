@@ -47,7 +47,7 @@ def _single(x: Expr, y: Expr) -> Expr:
     """|x| ** y of float32."""
     f = _DOUBLE
     magnitude = f.magnitude(Cast(x, f.dtype))
-    exponent, fraction = _split(f, magnitude)
+    exponent, fraction = _split_normal(f, magnitude)  # as all float32 but 0 are in float64
     log2 = fma(fraction, polynomial(fraction, POW_LOG2), exponent)
     low, high = (f.const(limit) for limit in _SINGLE_RANGE)
     product = at_least(at_most(_times(f, Cast(y, f.dtype), log2, magnitude), high), low)
@@ -79,12 +79,16 @@ def _times(f: Format, y: Expr, log: Expr, magnitude: Expr) -> Expr:
 def _split(f: Format, x: Expr) -> tuple[Expr, Expr]:
     """k, a float, and m - 1, for a positive x = 2 ** k m with m between sqrt(1/2) and sqrt(2)."""
     tiny = x < f.const(2.0 ** (1 - f.bias))
-    normal = select(tiny, x * f.const(2.0 ** (f.fraction + 1)), x)
-    offset = f.bits(normal) - f.int(f.sqrt_half)
-    mantissa = f.float((offset & f.int((1 << f.fraction) - 1)) + f.int(f.sqrt_half))
-    exponent = Cast(offset >> f.int(f.fraction), f.dtype)
+    exponent, fraction = _split_normal(f, select(tiny, x * f.const(2.0 ** (f.fraction + 1)), x))
     extra = select(tiny, f.const(-1.0 - f.fraction), f.const(0.0))
-    return exponent + extra, mantissa - f.const(1.0)
+    return exponent + extra, fraction
+
+
+def _split_normal(f: Format, x: Expr) -> tuple[Expr, Expr]:
+    offset = f.bits(x) - f.int(f.sqrt_half)
+    mantissa = f.float((offset & f.int((1 << f.fraction) - 1)) + f.int(f.sqrt_half))
+    exponent = f.count(offset >> f.int(f.fraction))
+    return exponent, mantissa - f.const(1.0)
 
 
 def _log(f: Format, x: Expr) -> _Sum:

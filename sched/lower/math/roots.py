@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from ...compute.expr import Cast, Expr, Op
+from ...compute.expr import Expr, Op
 from ...compute.operations import apply
 from .coefficients import CBRT, CBRT_HALF
 from .parts import FORMATS, fma, polynomial, power_of_shifted, select
@@ -31,7 +31,7 @@ def cbrt(x: Expr) -> Expr:
     up = 3 * ((f.fraction + 3) // 3)
     normal = select(tiny, magnitude * f.const(2.0**up), magnitude)
     offset = f.bits(normal) - f.int(f.sqrt_half)
-    exponent = Cast(offset >> f.int(f.fraction), x.dtype)
+    exponent = f.count(offset >> f.int(f.fraction))
     mantissa = f.float((offset & f.int((1 << f.fraction) - 1)) + f.int(f.sqrt_half))
     shifted = fma(exponent, f.const(1 / 3), f.const(f.to_integer))
     third = shifted - f.const(f.to_integer)
