@@ -58,9 +58,9 @@ IN_INTEGERS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "bfloat16-of-int64-rounds-twice",
-        "lower/llvm/casts.py",
-        "value = e.choose(small, value, e.choose(more, marked, cut))",
-        "assert more is not marked and small is not cut",
+        "lower/llvm/long_integers.py",
+        'return e.choose(e.test("ult", near, a.lit(1 << 53)), a, marked)',
+        "return a if near is not marked else marked",
         (BFLOAT16,),
         "a large int64 becomes a float64 on its way to bfloat16",
     ),
