@@ -132,6 +132,9 @@ def _remainder(e: Emitter, a: Value, divisor: int) -> Value:
     """The remainder of a floor division by a positive constant."""
     if divisor & (divisor - 1) == 0:
         return e.binary("and", a, constant(divisor - 1, a.dtype, a.lanes))
+    if 2 * divisor > a.dtype.highest - a.dtype.lowest:  # an unsigned number has it once or not at all
+        by = constant(divisor, a.dtype, a.lanes)
+        return e.choose(e.test("uge", a, by.text), e.binary("sub", a, by), a)
     product = arithmetic(e, "mul", (_quotient(e, a, divisor), constant(divisor, a.dtype, a.lanes)))
     return e.binary("sub", a, product)
 
