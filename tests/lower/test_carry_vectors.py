@@ -68,3 +68,25 @@ def test_rows_are_told_apart_with_and_without_folds() -> None:
     for fold in (None, 4):
         assert "lanes_behind" in steps(2, fold).build(TARGET).source("loops")
     assert "lanes_behind" not in steps(1, 2).build(TARGET).source("loops"), "nothing is read in the loop that stores it"
+
+
+def test_diagonals_stay_inside(lowered: Callable[..., Any], run_ir: Callable[..., Any]) -> None:
+    """Where a tile is taken for full, all lanes of all of its steps are: nothing is read outside of the sequences."""
+    n, m = ps.size_var("n"), ps.size_var("m")
+    a, b = ps.placeholder((n,), "int32", name="a"), ps.placeholder((m,), "int32", name="b")
+    i, j = ps.axes("i j")
+    D = ps.recurrence((n + 1, m + 1), "int32", name="D")
+    D[0, j] = ps.cast("int32", j)
+    D[i + 1, 0] = ps.cast("int32", i + 1)
+    changed = ps.cast("int32", a[i] != b[j])
+    D[i + 1, j + 1] = ps.min(D[i, j] + changed, ps.min(D[i, j + 1], D[i + 1, j]) + 1)
+    r, q = ps.reduce_axis((0, n + 1), name="i"), ps.reduce_axis((0, m + 1), name="j")
+    s = ps.Schedule(ps.compute((), lambda: ps.max(D[r, q], axis=(r, q)), name="most"))
+    ps.recipes.wavefront(s[D], ps.Target("x86-64-v3", threads=1))
+    made, random = lowered(s, "x86-64-v3"), np.random.default_rng(4)
+    for rows, columns in ((40, 45), (33, 20)):
+        given = [random.integers(0, 3, size).astype(np.int32) for size in (rows, columns)]
+        sizes = {"n": rows, "m": columns}
+        want = int(ps.Schedule(s.outputs).build("x86-64-v3")(*given))
+        (got,) = run_ir(made, made.stages["simplify"], s.program, given, sizes)
+        assert int(got) == want

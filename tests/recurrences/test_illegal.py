@@ -68,3 +68,16 @@ def test_the_witness_is_a_violation(name: str) -> None:
             if value > least[size]:
                 smaller = {**wrong.sizes, size: value - 1}
                 assert next(violations(state, smaller), None) is None, f"{given}: already at {smaller}"
+
+
+def test_what_was_proven_is_for_those_loops_alone() -> None:
+    """Proofs are kept from command to command, as long as loops and storage are the same."""
+    s = ps.Schedule(EXAMPLES["jacobi_1d"].define())
+    s["u"].skew("i", by="t")
+    assert isinstance(s["u"].why_not("parallel", "t"), ps.LegalityError)
+    s["u"].fold_storage("t", 3)
+    s["u"].fold_storage("t", 2)
+    assert isinstance(s["u"].why_not("fold_storage", "t", 1), ps.LegalityError)
+    s.undo()
+    s["u"].parallel("i")
+    assert isinstance(s["u"].why_not("reorder", "i", "t"), ps.ScheduleError)
