@@ -60,7 +60,7 @@ def _not_before(
 ) -> Map:
     """From instances of `writer` to those of `source` that write another element into the cell, and are not certainly
     after it. Where one form is folded, elements of a cell are further up or further down in it; if all writers further
-    down are certainly before, the others are all that must be looked at."""
+    down are certainly before, and all others after, these are all that must be looked at."""
     shared = cells[source].apply_range(cells[writer].reverse())
     shared = shared.subtract(source.writes().apply_range(writer.writes().reverse()))
     if shared.is_empty():
@@ -68,7 +68,9 @@ def _not_before(
     below = _below(program, source, writer).intersect(shared)
     alone = len(program.layout(source.stage).folds) == 1
     if alone and certainly_ordered(tree, Requirement("clobber", writer, source, below.reverse())):
-        return shared.subtract(below).reverse()
+        above = shared.subtract(below)
+        if certainly_ordered(tree, Requirement("clobber", source, writer, above)):
+            return above.reverse()
     earlier = violations(tree, Requirement("clobber", writer, source, shared.reverse()))
     return earlier.reversed.union(earlier.together)
 
