@@ -118,8 +118,9 @@ def _part(instance: Instance, cuts: tuple[Any, ...]) -> int:
     at = {axis.name: value for axis, value in instance.at.items()}
     number = instance.statement.equation
     for place, cut in enumerate(cuts, len(instance.statement.stage.equations)):
-        if cut.equation == number and cut.axis in at and at[cut.axis] // cut.factor < at[cut.other] // cut.factor:
-            number = place
+        if cut.equation == number and cut.axis in at:
+            block, own = at[cut.axis] // cut.factor, (at[cut.other] + cut.ahead) // cut.factor
+            number = place if block < own or (cut.later and block > own) else number
     return number
 
 
