@@ -10,6 +10,7 @@ Computing 1998).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from ..compute.expr import Expr
@@ -43,7 +44,7 @@ def overwrites(
         for source in statements:
             flows = [
                 flow
-                for flow in pairs
+                for flow in _either_way(pairs)
                 if flow.source is source and (among is None or stage in among or flow.sink.stage in among)
             ]
             for writer in statements if flows else ():
@@ -53,6 +54,14 @@ def overwrites(
                 for flow in () if not_before.is_empty() else flows:
                     later = partial(_after, flow, writer, not_before)
                     yield from program.world.once("after", (flow, writer, not_before), later)
+
+
+def _either_way(pairs: Sequence[Requirement]) -> Iterator[Requirement]:
+    """The pairs, and those of two statements that are in any order the other way round."""
+    for pair in pairs:
+        yield pair
+        if pair.free and pair.source is not pair.sink:
+            yield replace(pair, source=pair.sink, sink=pair.source, relation=pair.relation.reverse())
 
 
 def _not_before(
@@ -87,7 +96,8 @@ def _below(program: Program, source: Statement, writer: Statement) -> Map:
 def _after(flow: Requirement, writer: Statement, not_before: Map) -> tuple[Requirement, ...]:
     """The requirement of the instances of `writer` that must come after the sink of `flow`."""
     reader = flow.sink
-    read = flow.relation.union(flow.relation.reverse()) if flow.free else flow.relation
+    either = flow.free and flow.source is flow.sink
+    read = flow.relation.union(flow.relation.reverse()) if either else flow.relation
     relation = not_before.apply_range(read).reverse()
     if reader is writer:
         relation = relation.subtract(Map.identity(relation.get_space()))

@@ -37,6 +37,11 @@ class Instance:
     def name(self) -> tuple[str, dict[str, int]]:
         return self.statement.stage.name, {axis.name: value for axis, value in self.at.items()}
 
+    @property
+    def reduced(self) -> tuple[int, ...]:
+        """Where among the updates of its element it is."""
+        return tuple(value for axis, value in self.at.items() if axis.reduction)
+
 
 class Sizes:
     """Expressions of indices, evaluated with Python's integers; `fused` are the boxes of fused loops."""
@@ -208,7 +213,7 @@ def _needs(every: list[Instance]) -> Iterator[tuple[Instance, Instance, bool]]:
         for read in sink.reads:
             yield from ((writer, sink, False) for writer in writers[read])
     for group in writers.values():  # in the order of the definition
-        ranked = sorted(group, key=lambda instance: _RANK[instance.statement.kind])
+        ranked = sorted(group, key=lambda instance: (_RANK[instance.statement.kind], instance.reduced))
         for k, first in enumerate(ranked):
             for second in ranked[k + 1 :]:
                 both = first.statement.kind == second.statement.kind == "update"

@@ -146,3 +146,21 @@ def test_equations_of_either_parity_in_a_fused_loop() -> None:
     s[u].fuse("j", "i")
     for size in (1, 2, 4, 5):
         bits(s, np.random.default_rng(size).integers(0, 5, (size, size)))
+
+
+def test_a_fold_of_a_sum_in_any_order_that_is_cut() -> None:
+    """Updates that are in any order are in two statements then: their pairs were put together with those of one."""
+    i, j = ps.axes("i j")
+    A = ps.placeholder((n, n), "int64", name="A")
+    r = ps.reduce_axis((0, n), name="r")
+    u = ps.recurrence((n, n), "int64", name="u")
+    u[0, j] = A[0, j]
+    u[i + 1, j] = ps.max(u[i, r] + A[i + 1, r], axis=r)
+    s = ps.Schedule(u[n - 1])
+    s[u].equation(1).separate("r", "j", 2)
+    s[u].fold_storage("i", 2)
+    refusal = s[u].why_not("fold_storage", "i", 1)
+    assert isinstance(refusal, ps.LegalityError)
+    assert "still reads" in str(refusal)
+    for size in (1, 2, 5):
+        bits(s, np.random.default_rng(size).integers(0, 5, (size, size)))
