@@ -296,12 +296,12 @@ class LoopBuilder:
         noted = _Noted(loop, [])
         inner.noted = (*inner.noted, noted)
         body = self._node(node.for_get_body(), None, inner)
-        offsets = {difference(own, var) for own in noted.values}
-        if _step(node) == 1 or offsets == {0}:  # isl moves statements from the loop's counter only along a stride
+        offsets, step = {difference(own, var) for own in noted.values}, _step(node)
+        if step == 1 or offsets == {0}:  # isl moves statements only along a stride, by less than that
             return Let(var, value, self._within(node, loop, (var, begin, end), body))
-        known = [offset for offset in offsets if offset is not None]
-        assert len(known) == len(offsets), "components are at literal distances from the counter of a strided loop"
-        return block(*(self._moved(node, loop, scope, (value, begin, end), offset) for offset in sorted(known)))
+        # None: made of loops further in. What runs at the component is told apart by conditions then.
+        near = range(1 - step, step) if None in offsets else sorted(offset for offset in offsets if offset is not None)
+        return block(*(self._moved(node, loop, scope, (value, begin, end), offset) for offset in near))
 
     def _moved(self, node: AstNode, loop: LoopNode, scope: _Scope, span: tuple[Expr, Expr, Expr], offset: int) -> Stmt:
         """A loop over a component in which isl has put statements at different multiples of a stride together: what

@@ -164,3 +164,16 @@ def test_a_fold_of_a_sum_in_any_order_that_is_cut() -> None:
     assert "still reads" in str(refusal)
     for size in (1, 2, 5):
         bits(s, np.random.default_rng(size).integers(0, 5, (size, size)))
+
+
+def test_equations_of_either_parity_in_a_fused_loop_of_pieces() -> None:
+    """Their component is a remainder by the piece, whose distance from isl's counter is no literal."""
+    i, j, k = ps.axes("i j k")
+    u = ps.recurrence((n, n + 1, n), "int64", name="u")
+    u.define((i, j, k), i + j, where=j % 2 == 0)
+    u.define((i, j, k), ps.select(i + 2 < n, u[i + 2, j, k], k), where=j % 2 == 1)
+    s = ps.Schedule(u)
+    s[u].tile("j", "k", 3, 2)
+    s[u].fuse("j_i", "k_i", "i")
+    for size in (1, 2, 3, 6, 7):
+        bits(s, n=size)

@@ -357,7 +357,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     Mutant(
         "strides-put-components-together",
         "lower/loops.py",
-        "if _step(node) == 1 or offsets == {0}:",
+        "if step == 1 or offsets == {0}:",
         "if offsets:",
         (RECURRENCES_FOUND,),
         "what isl has moved into one strided loop runs at the components of its first statement",
