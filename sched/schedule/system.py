@@ -59,7 +59,7 @@ def _loop(cells: Cells, level: Level) -> Loop:
     return Loop(level.name, value, simplify(begin), extent, reversed=level.sign < 0)
 
 
-_Key = tuple[str, str, tuple[Axis, ...]]
+_Key = tuple[str, str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,9 +74,10 @@ class _Part:
         return self.loops[depth] if depth < len(self.loops) else None
 
     def key(self, depth: int) -> _Key:
-        """What statements that share the loop at this depth have in common: name, kind, and the virtual axes."""
+        """What statements that share the loop at this depth have in common: name, kind, and the virtual axes, by their
+        identity, as axes that are compared make an expression."""
         loop = self.loops[depth][1]
-        return loop.name, loop.kind, tuple(self.nest.virtual(loop.value))
+        return loop.name, loop.kind, tuple(map(id, self.nest.virtual(loop.value)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -177,3 +177,20 @@ def test_equations_of_either_parity_in_a_fused_loop_of_pieces() -> None:
     s[u].fuse("j_i", "k_i", "i")
     for size in (1, 2, 3, 6, 7):
         bits(s, n=size)
+
+
+def test_equations_whose_fused_loops_are_not_the_same() -> None:
+    """They were compared as expressions, which have no truth value."""
+    i, j = ps.axes("i j")
+    A, B = ps.placeholder((n,), "int64", name="A"), ps.placeholder((n, n), "int64", name="B")
+    r, q = ps.reduce_axis((0, n), name="r"), ps.reduce_axis((0, n), name="q")
+    u = ps.recurrence((n, n), "int64", name="u")
+    before = ps.min(ps.select(2 * i >= 1, u[2 * i - 1, r], 1) * B[2 * i, j], axis=r)
+    u[2 * i, j] = ps.select(j > 1, B[2 * i, j] + u[2 * i, j - 1] + before, B[2 * i, j])
+    u[2 * i + 1, j] = A[j] + ps.sum(u[2 * i, q], axis=q)
+    s = ps.Schedule(u)
+    s[u].equation(0).partition("r", 2, name="slab")
+    s[u].split("j", 2, outer="jo", inner="ji")
+    assert s[u].why_not("parallel", "jo", "ji", name="both") is not None
+    s[u].fuse("jo", "ji", name="both")
+    bits(s, np.arange(5), np.arange(25).reshape(5, 5))
