@@ -51,6 +51,11 @@ class Program:
         """How the elements of a stage lie in memory."""
         return self.layouts.get(stage.uid, Layout())
 
+    @property
+    def is_folded(self) -> bool:
+        """Whether elements of a stage share cells."""
+        return any(layout.folds for layout in self.layouts.values())
+
     def with_layout(self, stage: Tensor, layout: Layout) -> Program:
         return replace(self, layouts={**self.layouts, stage.uid: layout})
 

@@ -102,7 +102,8 @@ class Schedule:
         """Carry a command out, or raise and leave everything as it was."""
         state = self.state.after(command, stage)
         # Loops that others stand in, or share, are more than an order; those of a system follow from what needs what.
-        if command.reorders or state.places or system_of(state, stage):
+        # The init of a reduction stands elsewhere when its loops are others, which matters where cells are overwritten.
+        if command.reorders or state.places or state.program.is_folded or system_of(state, stage):
             self._prove(state, stage, command)
         self._log.append((stage.name, command))
         self._states.append(state)

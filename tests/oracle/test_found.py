@@ -168,3 +168,19 @@ def test_the_witness_of_a_second_fold_is_a_violation() -> None:
         s["first"].fold_storage("j", 2)
     oracle = Oracle(command.apply(s.state, s["first"].tensor), caught.value.sizes)
     assert oracle.violated(caught.value.source, caught.value.sink)
+
+
+def test_fusing_a_folded_dimension_with_a_reduction_moves_its_init() -> None:
+    """Nothing reads the sums, so that two cells do; but all are begun before the fused loop, one over the other."""
+    sums = reduction("sum", 5, rows=2 * m)
+
+    def last(i: Any) -> Any:
+        r = ps.reduce_axis((0, 3), name="r")
+        return ps.max(ps.select((r >= 3) & (i < 2 * m), sums[i], 0.0), axis=r)
+
+    s = ps.Schedule(ps.compute((m,), last, name="C"))
+    s["S"].fold_storage("i", 2)
+    before = s.commands
+    with pytest.raises(ps.LegalityError, match=r"fuse.*into the cell of an element that S.* still reads"):
+        s["S"].fuse("i", "r")
+    assert s.commands == before

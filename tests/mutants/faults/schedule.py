@@ -237,9 +237,17 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
     Mutant(
         "loops-of-systems-unproven",
         "schedule/schedule.py",
-        "if command.reorders or state.places or system_of(state, stage):",
-        "if command.reorders or state.places:",
+        "if command.reorders or state.places or state.program.is_folded or system_of(state, stage):",
+        "if command.reorders or state.places or state.program.is_folded:",
         (RECURRENCES_FOUND,),
         "commands that keep the order of one stage are not proven where its statements get other loops",
+    ),
+    Mutant(
+        "inits-beside-folds-unproven",
+        "schedule/schedule.py",
+        "if command.reorders or state.places or state.program.is_folded or system_of(state, stage):",
+        "if command.reorders or state.places or system_of(state, stage):",
+        ("tests/oracle/test_found.py",),
+        "a command that moves the init of a folded reduction is taken to keep the order",
     ),
 )
