@@ -36,6 +36,7 @@ def overwrites(
 ) -> Iterator[Requirement]:
     """For every stage with folded dimensions, or for those of them that are given: the pairs of a reader and a later
     writer of the cell. With `among`, only those of which one belongs to these stages."""
+    either = tuple(_either_way(pairs)) if program.is_folded else ()
     for stage in program.live_stages() if folded is None else folded:
         if not program.layout(stage).folds:
             continue
@@ -44,7 +45,7 @@ def overwrites(
         for source in statements:
             flows = [
                 flow
-                for flow in _either_way(pairs)
+                for flow in either
                 if flow.source is source and (among is None or stage in among or flow.sink.stage in among)
             ]
             for writer in statements if flows else ():
