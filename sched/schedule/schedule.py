@@ -10,14 +10,14 @@ from ..compute.tensor import Tensor
 from ..errors import DefinitionError, Location, ScheduleError, user_location
 from ..polyhedral.clobber import overwrites
 from ..polyhedral.isl import DEFAULT_BUDGET
-from ..polyhedral.kept_order import marked_anew
+from ..polyhedral.kept_order import all_runs_alike, runs_alike
 from ..polyhedral.legality import first_violation, refusal
 from ..polyhedral.program import Program, make_program
 from ..polyhedral.systems import is_system, systems
 from ..polyhedral.tree import Tree
 from .primitives import Primitive, State
 from .printing import nest_text
-from .skewing import skews_that_help, suggested, system_of
+from .skewing import skews_that_help, suggested
 from .stage import Stage
 from .suggestion import listed, meant, shown
 from .text import HEADER, parse_schedule, schedule_text
@@ -101,34 +101,35 @@ class Schedule:
     def apply(self, stage: Tensor, command: Primitive) -> None:
         """Carry a command out, or raise and leave everything as it was."""
         state = self.state.after(command, stage)
-        # Loops that others stand in, or share, are more than an order; those of a system follow from what needs what.
-        # The init of a reduction stands elsewhere when its loops are others, which matters where cells are overwritten.
-        if command.reorders or state.places or state.program.is_folded or system_of(state, stage):
-            self._prove(state, stage, command)
+        self._prove(state, stage, command)
         self._log.append((stage.name, command))
         self._states.append(state)
 
     def _prove(self, state: State, stage: Tensor, command: Primitive) -> None:
+        """Prove the state after a command; but not again what runs in the order that it had."""
         step = f"{stage.name}.{command}"
-        tree = state.tree()
-        changed, folded, pairs = None, None, state.pairs
-        anew = None
-        group = system_of(state, stage)
-        if group and not state.places and pairs is self.state.pairs:
-            numbers = frozenset(s.number for member in group for s in state.program.of_stage(member))
-            before = command.taken_back(tree.root, numbers)
-            anew = None if before is None else marked_anew(self.state.tree().root, before)
-        if anew is not None:  # what was proven holds for loops that are what they were, and cells but for this stage's
-            pairs = tuple(p for p in pairs if {p.source.number, p.sink.number} <= anew)
-            folded = None if anew else (stage,)
-        elif state.program is self.program and not state.places:
-            changed = {stage, *state.companions(stage)}
-            pairs = tuple(p for p in pairs if changed & {p.source.stage, p.sink.stage})
+        tree, pairs, folded = state.tree(), state.pairs, None
+        before = self._taken_back(state, stage, command)
+        if before is not None:
+            now = self.state.tree()
+            pairs = tuple(p for p in pairs if not runs_alike(now, before, p.source, p.sink))
+            if state.program.is_folded and all_runs_alike(now.root, before.root):
+                folded = (stage,)  # of the others, no cell is another one
         with state.program.world.budgeted(step):
-            pairs = (*pairs, *overwrites(state.program, tree, state.pairs, changed, folded))
+            pairs = (*pairs, *overwrites(state.program, tree, state.pairs, folded))
         violation = first_violation(tree, pairs, state.program.world, step)
         if violation is not None:
             raise refusal(step, violation, self._skews(stage, command))
+
+    def _taken_back(self, state: State, stage: Tensor, command: Primitive) -> Tree | None:
+        """The tree after a command, but for changes of it that keep the order of instances; None where statements or
+        what must be in order are others than before."""
+        if state.places or state.pairs is not self.state.pairs:
+            return None
+        members = (stage, *state.companions(stage))
+        numbers = frozenset(s.number for member in members for s in state.program.of_stage(member))
+        root = command.taken_back(state.tree(), numbers)
+        return None if root is None else Tree(root, state.tree().fused)
 
     def _skews(self, stage: Tensor, command: Primitive) -> tuple[str, ...]:
         """What would make a refused command legal, in text form."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..mutant import CORPUS, ERRORS, EVERY_COMMAND, NESTS, RECURRENCES_FOUND, REDUCTIONS, VERDICTS, Mutant
+from ..mutant import CORPUS, ERRORS, EVERY_COMMAND, NESTS, REDUCTIONS, VERDICTS, Mutant
 
 WAVEFRONT = "tests/recurrences/test_wavefront.py"
 
@@ -29,18 +29,34 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
     Mutant(
         "marks-are-not-anew",
         "polyhedral/kept_order.py",
-        "frozenset(() if old.kind == new.kind else new.values)",
-        "frozenset()",
+        "if _kind(old) != _kind(new):",
+        "if False:",
         (KEPT,),
-        "threads and lanes of recurrences are not proven",
+        "threads and lanes are not proven",
     ),
     Mutant(
-        "slabs-are-unproven",
-        "schedule/primitives/partition.py",
-        '    word: ClassVar[str] = "partition"\n',
-        '    word: ClassVar[str] = "partition"\n    reorders: ClassVar[bool] = False\n',
-        (PARTITION,),
-        "slabs may run in an order that a sum does not have",
+        "sequences-are-alike",
+        "polyhedral/kept_order.py",
+        "alike = len(before) == len(after) and first == second",
+        "alike = len(before) == len(after)",
+        (KEPT,),
+        "what comes first below shared loops is taken to stay where it was",
+    ),
+    Mutant(
+        "moved-loops-are-alike",
+        "polyhedral/kept_order.py",
+        "alike = len(before) == len(after) and first == second",
+        "alike = first == second",
+        (KEPT,),
+        "statements that share fewer loops than before are taken to run as before",
+    ),
+    Mutant(
+        "fused-backwards",
+        "polyhedral/kept_order.py",
+        "for component in reversed(box.components):",
+        "for component in box.components:",
+        (KEPT,),
+        "a fused loop is taken to run its innermost component outermost",
     ),
     Mutant(
         "slabs-begin-where-they-end",
@@ -155,22 +171,6 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
         "a reversed counter runs from 1 to n",
     ),
     Mutant(
-        "reverse-unproven",
-        "schedule/primitives/reverse.py",
-        'word: ClassVar[str] = "reverse"',
-        'word: ClassVar[str] = "reverse"\n    reorders: ClassVar[bool] = False',
-        (ERRORS, VERDICTS),
-        "reverse is taken to keep the order and is not proven",
-    ),
-    Mutant(
-        "nothing-proven",
-        "schedule/primitives/base.py",
-        "reorders: ClassVar[bool] = True",
-        "reorders: ClassVar[bool] = False",
-        (ERRORS,),
-        "no command is proven",
-    ),
-    Mutant(
         "factor-zero",
         "schedule/primitives/base.py",
         "or not 1 <= factor <= MAX_FACTOR",
@@ -235,19 +235,19 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
         "further arguments in a schedule's text are ignored",
     ),
     Mutant(
-        "loops-of-systems-unproven",
+        "nothing-proven",
         "schedule/schedule.py",
-        "if command.reorders or state.places or state.program.is_folded or system_of(state, stage):",
-        "if command.reorders or state.places or state.program.is_folded:",
-        (RECURRENCES_FOUND,),
-        "commands that keep the order of one stage are not proven where its statements get other loops",
+        "if not runs_alike(now, before, p.source, p.sink))",
+        "if False)",
+        (ERRORS,),
+        "commands that only move loops are not proven",
     ),
     Mutant(
         "inits-beside-folds-unproven",
         "schedule/schedule.py",
-        "if command.reorders or state.places or state.program.is_folded or system_of(state, stage):",
-        "if command.reorders or state.places or system_of(state, stage):",
-        ("tests/oracle/test_found.py",),
-        "a command that moves the init of a folded reduction is taken to keep the order",
+        "if state.program.is_folded and all_runs_alike(now.root, before.root):",
+        "if state.program.is_folded:",
+        (KEPT,),
+        "after a command only the cells of its own stage are proven, whatever else runs elsewhere",
     ),
 )
