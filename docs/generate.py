@@ -25,6 +25,7 @@ WIDTH = 100
 _GROUPS = {
     "Loops": ("split", "tile", "reorder", "fuse", "reverse", "skew", "shift", "partition", "peel", "separate"),
     "Kinds of loops": ("unroll", "vectorize", "parallel"),
+    "For some sizes": ("specialize",),
     "Where a stage is computed": ("inline", "compute_root", "compute_at", "store_at", "compute_with"),
     "Where and how it is stored": (
         *("cache_read", "cache_operand", "cache_write", "rfactor", "fold_storage", "reorder_storage"),

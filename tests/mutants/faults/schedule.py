@@ -8,8 +8,49 @@ WAVEFRONT = "tests/recurrences/test_wavefront.py"
 
 KEPT = "tests/polyhedral/test_kept_order.py"
 PARTITION = "tests/schedule/test_partition.py"
+SPECIALIZE = "tests/schedule/test_specialize.py"
 
 IN_SCHEDULE: tuple[Mutant, ...] = (
+    Mutant(
+        "proven-for-other-sizes",
+        "polyhedral/program.py",
+        "condition_sets(where, world.parameter_frame())[0]",
+        "condition_sets(where, world.parameter_frame())[1]",
+        (SPECIALIZE,),
+        "commands for a condition are proven for the sizes for which it fails",
+    ),
+    Mutant(
+        "last-condition-first",
+        "lower/pipeline.py",
+        "in reversed(list(zip(conditions, bodies, strict=False))):",
+        "in zip(conditions, bodies, strict=False):",
+        (SPECIALIZE,),
+        "of several conditions that hold the last one counts",
+    ),
+    Mutant(
+        "checks-numbered-apart",
+        "lower/pipeline.py",
+        "statements = StatementLowering(program, checks)",
+        "statements = StatementLowering(program, [])",
+        (SPECIALIZE,),
+        "the run-time checks of a kernel are not among those that it reports",
+    ),
+    Mutant(
+        "undo-keeps-the-condition",
+        "schedule/schedule.py",
+        "        self._branches.pop()\n",
+        "",
+        (SPECIALIZE,),
+        "a condition stays when its command is taken back",
+    ),
+    Mutant(
+        "covered-by-earlier-conditions",
+        "schedule/branches.py",
+        "left = left.intersect(condition_sets(earlier.condition, frame)[1])",
+        "pass",
+        (SPECIALIZE,),
+        "a condition that never gets its turn is accepted",
+    ),
     Mutant(
         "apart-is-alike",
         "polyhedral/kept_order.py",
@@ -236,16 +277,16 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
     ),
     Mutant(
         "nothing-proven",
-        "schedule/schedule.py",
-        "if not runs_alike(now, before, p.source, p.sink))",
+        "schedule/proof.py",
+        "if not runs_alike(old, kept, p.source, p.sink))",
         "if False)",
         (ERRORS,),
         "commands that only move loops are not proven",
     ),
     Mutant(
         "inits-beside-folds-unproven",
-        "schedule/schedule.py",
-        "if state.program.is_folded and all_runs_alike(now.root, before.root):",
+        "schedule/proof.py",
+        "if state.program.is_folded and all_runs_alike(old.root, kept.root):",
         "if state.program.is_folded:",
         (KEPT,),
         "after a command only the cells of its own stage are proven, whatever else runs elsewhere",
