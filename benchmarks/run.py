@@ -14,6 +14,7 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
+import builds
 import convolution
 import dynamic
 import elementwise
@@ -35,6 +36,7 @@ BENCHMARKS = {
     "functions": functions.run,
     "gemm": gemm.run,
     "overhead": overhead.run,
+    "builds": builds.run,
     "rowwise": rowwise.run,
     "images": images.run,
     "dynamic": dynamic.run,

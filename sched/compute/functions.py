@@ -141,7 +141,7 @@ def hypot(x: Any, y: Any) -> Expr:
     """sqrt(x * x + y * y), without overflow on the way; infinite if either is, even if the other is NaN.
 
     The operands are scaled by a power of two.
-    Largest error 1.20 ulp in float32 and in float64.
+    Largest error 1.20 ulp in float32, 1.20 ulp in float64.
     """
     return apply("hypot", x, y)
 
@@ -260,7 +260,7 @@ def tan(x: Any) -> Expr:
     """The tangent of x radians.
 
     Reduced as for sin, then a polynomial of degree 15 (float32) or 29, and -1 divided by that in every other quarter.
-    Largest error 1.68 ulp in float32, 1.77 ulp in float64.
+    Largest error 1.72 ulp in float32, 1.77 ulp in float64.
     """
     return apply("tan", x)
 
@@ -296,7 +296,7 @@ def atan2(y: Any, x: Any) -> Expr:
     """The angle from -pi to pi of the point (x, y), with the sign of y; the signs of zeros count, as in C.
 
     As atan, of the smaller of |x| and |y| divided by the larger.
-    Largest error 1.60 ulp in float32 and in float64.
+    Largest error 1.60 ulp in float32, 1.60 ulp in float64.
 
     >>> import polysched as ps
     >>> n = ps.size_var("n")
@@ -338,7 +338,7 @@ def pow(x: Any, y: Any) -> Expr:
 
     exp(y log x), in float64 for float32, and for float64 with the logarithm in two parts (Dekker, 1971); special values
     as in C.
-    Largest error 0.51 ulp in float32 and 1.50 ulp in float64.
+    Largest error 0.51 ulp in float32, 1.45 ulp in float64.
     """
     return apply("pow", x, y)
 

@@ -32,6 +32,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_building.acquire, after_in_parent=_building.release, after_in_child=_building.release)
 
 _LIBRARY = "kernel"
+_LEFT = b"code-generator-only"  # the attribute of functions whose IR is left as it is
 _DECLARED = re.compile(r"^declare [^\n]*?@([\w.$-]+)\(", re.MULTILINE)
 VERSIONS = {"llvm": ".".join(map(str, llvm.llvm_version_info)), "llvmlite": llvmlite.__version__}
 
@@ -178,7 +179,7 @@ class _Compiler:
         all else sees values and not memory."""
         self.inlining.run(module, self.builder())
         for function in module.functions:
-            if not function.is_declaration:
+            if not function.is_declaration and not any(_LEFT in one for one in function.attributes):
                 if has_slots:
                     self.promotion.run(function, self.builder())
                 self.simplification.run(function, self.builder())

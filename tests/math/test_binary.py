@@ -83,6 +83,17 @@ def test_a_million(lab: Any, name: str, dtype: str) -> None:
     assert error[~special][worst] <= LIMITS[name, dtype], (x[~special][worst], y[~special][worst])
 
 
+@ALL
+def test_float16_is_the_rounded_float32(lab: Any, name: str) -> None:
+    random = np.random.default_rng(14)
+    x, y = (side.ravel() for side in np.meshgrid(lab.edges("float16"), lab.edges("float16")[::7]))
+    anything = [random.integers(0, 1 << 16, 100_000, dtype=np.uint16).view(np.float16) for _ in "xy"]
+    x, y = np.concatenate([x, anything[0]]), np.concatenate([y, anything[1]])
+    with np.errstate(all="ignore"):
+        expected = kernel(lab, name, "float32")(*(side.astype(np.float32) for side in (x, y))).astype(np.float16)
+    assert np.array_equal(lab.bits(kernel(lab, name, "float16")(x, y)), lab.bits(expected))
+
+
 @pytest.mark.parametrize("target", ["native", "128"])
 def test_remainders_of_numbers_far_apart(lab: Any, target: str) -> None:
     """As many turns of the division as there can be, in one lane and in all."""

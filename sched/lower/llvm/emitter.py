@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from ...compute.dtypes import BOOL
 from ..ir import Buffer, Var
-from . import lane_index
+from . import halves, lane_index
 from .lane_index import LaneIndex
 from .module import Function, Module
 from .storage import Storage
@@ -85,7 +85,7 @@ class Emitter:
 
     __slots__ = (
         "buffers", "failure", "fn", "imports", "indices", "machine", "memo", "module", "notes", "on_failure",
-        "parameters", "parent", "parts", "streams", "tiles", "variables",
+        "parameters", "parent", "parts", "streams", "tiles", "variables", "widened",
     )  # fmt: skip
 
     def __init__(self, module: Module, machine: Machine, parent: Emitter | None = None) -> None:
@@ -101,6 +101,7 @@ class Emitter:
         self.indices: dict[int, LaneIndex] = {}
         self.tiles: dict[tuple[Buffer, LaneIndex], Tile] = {}
         self.parts: dict[int, tuple[Value, ...]] = {}
+        self.widened: dict[str, Value] = {}  # the halves that float32s are the values of, by their text; see `halves`
         self.failure: str | None = None
         self.on_failure: str | None = None
         self.streams = False
@@ -188,6 +189,9 @@ class Emitter:
         if value.lanes == count:
             return value
         assert value.lanes == 1, f"{value.lanes} lanes where {count} are expected"
+        half = self.widened.get(value.text)
+        if half is not None:
+            return halves.widen(self, self.broadcast(half, count))
         return Value(lane_index.broadcast(self.fn, value.element, value.text, count), value.dtype, count)
 
     def level(self, *values: Value) -> tuple[Value, ...]:

@@ -11,8 +11,9 @@ from ...compute.operations import COMPARISONS
 from ...compute.simplify import key
 from ..dot_products import DOTS
 from ..ir import HORIZONTAL, Buffer, Load, Ramp, Rarely, Var
-from ..math.expansion import EXPANDED, Expansion, expansion
+from ..math.expansion import EXPANDED, expansion
 from . import (
+    called,
     dots,
     fixed_point,
     floats,
@@ -220,18 +221,25 @@ def _on_floats(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
             return rounding.rounded(e, name, first)
         case "isnan":
             return e.test("uno", first, first.lit(0.0))
-        case "floordiv" | "mod":
-            return remainders.divide(e, name, *operands)
-        case "fmod":
-            return remainders.fmod(e, *operands)
+        case "floordiv" | "mod" | "fmod":
+            return called.call(e, name, operands, written_out)
         case _ if name in EXPANDED:
-            return _expanded(e, expansion(name, first.dtype.name), operands)
+            is_one = first.lanes * first.dtype.bits <= e.machine.vector_bits
+            if called.is_long(name, first.dtype.name, is_one):
+                return called.call(e, name, operands, written_out)
+            return written_out(e, name, operands)
         case _:
             raise AssertionError(f"{name} is not defined on {first.dtype}")
 
 
-def _expanded(e: Emitter, function: Expansion, arguments: tuple[Value, ...]) -> Value:
-    """An elementary function of values. What is remembered of its nodes is forgotten: they stand for these values."""
+def written_out(e: Emitter, name: str, arguments: tuple[Value, ...]) -> Value:
+    """An elementary function of values, in place. What is remembered of its nodes is forgotten: they stand for these
+    values."""
+    if name == "fmod":
+        return remainders.fmod(e, *arguments)
+    if name in ("floordiv", "mod"):
+        return remainders.divide(e, name, *arguments)
+    function = expansion(name, arguments[0].dtype.name)
     outer, e.memo, e.parts = e.memo, {}, {}
     e.variables.update(zip(function.arguments, arguments, strict=True))
     (result,) = map(value_of, repeat(e), function.values)

@@ -3,13 +3,21 @@
 Where the machine has no conversion instructions for float16 they are written in integers; LLVM would call a library
 that is not there. Both ways give the same bits, except that not every NaN keeps its payload. bfloat16 is always
 converted in integers: x86's instruction for it takes subnormals for zeros.
+
+x86 has instructions for these conversions and for nothing else. What a float32 is the value of is remembered for two of
+its uses: a half that is wanted in all lanes is broadcast, and converted there; and LLVM is not shown that a half is
+rounded to an integer, which it would do lane by lane.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ...compute.dtypes import BFLOAT16, DType
-from .emitter import Emitter
 from .values import DOUBLE, FLOAT16, FLOAT32, Value, splat, vector
+
+if TYPE_CHECKING:
+    from .emitter import Emitter
 
 # LLVM's names of the types that scalars are passed in.
 HALF_TYPES = {"float16": "half", "bfloat16": "bfloat"}
@@ -29,7 +37,10 @@ def widen(e: Emitter, half: Value) -> Value:
     if e.native_half:
         type_ = vector("half", half.lanes)
         bits = e.fn.pure(f"bitcast {half.type} {half.text} to {type_}")
-        return Value(e.fn.pure(f"fpext {type_} {bits} to {single}"), FLOAT32, half.lanes)
+        wide = Value(e.fn.pure(f"fpext {type_} {bits} to {single}"), FLOAT32, half.lanes)
+        if not e.is_arm:
+            e.widened[wide.text] = half
+        return wide
     i = _Bits(e, 32, half.lanes)
     bits = e.fn.pure(f"zext {half.type} {half.text} to {i.type}")
     magnitude = i("and", bits, 0x7FFF)

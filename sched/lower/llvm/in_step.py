@@ -8,8 +8,6 @@ ahead to find the next vector's if they stand behind them, and it does not; side
 
 from __future__ import annotations
 
-import re
-from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -17,14 +15,14 @@ from ...compute.expr import Op, walk
 from ..ir import Stmt, Store
 from ..math.expansion import EXPANDED
 from ..rewrite import loads
-from . import memory
+from . import called, memory
 from .emitter import Emitter
-from .expressions import mask_of, offset, value_of
+from .expressions import mask_of, offset, value_of, written_out
+from .turns import by_turns
 
 # So many copies keep their values in registers, beside constants.
 _COPIES, _FEW = 4, 2
 _MANY = 32  # registers
-_NAMES = re.compile(r"%v\d+")
 
 
 def group(e: Emitter, body: Sequence[Stmt]) -> list[Store]:
@@ -54,20 +52,12 @@ def emit(e: Emitter, stores: list[Store]) -> None:
         computed.append((e.storage(store.buffer), place, value, mask_of(e, store.mask)))
         ends.append(fn.length)
     if fn.block == block:  # no branches
-        fn.rearrange(ends[0], lambda lines: _in_step([lines[a - ends[0] : b - ends[0]] for a, b in pairwise(ends)]))
+        fn.rearrange(ends[0], lambda lines: _in_step(e, lines, ends))
     for storage, place, value, mask in computed:
         memory.store(e, storage, place, value, mask)
 
 
-def _in_step(copies: list[list[str]]) -> list[str]:
-    """A line of each copy by turns; one that uses what an earlier copy computes comes after it."""
-    pending = {name for copy in copies for line in copy for name in _NAMES.findall(line)[:1]}
-    rest, ordered = [deque(copy) for copy in copies], list[str]()
-    while any(rest):
-        for lines in rest:
-            if lines:
-                result, *operands = _NAMES.findall(lines[0])
-                if pending.isdisjoint(operands):
-                    pending.discard(result)
-                    ordered.append(lines.popleft())
-    return ordered
+def _in_step(e: Emitter, lines: list[str], ends: list[int]) -> list[str]:
+    """The lines of copies that are between these places: one of each by turns, and two calls at once."""
+    copies = [lines[a - ends[0] : b - ends[0]] for a, b in pairwise(ends)]
+    return called.in_pairs(e, by_turns(copies), written_out)

@@ -15,10 +15,11 @@ _INTRINSICS = {"round": "rint"}
 def rounded(e: Emitter, name: str, x: Value) -> Value:
     """x as an integer, with its sign; NaN, infinities and what is an integer already stay."""
     if e.machine.has_rounding:
-        return e.intrinsic(_INTRINSICS.get(name, name), x)
-    one, whole = constant(1.0, x.dtype, x.lanes), constant(2.0 ** (23 if x.dtype == FLOAT32 else 52), x.dtype, x.lanes)
+        whole = e.intrinsic(_INTRINSICS.get(name, name), x)
+        return _with_sign(e, whole, x) if x.text in e.widened else whole  # it has that sign, and hides what is rounded
+    one, limit = constant(1.0, x.dtype, x.lanes), constant(2.0 ** (23 if x.dtype == FLOAT32 else 52), x.dtype, x.lanes)
     magnitude = e.intrinsic("fabs", x)
-    near = e.binary("fsub", e.binary("fadd", magnitude, whole), whole)
+    near = e.binary("fsub", e.binary("fadd", magnitude, limit), limit)
     signed = near if name in ("round", "trunc") else _with_sign(e, near, x)
     match name:
         case "trunc":
@@ -27,7 +28,7 @@ def rounded(e: Emitter, name: str, x: Value) -> Value:
             signed = e.choose(e.test("ogt", signed, x.text), e.binary("fsub", signed, one), signed)
         case "ceil":
             signed = e.choose(e.test("olt", signed, x.text), e.binary("fadd", signed, one), signed)
-    return e.choose(e.test("olt", magnitude, whole.text), _with_sign(e, signed, x), x)
+    return e.choose(e.test("olt", magnitude, limit.text), _with_sign(e, signed, x), x)
 
 
 def _with_sign(e: Emitter, magnitude: Value, x: Value) -> Value:

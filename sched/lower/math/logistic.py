@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from ...compute.expr import Expr
 from .coefficients import GELU, GELU_SCALE
 from .exponential import EXP_RANGE, power_less_1, power_of_two_less_1, reduced
-from .parts import FORMATS, Format, at_least, compensated_fma, fma, power_of_shifted, product_rest, select
+from .parts import (
+    FORMATS,
+    Format,
+    at_least,
+    compensated_fma,
+    fma,
+    power_of_shifted,
+    product_rest,
+    select,
+    where_fused,
+)  # fmt: skip
 
 # Of the remainder, what the quotient lacks is between all, where e is small, and half.
 _SHARE = 0.75
@@ -98,4 +108,7 @@ def _weighted(f: Format, x: Expr, limited: Expr, furthest: float, power: _Power)
     if power.long:
         lost = compensated_fma(limited, power.rest, limited - product)
         more = fma(top, rest, select(negative, f.scaled_down(lost, power.shifted), f.const(-0.0))) * q
-    return select(x < f.const(furthest), compensated_fma(top, q, more), top)
+    value = compensated_fma(top, q, more)
+    if f.fraction > 32:  # what makes up for the rounding of a zero has no sign
+        value = where_fused(value, f.with_sign_of(f.magnitude(value), x))
+    return select(x < f.const(furthest), value, top)

@@ -80,6 +80,22 @@ IN_MATH: tuple[Mutant, ...] = (
         "a copy reads what the one before has not yet written",
     ),
     Mutant(
+        "a-call-is-paired-with-what-it-needs",
+        "lower/llvm/called.py",
+        "a.group(2, 3) == b.group(2, 3) and a[1] not in NAMES.findall(b[6])",
+        "a.group(2, 3) == b.group(2, 3)",
+        ("tests/lower/llvm/test_called.py",),
+        "a function is called with what it has not yet given",
+    ),
+    Mutant(
+        "pairs-give-each-others-results",
+        "lower/llvm/called.py",
+        "extractvalue {result} {both}, {k}{mark}",
+        "extractvalue {result} {both}, {1 - k}{mark}",
+        ("tests/lower/llvm/test_called.py",),
+        "of two vectors side by side each gets the other's values",
+    ),
+    Mutant(
         "erfc-forgets-what-a-quotient-lost",
         "lower/math/error_function.py",
         "fma(quotient, small, fma(rest, parts.first, rest))",
