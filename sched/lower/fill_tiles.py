@@ -156,7 +156,7 @@ def _full(loop: For, around: _Around) -> For:
         for load in (node for value in values(inner) for node in walk(value) if isinstance(node, Load)):
             if load.mask is not None:
                 return loop
-            if tile_stays_inside(load.buffer, load.indices, loop.var, begin, count):
+            if tile_stays_inside(load.buffer, load.indices, loop.var, found, around.ranges, ()):
                 continue
             moved = [index for index in load.indices if loop.var in variables(index)]
             if loop.kind != "unroll" or work is None or any(variables(index) & work for index in moved):

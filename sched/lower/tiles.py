@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 
 from ..compute.dtypes import INDEX
 from ..compute.expr import Const, Expr, Op, walk
-from ..compute.simplify import Terms, constant_value, difference, from_linear, linear, simplify, summed
+from ..compute.simplify import Terms, constant_value, from_linear, linear, simplify, summed
 from .ir import Block, Buffer, For, Stmt, Store, Var
 
 _MOST_TRIED = 40  # expressions, in the search for a bound: what is found is found early
@@ -71,17 +71,28 @@ def partial_bounds(loop: For) -> tuple[PartialBound, ...]:
     return tuple(bound for bound in bounds if constant_value(bound.slack) is None)
 
 
-def tile_stays_inside(buffer: Buffer, indices: tuple[Expr, ...], var: Var, begin: Expr, count: int) -> bool:
-    """Whether an access stays in a padded buffer for var = begin, ..., begin + count - 1, if it is in it for the first:
-    the variable is in the index of one dimension alone, and that is within the dimension's literal extent."""
+def tile_stays_inside(
+    buffer: Buffer, indices: tuple[Expr, ...], var: Var, tile: tuple[Expr, int], ranges: Ranges, ends: Iterable[Expr]
+) -> bool:
+    """Whether an access stays in a padded buffer in all iterations of a full tile, if it is in it for the first, and
+    away from what other tiles have beyond the `ends` of this one.
+
+    The variable is in the index of one dimension alone, and that is within the dimension's literal extent, whatever the
+    variables of loops around are in their ranges. The ends are one place for all tiles that lie in the dimension after
+    each other, so that none of them has an element there.
+    """
+    begin, count = tile
     moved = [(index, extent) for index, extent in zip(indices, buffer.shape, strict=True) if var in set(walk(index))]
     if not moved or (buffer.scope == "register" and buffer.padded):
         return True
-    place = difference(moved[0][0], var)
-    if len(moved) > 1 or not buffer.padded or place is None:
+    place, extent = simplify(moved[0][0] - var), constant_value(moved[0][1])
+    others = {node for node in walk(place) if isinstance(node, Var)}
+    if len(moved) > 1 or not buffer.padded or extent is None or var in others:
         return False
-    first, extent = constant_value(begin + place), constant_value(moved[0][1])
-    return first is not None and extent is not None and first >= 0 and first + count <= extent
+    if any(not others.isdisjoint(walk(simplify(place + end))) for end in ends):
+        return False
+    first = place + begin
+    return certainly_positive(first + 1, ranges) and certainly_positive(extent - count + 1 - first, ranges)
 
 
 def only_pads(stmt: Stmt) -> bool:

@@ -40,7 +40,7 @@ def _unroll(stmt: Stmt, ranges: Ranges) -> Stmt:
     assert found is not None, f"{stmt.var.name} has a literal bound"
     begin, count = found
     bounds = partial_bounds(stmt)
-    if bounds and not any(bound.is_begin for bound in bounds) and _only_pads(stmt.body, stmt.var, begin, count):
+    if bounds and not any(bound.is_begin for bound in bounds) and _only_pads(stmt.body, stmt, ranges):
         last = [bound.bound for bound in bounds]
         every = block(*(_padding(stmt, simplify(begin + k), last) for k in range(count)))
         if all(certainly_positive(end - begin, ranges) for end in last):
@@ -58,14 +58,16 @@ def _unroll(stmt: Stmt, ranges: Ranges) -> Stmt:
     return block(*copies)
 
 
-def _only_pads(body: Stmt, var: Var, begin: Expr, count: int) -> bool:
-    """Whether the body does nothing but store to padded buffers, within them in so many iterations, each to places of
-    its own."""
+def _only_pads(body: Stmt, loop: For, ranges: Ranges) -> bool:
+    """Whether the body does nothing but store to padded buffers, within them in all iterations of a full tile, each to
+    places of its own."""
     if isinstance(body, Block):
-        return all(_only_pads(inner, var, begin, count) for inner in body.body)
+        return all(_only_pads(inner, loop, ranges) for inner in body.body)
+    var, found = loop.var, literal_range(loop)
     if not isinstance(body, Store) or not body.buffer.padded or not any(var in variables(i) for i in body.indices):
         return False
-    return tile_stays_inside(body.buffer, body.indices, var, begin, count)
+    ends = [bound.bound for bound in partial_bounds(loop)]
+    return found is not None and tile_stays_inside(body.buffer, body.indices, var, found, ranges, ends)
 
 
 def _adds_up(loop: For) -> bool:

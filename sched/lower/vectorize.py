@@ -98,7 +98,8 @@ def _vectors(loop: For, around: _Around) -> Stmt:
     for bound in partial:
         mask = both(mask, Op("ge" if bound.is_begin else "lt", (ramp, bound.bound), BOOL))
     tail = None if any(bound.is_begin for bound in partial) else mask
-    body = Vectorizer({loop.var: ramp}, tail).run(loop.body, mask)
+    ends = tuple(bound.bound for bound in partial)
+    body = Vectorizer({loop.var: ramp}, tail, around.ranges, ends).run(loop.body, mask)
     trips = [end - first for end in minima(loop.end) for first in maxima(loop.begin)]
     if not partial or all(map(around.is_positive, trips)):
         return body
@@ -113,10 +114,13 @@ def _has_vectors(stmt: Stmt) -> bool:
 @dataclass(frozen=True, slots=True)
 class Vectorizer:
     """Puts vectors for the variables that differ between lanes: the loop's, and those bound to what depends on it.
-    `tail` is the mask of a loop that ends early, and of nothing else."""
+    `tail` is the mask of a loop that ends early, at the `ends`, and of nothing else; `ranges` are those of the loops
+    around."""
 
     vectors: Mapping[Var, Expr]
     tail: Expr | None = None
+    ranges: Ranges = field(default_factory=dict)
+    ends: tuple[Expr, ...] = ()
 
     def run(self, stmt: Stmt, mask: Expr | None) -> Stmt:
         match stmt:
@@ -203,7 +207,8 @@ class Vectorizer:
         moved = {var for index in store.indices for var in variables(index)} & self.vectors.keys()
         ramps = [self.vectors[var] for var in moved]
         return len(moved) == 1 and all(
-            isinstance(ramp, Ramp) and tile_stays_inside(store.buffer, store.indices, var, ramp.base, ramp.lanes)
+            isinstance(ramp, Ramp)
+            and tile_stays_inside(store.buffer, store.indices, var, (ramp.base, ramp.lanes), self.ranges, self.ends)
             for var, ramp in zip(moved, ramps, strict=True)
         )
 

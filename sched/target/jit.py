@@ -207,7 +207,6 @@ def _compiler(triple: str, cpu: str, features: str) -> _Compiler:
     inlining.add_global_dead_code_eliminate_pass()
     promotion = llvm.create_new_function_pass_manager()
     promotion.add_sroa_pass()
-    promotion.add_instruction_combine_pass()
     promotion.add_simplify_cfg_pass()
     simplification = llvm.create_pass_builder(machine, options).getFunctionPassManager()
     return _Compiler(machine, options, inlining, promotion, simplification)

@@ -172,3 +172,40 @@ def test_a_tail_of_one_narrow_element_is_no_wider(level: str) -> None:
     ps.build(s, target)(a, out=out[:8])
     assert np.array_equal(out[:8], ps.evaluate(y, {A: a}))
     assert (out[8] == 77).all()
+
+
+def test_a_partial_tile_of_a_piece_does_not_reach_into_the_next_piece() -> None:
+    """Twelve terms in vectors of eight: the places behind the twelfth are the next piece's, which has run before."""
+    n, m, k = ps.size_var("n"), ps.size_var("m"), ps.size_var("k")
+    A, B = ps.placeholder((n, k), "float32", name="A"), ps.placeholder((m, k), "float32", name="B")
+    r = ps.reduce_axis((0, k), name="r")
+    C = ps.compute((n, m), lambda i, j: ps.sum(A[i, r] * B[j, r], axis=r), name="C")
+    s = ps.Schedule(C)
+    s[C].split("r", 60, outer="r_c", inner="r")
+    s[C].split("j", 16, outer="j_c", inner="j")
+    s[C].reorder("r_c", "j_c", "i", "j", "r")
+    panels = s[C].pack(B, "r_c", layout=("j/16", "r", "j%16"))
+    panels.align_storage("r", 64)
+    panels.split("r", 12)
+    panels.split("r_i", 8)
+    panels.reorder("r_o", "r_i_o", "j", "r_i_i")
+    panels.vectorize("r_i_i")
+    panels.reverse("r_o")
+    kernel, default = s.build(check=True), ps.Schedule(C).build()
+    rng = np.random.default_rng(0)
+    for rows, columns, terms in ((3, 5, 60), (3, 17, 61), (2, 40, 130)):
+        a, b = rng.random((rows, terms), np.float32), rng.random((columns, terms), np.float32)
+        np.testing.assert_array_equal(kernel(a, b), default(a, b))
+
+
+def test_squares_at_the_edge_of_panels_are_transposed_as_a_whole() -> None:
+    """Nothing is stored element by element, and there is one version for full and partial rows of squares."""
+    m, k = ps.size_var("m"), ps.size_var("k")
+    A, B = ps.placeholder((8, k), "float32", name="A"), ps.placeholder((m, k), "float32", name="B")
+    r = ps.reduce_axis((0, k), name="r")
+    C = ps.compute((8, m), lambda i, j: ps.sum(A[i, r] * B[j, r], axis=r), name="C")
+    s = ps.Schedule(C)
+    ps.recipes.gemm(s[C], ps.Target("x86-64-v4", threads=1))
+    code = s.build(ps.Target("x86-64-v4", threads=1)).source("loops")
+    stores = [line for line in code.splitlines() if line.lstrip().startswith("B_cache[")]
+    assert len(stores) == 32 and not any(" where " in line for line in stores)

@@ -307,6 +307,7 @@ def _packed(c: Stage, tensor: Tensor, axis: str, r: str, width: int, lanes: int,
         copy.reorder(outer, *(() if squares is None else (squares,)), whole, row, part)
         copy.unroll(row)
         copy.vectorize(part)
+        copy.peel(squares or outer, first=0, last=0)  # rows beyond the last one are that one again, and cost nothing
         return copy
     copy.reorder(outer, r, inner)
     if last == axis:

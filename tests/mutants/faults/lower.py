@@ -19,6 +19,14 @@ FILLED = "tests/lower/test_fill_tiles.py"
 
 IN_LOWER: tuple[Mutant, ...] = (
     Mutant(
+        "tails-reach-into-other-pieces",
+        "lower/tiles.py",
+        "if any(not others.isdisjoint(walk(simplify(place + end))) for end in ends):",
+        "if False:",
+        ("tests/lower/test_found.py",),
+        "what a partial tile of a piece stores beyond its end is taken to be no element",
+    ),
+    Mutant(
         "masked-stores-of-one-lane",
         "lower/split_vectors.py",
         "if running is None or len(running) != 1:",
