@@ -100,13 +100,18 @@ class Schedule:
 
     def apply(self, stage: Tensor, command: Primitive) -> None:
         """Carry a command out, or raise and leave everything as it was."""
+        state = self.state.known_after(command, stage) or self._proven(stage, command)
+        self._log.append((stage.name, command))
+        self._states.append(state)
+
+    def _proven(self, stage: Tensor, command: Primitive) -> State:
         state = self.state.after(command, stage)
         # Loops that others stand in, or share, are more than an order; those of a system follow from what needs what.
         # The init of a reduction stands elsewhere when its loops are others, which matters where cells are overwritten.
         if command.reorders or state.places or state.program.is_folded or system_of(state, stage):
             self._prove(state, stage, command)
-        self._log.append((stage.name, command))
-        self._states.append(state)
+        self.state.keep_after(command, stage, state)
+        return state
 
     def _prove(self, state: State, stage: Tensor, command: Primitive) -> None:
         step = f"{stage.name}.{command}"

@@ -117,8 +117,8 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
     Mutant(
         "equation-for-all",
         "schedule/system.py",
-        "nests[stage.uid].of_equation(s.loops_of)",
-        "nests[stage.uid]",
+        "nests[s.stage.uid].of_equation(s.loops_of)",
+        "nests[s.stage.uid]",
         ("tests/recurrences/test_equations.py",),
         "the loops of one equation are ignored",
     ),
@@ -249,5 +249,13 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
         "if command.reorders or state.places or system_of(state, stage):",
         ("tests/oracle/test_found.py",),
         "a command that moves the init of a folded reduction is taken to keep the order",
+    ),
+    Mutant(
+        "true-is-one",
+        "schedule/primitives/base.py",
+        "return stage.uid, type(command), str(command)",
+        "return stage.uid, command",
+        ("tests/schedule/test_questions.py",),
+        "what equals a command that was proven is taken for it, whatever its types",
     ),
 )
