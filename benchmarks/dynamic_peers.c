@@ -53,6 +53,33 @@ void matrix_rows(long n, long m, const int *restrict a, const int *restrict b, i
   }
 }
 
+enum { DIAGONALS = 64 };
+
+/* Along diagonals, skewed by hand: 64 of them in a buffer, behind the two before; from there along the rows. */
+void matrix_diagonals(long n, long m, const int *restrict a, const int *restrict r, int *restrict h, int *restrict t) {
+  long width = (n + 16) / 16 * 16;
+  for (long first = 0; first <= n + m; first += DIAGONALS) {
+    long end = first + DIAGONALS < n + m + 1 ? first + DIAGONALS : n + m + 1;
+    for (long d = first; d < end; d++) {
+      int *restrict now = t + (d - first + 2) * width;
+      const int *one = now - width, *two = now - 2 * width;
+      long low = d - m > 1 ? d - m : 1, high = d - 1 < n ? d - 1 : n;
+      if (d <= m) now[0] = 0;
+      if (d <= n) now[d] = 0;
+      for (long i = low; i <= high; i++) {
+        int match = a[i - 1] == r[m - d + i] ? 3 : -3;
+        now[i] = max(max(two[i - 1] + match, 0), max(one[i - 1], one[i]) - 2);
+      }
+    }
+    for (long i = first > m ? first - m : 0; i <= n && i < end; i++) {
+      long low = first > i ? first : i, high = end < i + m + 1 ? end : i + m + 1;
+      int *restrict row = h + i * m;
+      for (long d = low; d < high; d++) row[d] = t[(d - first + 2) * width + i];
+    }
+    memcpy(t, t + DIAGONALS * width, 2 * width * sizeof(int));
+  }
+}
+
 /* For each i from the end, k upwards: all j at once. */
 void nussinov(long n, const int *restrict s, int *restrict b) {
   memset(b, 0, n * n * sizeof(int));

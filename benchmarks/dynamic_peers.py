@@ -92,7 +92,14 @@ def _c(name: str, given: tuple[Array, ...]) -> Peers:
             library.matrix_rows(n, m, _at(a), _at(b), _at(whole), _at(scratch))
             return whole
 
-        return {"C": fill}
+        buffer, turned = np.empty(66 * (len(a) + 16), np.int32), np.empty_like(b)
+
+        def fill_skewed() -> Array:
+            np.copyto(turned, b[::-1])
+            library.matrix_diagonals(n, m, _at(a), _at(turned), _at(whole), _at(buffer))
+            return whole
+
+        return {"C by rows": fill, "C skewed by hand": fill_skewed}
     diagonals, backwards = np.empty(3 * (len(a) + 1), np.int32), np.empty_like(b)
 
     def skewed() -> Any:

@@ -53,7 +53,7 @@ class _Scope:
 
     `counters` are the values of loops, by whose they are and what they are called, `loops` by themselves. `guards` are
     pairs of a value and a loop, whose counter must have it where a statement runs. `noted` gets the counters of all.
-    `conditions` are those of inits, which updates of the same equation have, too.
+    `conditions` are those of inits, by their numbers, which the updates of what they begin have, too.
     """
 
     iterators: dict[str, Expr] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class _Scope:
     positions: dict[Axis, Expr] = field(default_factory=dict)
     guards: list[tuple[Expr, LoopNode]] = field(default_factory=list)
     noted: tuple[_Noted, ...] = ()
-    conditions: dict[tuple[int, int], Expr] = field(default_factory=dict)
+    conditions: dict[int, Expr] = field(default_factory=dict)
 
     def count(self, loop: LoopNode, iterator: str, value: Expr) -> None:
         """Note the value of isl's iterator of a loop."""
@@ -123,14 +123,13 @@ class LoopBuilder:
         scope = scope.inner()
         for node in nodes:
             inside, below = self._inside(node), scope.inner()
-            keys = {(s.stage.uid, s.equation) for s in inside}
             guard = None
-            if len(keys) == 1 and all(s.kind == "update" for s in inside):
-                guard = below.conditions.pop(keys.pop(), None)
+            if all(s.kind == "update" for s in inside) and len(inits := set(map(self._init_of, inside))) == 1:
+                guard = below.conditions.pop(inits.pop(), None)
             part = self._node(node, loop, below)
             if node_kind(node) == "if" and not node.if_has_else_node():
                 condition = self._expr(node.if_get_cond(), scope)
-                scope.conditions |= {(s.stage.uid, s.equation): condition for s in inside if self._covers_updates(s)}
+                scope.conditions |= {s.number: condition for s in inside if self._covers_updates(s)}
             parts.append(part if guard is None else If(guard, part))
         return parts
 
@@ -138,11 +137,23 @@ class LoopBuilder:
         """Whether an init runs wherever its updates do: it is in no loop over the reduction."""
         if init.kind != "init":
             return False
-        own = [s for s in self.nest.program.of_stage(init.stage) if s.equation == init.equation and s.kind == "update"]
+        updates = (s for s in self.nest.program.of_stage(init.stage) if s.kind == "update")
+        own = [s for s in updates if s.equation == init.equation and self._init_of(s) == init.number]
         loops = [node for node, _ in self.tree.path_to(init) if isinstance(node, LoopNode)]
         shared = [node.values[s.number] for node in loops for s in own if s.number in node.values]
         counters = (expand_fused(value, self.tree, linear=False) for value in shared)
         return not any(isinstance(axis, Axis) and axis.reduction for value in counters for axis in walk(value))
+
+    def _init_of(self, update: Statement) -> int:
+        """The number of the init of the cells that an update accumulates in: the nearest one in what it is cut off."""
+        program, stage = self.nest.program, update.stage
+        inits = {
+            s.loops_of: s.number for s in program.of_stage(stage) if s.kind == "init" and s.equation == update.equation
+        }
+        part = update.loops_of
+        while part not in inits:
+            part = program.cuts[stage.uid][part - len(stage.equations)].equation
+        return inits[part]
 
     def _inside(self, node: AstNode) -> list[Statement]:
         """The statements below a node."""

@@ -19,6 +19,7 @@ from .flatten_positions import flatten_positions
 from .hoist_allocations import hoist_allocations
 from .ir import Allocate, If, LoopProgram, Stmt
 from .lanes_in_order import lanes_in_order
+from .lengthen_unrolled import lengthen_unrolled
 from .llvm import EmittedKernel, emit_kernel
 from .loops import LoopBuilder
 from .narrow_loops import narrow_loops
@@ -62,6 +63,7 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
         ("hoist_allocations", hoist_allocations),
         ("narrow_loops", narrow_loops),
         ("reduce_divisions", reduce_divisions),
+        ("lengthen_unrolled", lengthen_unrolled),
         ("vector_reductions", lambda stmt: vector_reductions(stmt, target.vector_bits)),
         ("promote_accumulators", promote_accumulators),
         ("peel_loops", peel_loops),

@@ -25,13 +25,21 @@ from .statement import Cut, Piece, Statement, StatementKind
 def recurrence_statements(
     stage: Recurrence, values: Expr, first: int, world: World, context: Set, cuts: tuple[Cut, ...] = ()
 ) -> Iterator[Statement]:
-    """The statements of all equations, with numbers from `first`."""
+    """The statements of all equations, with numbers from `first`; those that are cut off have none of their own yet."""
     for place, (equation, value) in enumerate(zip(stage.equations, values.children, strict=True)):
         whole = list(_equation(stage, place, equation, value, first, world, context))
         for part in _cut(whole, {len(stage.equations) + k: cut for k, cut in enumerate(cuts)}):
-            frame = world.frame(part.axes, inert("S", first, f"{stage.name}_{part.kind}"))
-            yield replace(part, number=first, frame=frame, domain=frame.named(part.domain))
+            if part.apart is not None:
+                yield part
+                continue
+            yield numbered(part, first)
             first += 1
+
+
+def numbered(statement: Statement, number: int) -> Statement:
+    """The statement with another number."""
+    frame = statement.frame.world.frame(statement.axes, inert("S", number, f"{statement.stage.name}_{statement.kind}"))
+    return replace(statement, number=number, frame=frame, domain=frame.named(statement.domain))
 
 
 def _cut(statements: list[Statement], cuts: Mapping[int, Cut]) -> list[Statement]:

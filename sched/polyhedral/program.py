@@ -18,7 +18,7 @@ from ..errors import DefinitionError
 from .affine import condition_sets
 from .bounds import access_relation, size_context
 from .definitions import Definitions, Rewrite, defined
-from .equations import recurrence_statements
+from .equations import numbered, recurrence_statements
 from .isl import Map, Set, World
 from .layout import Layout
 from .placement import Around, Placement, at_root, counters_of, inside, statements_of
@@ -90,7 +90,8 @@ class Program:
 
     def rewritten(self, rewrites: tuple[Rewrite, ...]) -> Program:
         """The Program with these rewrites of what was written, and every stage computed at the root."""
-        return _assembled(replace(self, rewrites=rewrites, definitions=defined(self.written, rewrites)), {})
+        definitions = self.definitions if rewrites is self.rewrites else defined(self.written, rewrites)
+        return _assembled(replace(self, rewrites=rewrites, definitions=definitions), {})
 
     def placed(self, stage: Tensor, around: Around) -> Program:
         """The Program with a stage computed inside loops. What reads it is placed before."""
@@ -148,7 +149,11 @@ def _program(
 
 def _assembled(program: Program, placements: Mapping[int, Placement], keep: Tensor | None = None) -> Program:
     """The Program with the statements that follow from its definitions and placements; with `keep`, only those of one
-    stage are new, and others may have other numbers."""
+    stage are new, and others may have other numbers.
+
+    Statements that are what they were stay the same objects, so that what is known of them is found again. Those that
+    are cut off have the last numbers, and change no others.
+    """
     definitions, found = program.definitions, dict[int, Placement]()
     made: list[Statement] = []
     for stage in definitions.live():
@@ -156,15 +161,29 @@ def _assembled(program: Program, placements: Mapping[int, Placement], keep: Tens
         if placement is None:
             placement = at_root(stage, definitions.equations[stage.uid], definitions.values[stage.uid])
         found[stage.uid] = placement
+        first = sum(statement.apart is None for statement in made)
         if keep is not None and keep is not stage:
             made += program.of_stage(stage)
         elif isinstance(stage, Recurrence) and definitions.has_rules(stage):
             values = definitions.values[stage.uid]
             cuts = program.cuts.get(stage.uid, ())
-            made += recurrence_statements(stage, values, len(made), program.world, program.context, cuts)
+            made += recurrence_statements(stage, values, first, program.world, program.context, cuts)
         else:
-            made += statements_of(stage, placement, len(made), program.world, program.context)
+            made += statements_of(stage, placement, first, program.world, program.context)
+    if keep is None:
+        made = _numbered(made, list(program.cuts))
+        known = {statement.number: statement for statement in program.statements}
+        made = [s if (old := known.get(s.number)) is None or not old.is_like(s) else old for s in made]
     return replace(program, placements=found, statements=tuple(made))
+
+
+def _numbered(statements: list[Statement], order: list[int]) -> list[Statement]:
+    """The statements, with numbers for those that are cut off: by when their stages, of these uids, were first cut, and
+    then by when they were."""
+    apart = [s for s in statements if s.apart is not None]
+    apart.sort(key=lambda s: (order.index(s.stage.uid), s.apart))
+    numbers = {id(s): number for number, s in enumerate(apart, len(statements) - len(apart))}
+    return [numbered(s, numbers[id(s)]) if id(s) in numbers else s for s in statements]
 
 
 def default_arguments(stages: tuple[Tensor, ...]) -> tuple[Tensor | Scalar, ...]:

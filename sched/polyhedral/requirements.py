@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
+from ..compute.expr import Read
 from .bounds import guarded_reads
-from .isl import Map
+from .isl import Map, Set
 from .program import Program, Statement
 
 
@@ -36,26 +38,40 @@ class Requirement:
 
 
 def requirements(program: Program) -> tuple[Requirement, ...]:
-    """All pairs that a schedule of the Program must keep in order."""
+    """All pairs that a schedule of the Program must keep in order. Between statements that are what they were, they are
+    the same objects as before."""
     found: list[Requirement] = []
     for statement in program.statements:
         if statement.kind == "update":
             found += _within_reduction(program, statement)
         found += _flows(program, statement)
-    return tuple(r for r in found if not r.relation.is_empty())
+    return tuple(found)
 
 
 def _within_reduction(program: Program, update: Statement) -> Iterator[Requirement]:
     own = [s for s in program.of_stage(update.stage) if s.equation == update.equation]
-    writes = update.writes()
+    once = program.world.once
     for later in own:
         if later.kind == "init":
-            yield Requirement("init", later, update, later.writes().apply_range(writes.reverse()))
+            yield from once("init", (later, update), partial(_of_one_element, "init", later, update))
         if later.kind == "update":
-            yield accumulation(update, later)
+            yield from once("accumulate", (update, later), partial(_accumulated, update, later))
         if later.kind == "finish":
             for source in (s for s in own if s is update or s.kind == "init"):
-                yield Requirement("finish", source, later, source.writes().apply_range(later.writes().reverse()))
+                yield from once("finish", (source, later), partial(_of_one_element, "finish", source, later))
+
+
+def _of_one_element(kind: Literal["init", "finish"], source: Statement, sink: Statement) -> tuple[Requirement, ...]:
+    return _pairs(Requirement(kind, source, sink, source.writes().apply_range(sink.writes().reverse())))
+
+
+def _accumulated(update: Statement, later: Statement) -> tuple[Requirement, ...]:
+    return _pairs(accumulation(update, later))
+
+
+def _pairs(requirement: Requirement) -> tuple[Requirement, ...]:
+    """The requirement, unless there is no pair."""
+    return () if requirement.relation.is_empty() else (requirement,)
 
 
 def accumulation(update: Statement, later: Statement) -> Requirement:
@@ -73,12 +89,24 @@ def accumulation(update: Statement, later: Statement) -> Requirement:
 
 
 def _flows(program: Program, sink: Statement) -> Iterator[Requirement]:
-    for read, needed in guarded_reads(sink.value, sink.frame, sink.domain):
+    once = program.world.once
+
+    def reads() -> tuple[tuple[Read, Set], ...]:
+        return tuple(guarded_reads(sink.value, sink.frame, sink.domain))
+
+    for read, needed in once("reads", (sink,), reads):
         if sink.accumulates(read) or not read.tensor.equations:
             continue
-        elements = program.elements_read(read, sink, needed)
+        placed = program.placements[read.tensor.uid].around.kept > 0  # then elements are those of a place
+        looked = partial(program.elements_read, read, sink, needed)
+        elements = looked() if placed else once("elements", (sink, read, needed), looked)
         for source in _writers(program.of_stage(read.tensor)):
-            yield Requirement("flow", source, sink, source.writes().apply_range(elements.reverse()))
+            flow = partial(_flow, source, sink, elements)
+            yield from flow() if placed else once("flow", (source, sink, elements), flow)
+
+
+def _flow(source: Statement, sink: Statement, elements: Map) -> tuple[Requirement, ...]:
+    return _pairs(Requirement("flow", source, sink, source.writes().apply_range(elements.reverse())))
 
 
 def _writers(statements: tuple[Statement, ...]) -> Iterator[Statement]:

@@ -81,6 +81,23 @@ class Statement:
         """Whether the stage has other equations."""
         return self.rule is not None and (len(self.stage.equations) > 1 or self.apart is not None)
 
+    def is_like(self, other: Statement) -> bool:
+        """Whether the two, of one number and at the root, are made of the same objects and have the same instances. The
+        value of an init follows from the reduction."""
+        same = (self.stage, self.reduce, self.rule, *self.axes, *self.indices)
+        like = (other.stage, other.reduce, other.rule, *other.axes, *other.indices)
+        pieces = [None if s.piece is None else (s.piece.number, id(s.piece.written)) for s in (self, other)]
+        return (
+            len(same) == len(like)
+            and all(a is b for a, b in zip(same, like, strict=True))
+            and (self.value is other.value or self.kind == "init")
+            and (self.kind, self.equation, self.apart) == (other.kind, other.equation, other.apart)
+            and pieces[0] == pieces[1]
+            and not self.prefix
+            and not other.prefix
+            and self.domain.is_equal(other.domain)
+        )
+
     def writes(self) -> Map:
         """From an instance to the element it writes: the kept prefix, then the indices."""
         values = [affine(index, self.frame) for index in (*self.prefix[: self.kept], *self.indices)]

@@ -33,9 +33,14 @@ def verify_tree(program: Program, tree: Tree) -> None:
 
 def _program_faults(program: Program) -> Iterator[str]:
     stages = list(program.stages)
-    for number, statement in enumerate(program.statements):
+    whole = [statement for statement in program.statements if statement.apart is None]
+    for number, statement in enumerate(whole):
         if statement.number != number:
             yield f"{statement.label} has the number {statement.number} and stands at {number}"
+    numbers = sorted(statement.number for statement in program.statements)
+    if numbers != list(range(len(numbers))):
+        yield f"its statements have the numbers {numbers}"
+    for statement in program.statements:
         if statement.stage.uid in program.inlined:
             yield f"{statement.label} is a statement of an inlined stage"
         yield from _statement_faults(program, statement, stages.index(statement.stage))

@@ -167,10 +167,14 @@ class Schedule:
 
     def _changed(self, stage: Tensor, command: Primitive) -> State:
         """The state after a command, which is proven."""
+        known = self.state.known_after(command, stage)
+        if known is not None:
+            return known
         state = self.state.after(command, stage)
         violation = first_violation_after(self.state, state, stage, command)
         if violation is not None:
             raise refusal(f"{stage.name}.{command}", violation, self._skews(stage, command))
+        self.state.keep_after(command, stage, state)
         return state
 
     def _skews(self, stage: Tensor, command: Primitive) -> tuple[str, ...]:

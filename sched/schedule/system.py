@@ -64,9 +64,11 @@ _Key = tuple[str, str, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """A statement with its own loops, outermost first, each with its place in the stage's nest."""
+    """A statement with its place in the Program, and its own loops, outermost first, each with its place in the stage's
+    nest."""
 
     statement: Statement
+    place: int
     nest: StageNest
     loops: tuple[tuple[int, Loop], ...]
 
@@ -100,7 +102,11 @@ def system_tree(
     for stage in group:
         for nest in nests[stage.uid].each():
             fused |= nest.fused
-    parts = [_part(s, nests[stage.uid].of_equation(s.loops_of)) for stage in group for s in program.of_stage(stage)]
+    parts = [
+        _part(s, place, nests[s.stage.uid].of_equation(s.loops_of))
+        for place, s in enumerate(program.statements)
+        if any(s.stage is stage for stage in group)
+    ]
     numbers = {part.statement.number for part in parts}
     edges = [
         _Edge(pair.source.number, pair.sink.number, pair, pair.relation)
@@ -117,7 +123,7 @@ def system_tree(
     return _Builder(Tree(Sequence(()), fused), uids, in_place, folds, wanted).body(parts, 0, edges)
 
 
-def _part(statement: Statement, nest: StageNest) -> _Part:
+def _part(statement: Statement, place: int, nest: StageNest) -> _Part:
     """The loops around one statement: those made of its own axes, and its axes for what loops that mix them with
     others leave open."""
     own = set(statement.axes)
@@ -133,7 +139,7 @@ def _part(statement: Statement, nest: StageNest) -> _Part:
             bindings.add(loop)
         open_axes -= set(bindings.bound)
     rest = [(-1 - k, axis_loop(axis)) for k, axis in enumerate(statement.axes) if axis in open_axes]
-    return _Part(statement, nest, (*kept, *rest))
+    return _Part(statement, place, nest, (*kept, *rest))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,7 +154,7 @@ class _Builder:
         """The statements below `depth` shared loops: circles in common loops, one after the other, in the order of the
         definitions where they need not be in another."""
         children: list[Node] = []
-        parts = sorted(parts, key=lambda part: part.statement.number)
+        parts = sorted(parts, key=lambda part: part.place)
         for members in self._joined(_components(_units(parts, depth), edges), depth, edges):
             children += self._shared(members, depth, _inside(members, edges))
         return children[0] if len(children) == 1 else Sequence(tuple(children))

@@ -135,3 +135,23 @@ def test_other_recurrences_of_that_form_are_scheduled_too() -> None:
     for size in (1, 2, 33, 70):
         letters = np.random.default_rng(size).integers(0, 4, size, np.int32)
         assert np.array_equal(kernel(letters), default(letters))
+
+
+def test_what_is_not_cut_stays_as_it_was() -> None:
+    """Statements of other equations and what they need of each other are the same objects after a cut, and so are
+    those of an earlier one; of what is cut, what is left keeps its number."""
+    s = ps.Schedule(EXAMPLES["lu"].define())
+    before = {statement.label: statement for statement in s.program.statements}
+    numbers = {label: statement.number for label, statement in before.items()}
+    pairs = set(map(id, s.state.pairs))
+    s["U"].equation(1).separate("q", "i", 8)
+    first = {statement.label: statement for statement in s.program.statements}
+    assert {label for label in before if first[label] is not before[label]} == {"U.equation(1).update"}
+    assert {label: first[label].number for label in before} == numbers
+    kept = [pair for pair in s.state.pairs if "U.equation(1).update" not in (pair.source.label, pair.sink.label)]
+    assert any(pair.source.stage.name == "L" for pair in kept)
+    others = [pair for pair in kept if pair.source.apart is None and pair.sink.apart is None]
+    assert all(id(pair) in pairs for pair in others)
+    s["L"].equation(2).separate("r", "j", 8)
+    second = {statement.label: statement for statement in s.program.statements}
+    assert {label for label in first if second[label] is not first[label]} == {"L.equation(2).update"}

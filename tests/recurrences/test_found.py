@@ -9,6 +9,7 @@ import numpy as np
 import polysched as ps
 from polysched.schedule.primitives import Fuse
 
+from .definitions import EXAMPLES
 from .oracle import violations
 
 n = ps.size_var("n", min=1)
@@ -194,3 +195,17 @@ def test_equations_whose_fused_loops_are_not_the_same() -> None:
     assert s[u].why_not("parallel", "jo", "ji", name="both") is not None
     s[u].fuse("jo", "ji", name="both")
     bits(s, np.arange(5), np.arange(25).reshape(5, 5))
+
+
+def test_cells_that_are_cut_off_have_inits_of_their_own() -> None:
+    """The condition of one of the inits was also that of the updates of the other cells."""
+    outputs = EXAMPLES["lu"].define()
+    s = ps.Schedule(outputs)
+    s["L"].tile("i", "j", 2, 2)
+    s["L"].equation(2).separate("j", "i", 2)
+    s["L"].skew("j_o", 1, by="i_o")
+    kernel, default = s.build(check=True), ps.Schedule(outputs).build()
+    for n in (1, 2, 3, 4, 7):
+        given = EXAMPLES["lu"].inputs(np.random.default_rng(n), {"N": n})
+        for one, two in zip(kernel(*given.values()), default(*given.values()), strict=True):
+            assert one.tobytes() == two.tobytes(), n

@@ -68,3 +68,34 @@ def test_free_order_makes_lanes_and_threads_over_a_reduction_legal_and_those_of_
     s["S"].split(s["S"].fuse("i", "r"), 4, inner="mix")
     for word in ("parallel", "vectorize"):
         assert "both accumulate into S[0]" in str(s.why_not(word, "mix"))
+
+
+def test_what_was_asked_about_is_not_proven_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    proven: list[str] = []
+    prove = ps.Schedule._prove
+
+    def counted(self: ps.Schedule, *about: object) -> None:
+        proven.append(str(about[-1]))
+        prove(self, *about)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ps.Schedule, "_prove", counted)
+    s = row_sums()
+    other = s.copy()
+    assert s.why_not("parallel", "i") is None
+    s["S"].parallel("i")
+    s.undo()
+    other["S"].parallel("i")
+    assert (proven, other.commands) == (['parallel("i")'], ('S.parallel("i")',))
+    assert s.why_not("parallel", "r") is not None
+    assert s.why_not("parallel", "r") is not None
+    assert len(proven) == 3
+
+
+def test_other_arguments_are_another_question() -> None:
+    """True is 1 to Python, and no factor."""
+    s = row_sums()
+    assert s["S"].why_not("split", "i", 1) is None
+    assert s["S"].why_not("split", "i", True) is not None
+    assert s["S"].why_not("split", "r", 1) is None
+    s["S"].split("i", 1)
+    assert s.commands == ('S.split("i", 1, outer="i_o", inner="i_i")',)

@@ -6,13 +6,13 @@ reference page. A record's fields are exactly what is printed and loaded, with e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from ...compute.recurrence import Recurrence
 from ...compute.tensor import Tensor
-from ...errors import ScheduleError
+from ...errors import PolyschedError, ScheduleError
 from ...polyhedral.definitions import Factored, Inlined, OperandCopied, ReadThrough, Rewrite
 from ...polyhedral.program import Program
 from ...polyhedral.requirements import Requirement, requirements
@@ -38,6 +38,7 @@ class State:
     places: Mapping[int, Place] = field(default_factory=dict)
     ahead: tuple[Ahead, ...] = ()
     _made: list[Tree] = field(default_factory=list, init=False, repr=False)  # the tree, once it was asked for
+    _next: dict[Hashable, State] = field(default_factory=dict, init=False, repr=False)
 
     @staticmethod
     def initial(program: Program) -> State:
@@ -56,6 +57,16 @@ class State:
         if state.ahead:
             check_ahead(state.program, state.tree(), state.nests, state.ahead)
         return state
+
+    def known_after(self, command: Primitive, stage: Tensor) -> State | None:
+        """The state after a command, if that is the last one that was proven here: what was asked about before it is
+        carried out, or what a recipe tried on a copy."""
+        return self._next.get(_asked(stage, command)) if self._next else None
+
+    def keep_after(self, command: Primitive, stage: Tensor, state: State) -> None:
+        """Keep what a command that was proven leads to; of several, the last one."""
+        self._next.clear()
+        self._next[_asked(stage, command)] = state
 
     def with_rewrites(self, rewrites: tuple[Rewrite, ...]) -> State:
         """The state with other rewrites of the definitions; stages that are new have their default loops."""
@@ -162,6 +173,15 @@ def _check_copies(program: Program) -> None:
 
 def _copied(rewrite: ReadThrough | OperandCopied) -> Tensor:
     return rewrite.tensor if isinstance(rewrite, ReadThrough) else rewrite.operand.tensor
+
+
+def _asked(stage: Tensor, command: Primitive) -> Hashable:
+    """A command as it is told from others: by its text, as True is 1 to Python; None for what has no text, and is
+    refused."""
+    try:
+        return stage.uid, type(command), str(command)
+    except PolyschedError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

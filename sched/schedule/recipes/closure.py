@@ -116,11 +116,11 @@ def _in_blocks(stage: Stage, step: _Step, target: Target, lanes: int, block: int
     own.split(i, block, outer=f"{i}_block", inner=f"{i}_row")
     for each in (columns, own, row):
         each.split(j, width)
-    for kept in (stage, column, row):
-        if kept.why_not("fold_storage", k, 1 if kept is stage else block) is None:
-            kept.fold_storage(k, 1 if kept is stage else block)
     for each in (columns, own, row, far):
         each.vectorize(f"{j}_i")
     far.unroll(f"{i}_i")
+    for kept in (stage, column, row):
+        if kept.why_not("fold_storage", k, 1 if kept is stage else block) is None:
+            kept.fold_storage(k, 1 if kept is stage else block)
     if target.thread_count() > 1 and far.why_not("parallel", f"{i}_o") is None:
         far.parallel(f"{i}_o")

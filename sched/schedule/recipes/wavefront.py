@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ...compute.expr import Axis, Expr, Read, walk
 from ...compute.recurrence import Recurrence
 from ...compute.simplify import linear
+from ...compute.tensor import Tensor
 from ...errors import ScheduleError
 from ...polyhedral.affine import affine
 from ...polyhedral.layout import Form, plain, shown_form, total
@@ -30,10 +31,10 @@ def wavefront(stage: Stage, target: Target | None = None, *, diagonals: int = 64
 
     The smallest skew is found with which the cells of a diagonal do not need each other. They are stored side by side,
     so that loads are contiguous, and no more diagonals are kept than are still read: reductions over one of the
-    dimensions, or both, are computed with them; an output is copied from a buffer. Equations that read no cell of the
-    recurrence, as those of a first row, run as they are. Without reductions inside, four diagonals are computed
-    together where that is legal: what one of them has computed is shifted by a lane, in registers, for the next one.
-    Each command is proven as always.
+    dimensions, or both, are computed with them; an output is copied from a buffer. A sequence that is read backwards
+    along the diagonals is copied the other way round before. Equations that read no cell of the recurrence, as those of
+    a first row, run as they are. Without reductions inside, four diagonals are computed together where that is legal:
+    what one of them has computed is shifted by a lane, in registers, for the next. Each command is proven as always.
 
     Raises `ScheduleError` where no such skew is found, and for stages that are no recurrence.
 
@@ -72,6 +73,7 @@ def wavefront(stage: Stage, target: Target | None = None, *, diagonals: int = 64
     readers = [s for s in _readers(cells) if {lanes, across} <= set(s.loops)]
     for each in (cells, *readers):
         _along(each, lanes, across, skew)
+    _turned_round(cells, lanes, across)
     form = _form(cells.nest, across)
     members = tuple(schedule[tensor] for tensor in schedule.state.system(cells.tensor))
     stored = [(s, shown_form(form, [axis.name for axis in s.nest.axes])) for s in members if _is_stored(s, cells)]
@@ -113,6 +115,25 @@ def _along(stage: Stage, lanes: str, across: str, factor: int) -> None:
             slope = _slope(_factors(outer), _factors(inner), _factors(loop.begin))
             if slope:
                 stage.skew(loop.name, -slope, by=lanes)
+
+
+def _turned_round(cells: Stage, lanes: str, across: str) -> None:
+    """Sequences that are read backwards along the diagonals, through copies that lie the other way round."""
+    schedule = cells.schedule
+    group = schedule.state.system(cells.tensor)
+    for member in (schedule[tensor] for tensor in group):
+        if not {lanes, across} <= set(member.loops):
+            continue
+        outer, inner = (_factors(member.nest.loop(loop).value) for loop in (across, lanes))
+        slopes: dict[Tensor, set[int]] = {}
+        for node in walk(schedule.program.definitions.values[member.tensor.uid]):
+            if isinstance(node, Read) and node.tensor not in group and node.tensor.ndim == 1:
+                slopes.setdefault(node.tensor, set()).add(_slope(outer, inner, _factors(node.indices[0])))
+        for tensor in (tensor for tensor, found in slopes.items() if found == {-1}):
+            name = f"{member.tensor.name}_{tensor.name}"
+            if member.why_not("cache_read", tensor, name=name) is None:
+                copy = member.cache_read(tensor, name=name)
+                copy.reorder_storage(f"-{copy.loops[0]}")
 
 
 def _factors(value: Expr) -> dict[Axis, int]:

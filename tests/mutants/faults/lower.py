@@ -357,8 +357,8 @@ IN_LOWER: tuple[Mutant, ...] = (
     Mutant(
         "updates-without-condition",
         "lower/loops.py",
-        'if len(keys) == 1 and all(s.kind == "update" for s in inside):',
-        'if len(keys) == 0 and all(s.kind == "update" for s in inside):',
+        "len(inits := set(map(self._init_of, inside))) == 1:",
+        "len(inits := set(map(self._init_of, inside))) == 0:",
         (RECURRENCES_FOUND, "tests/lower/test_found.py"),
         "what an empty loop updates is loaded and stored where its init is not",
     ),

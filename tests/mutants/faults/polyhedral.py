@@ -59,7 +59,7 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
     Mutant(
         "init-may-come-later",
         "polyhedral/requirements.py",
-        'yield Requirement("init", later, update, later.writes().apply_range(writes.reverse()))',
+        'yield from once("init", (later, update), partial(_of_one_element, "init", later, update))',
         "assert later is not update",
         (ORDER,),
         "the dependence of an update on its init is dropped",

@@ -81,4 +81,28 @@ IN_RECURRENCES: tuple[Mutant, ...] = (
         (CARRIED,),
         "the first iteration's lane from before is 0",
     ),
+    Mutant(
+        "one-init-an-equation",
+        "lower/loops.py",
+        "part = update.loops_of\n        while",
+        "part = update.equation\n        while",
+        ("tests/recurrences/test_found.py",),
+        "updates of cells that are cut off run where those of the other cells are begun",
+    ),
+    Mutant(
+        "others-for-what-was-cut",
+        "polyhedral/statement.py",
+        "and self.domain.is_equal(other.domain)",
+        "",
+        (NESTS, "tests/recurrences/test_factorization.py"),
+        "what is left of a statement after a cut is taken for what it was before",
+    ),
+    Mutant(
+        "steps-that-are-not-empty",
+        "lower/lengthen_unrolled.py",
+        "if least is not None and least >= 0:",
+        "if least is not None and least >= -1:",
+        ("tests/lower/test_lengthen_unrolled.py",),
+        "bounds of unrolled loops go where vectors have one lane left",
+    ),
 )

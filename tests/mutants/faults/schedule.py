@@ -174,8 +174,8 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
     Mutant(
         "equation-for-all",
         "schedule/system.py",
-        "nests[stage.uid].of_equation(s.loops_of)",
-        "nests[stage.uid]",
+        "nests[s.stage.uid].of_equation(s.loops_of)",
+        "nests[s.stage.uid]",
         ("tests/recurrences/test_equations.py",),
         "the loops of one equation are ignored",
     ),
@@ -290,5 +290,13 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
         "if state.program.is_folded:",
         (KEPT,),
         "after a command only the cells of its own stage are proven, whatever else runs elsewhere",
+    ),
+    Mutant(
+        "true-is-one",
+        "schedule/primitives/base.py",
+        "return stage.uid, type(command), str(command)",
+        "return stage.uid, command",
+        ("tests/schedule/test_questions.py",),
+        "what equals a command that was proven is taken for it, whatever its types",
     ),
 )
