@@ -60,7 +60,7 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
         ("hoist_allocations", hoist_allocations),
         ("narrow_loops", narrow_loops),
         ("reduce_divisions", reduce_divisions),
-        ("vector_reductions", lambda stmt: vector_reductions(stmt, target.vector_bits)),
+        ("vector_reductions", lambda stmt: vector_reductions(stmt, target.vector_bits, target.has_range)),
         ("promote_accumulators", promote_accumulators),
         ("peel_loops", peel_loops),
         ("rows", lambda stmt: rows(stmt, target.vector_bits)),

@@ -187,6 +187,22 @@ IN_LOWER: tuple[Mutant, ...] = (
         "the last of an odd number of candidates of an argmin is dropped",
     ),
     Mutant(
+        "nan-of-another-vector",
+        "lower/combining.py",
+        "return block(_numbers(accumulator, indices, number), _nan(accumulator, indices, nan))",
+        "return block(_numbers(accumulator, indices, number))",
+        (VECTOR_REDUCTIONS,),
+        "a NaN in the second vector of partial results is dropped",
+    ),
+    Mutant(
+        "nan-kept-apart-for-ever",
+        "lower/combining.py",
+        'other = Op("select", (apply("isnan", nan), nan, other), into.dtype)',
+        "pass",
+        (VECTOR_REDUCTIONS,),
+        "a NaN that was kept apart is not in the result",
+    ),
+    Mutant(
         "lanes-read-before-they-are-combined",
         "lower/vector_reductions.py",
         "found: list[_Update | None] = [None] if read else []",
