@@ -203,6 +203,14 @@ IN_LOWER: tuple[Mutant, ...] = (
         "a NaN that was kept apart is not in the result",
     ),
     Mutant(
+        "row-begins-a-line-late",
+        "lower/align_rows.py",
+        'Op("gt", (first, Const(0, INDEX)), BOOL)',
+        'Op("gt", (first, Const(1, INDEX)), BOOL)',
+        ("tests/lower/test_align_rows.py",),
+        "where one element is in front of the first line it is not written",
+    ),
+    Mutant(
         "lanes-read-before-they-are-combined",
         "lower/vector_reductions.py",
         "found: list[_Update | None] = [None] if read else []",
