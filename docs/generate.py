@@ -25,6 +25,7 @@ WIDTH = 100
 _GROUPS = {
     "Loops": ("split", "tile", "reorder", "fuse", "reverse", "skew", "shift", "partition", "peel", "separate"),
     "Kinds of loops": ("unroll", "vectorize", "parallel"),
+    "For some sizes": ("specialize",),
     "Where a stage is computed": ("inline", "compute_root", "compute_at", "store_at", "compute_with"),
     "Where and how it is stored": (
         *("cache_read", "cache_operand", "cache_write", "rfactor", "fold_storage", "reorder_storage"),
@@ -65,6 +66,13 @@ def schedule_page() -> str:
     return "\n".join(sections)
 
 
+_RAISES = (
+    "[ScheduleError](errors.md#scheduleerror) for a name or number that the stage has no use for; "
+    "[LegalityError](errors.md#legalityerror), with the smallest sizes and the two instances, where it would change "
+    "the answer; [BudgetError](errors.md#budgeterror) where that is not decided in time."
+)
+
+
 def _section(record: type[Primitive]) -> str:
     method = getattr(Stage, record.word)
     parameters = [str(p).split(":")[0].strip() + _default(p) for p in _parameters(method)]
@@ -72,17 +80,7 @@ def _section(record: type[Primitive]) -> str:
     returns = inspect.signature(method).return_annotation
     shown = {"str": " -> loop", "None": ""}.get(returns, f" -> {returns.replace('str', 'loop')}")
     text = _markdown(inspect.getdoc(record) or "")
-    return f"### {record.word}\n\n```\n{signature}{shown}\n```\n\n{text}\n\n**Raises:** {_raises(record)}\n"
-
-
-def _raises(record: type[Primitive]) -> str:
-    always = "[ScheduleError](errors.md#scheduleerror) for a name or number that the stage has no use for"
-    if not record.reorders:
-        return f"{always}. A proof is needed only where stages stand in loops of each other."
-    return (
-        f"{always}; [LegalityError](errors.md#legalityerror), with the smallest sizes and the two instances, where it "
-        "would change the answer; [BudgetError](errors.md#budgeterror) where that is not decided in time."
-    )
+    return f"### {record.word}\n\n```\n{signature}{shown}\n```\n\n{text}\n\n**Raises:** {_RAISES}\n"
 
 
 def _parameters(method: Any) -> list[inspect.Parameter | str]:

@@ -276,11 +276,15 @@ class Comment(Stmt):
 
 @dataclass(frozen=True, slots=True)
 class LoopProgram:
-    """A kernel in loop IR: the buffers of the arguments in ABI order, the body, and its run-time checks."""
+    """A kernel in loop IR: the buffers of the arguments in ABI order, the body, and its run-time checks.
+
+    `others` are further buffers of all the arguments: parts of the body, of which one runs, may have their own.
+    """
 
     buffers: tuple[Buffer, ...]
     body: Stmt
     checks: tuple[RuntimeCheck, ...] = field(default=())
+    others: tuple[tuple[Buffer, ...], ...] = field(default=())
 
 
 def map_statements(stmt: Stmt, function: Callable[[Stmt], Stmt]) -> Stmt:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from ..compute.expr import Expr
 from ..polyhedral.program import Program
 from ..polyhedral.schedule_tree import Nest, make_nest
 from ..polyhedral.tree import Tree
 from ..target.machine import Target
-from .abi import ArrayParameter, ScalarParameter, Signature
+from .abi import ArrayParameter, RuntimeCheck, ScalarParameter, Signature
 from .align_rows import align_rows
 from .carry_vectors import carry_vectors
 from .dot_products import dot_products
 from .fill_tiles import fill_tiles
 from .flatten_positions import flatten_positions
 from .hoist_allocations import hoist_allocations
-from .ir import Allocate, LoopProgram, Stmt
+from .ir import Allocate, If, LoopProgram, Stmt
 from .lanes_in_order import lanes_in_order
 from .llvm import EmittedKernel, emit_kernel
 from .loops import LoopBuilder
@@ -43,9 +44,10 @@ Pass = Callable[[Stmt], Stmt]
 
 @dataclass(slots=True)
 class Lowered:
-    """Every stage of one kernel; `timings` are milliseconds."""
+    """Every stage of one kernel; `timings` are milliseconds. `nests` are those of conditions, and the one for the sizes
+    that are left."""
 
-    nest: Nest
+    nests: tuple[Nest, ...]
     program: LoopProgram
     signature: Signature
     stages: dict[str, Stmt]
@@ -80,9 +82,57 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
     )
 
 
-def lower(program: Program, tree: Tree, target: Target, *, check: bool = False) -> Lowered:
-    """Derive the loops of `tree` and take them through all passes to LLVM IR; `check` verifies the IR after each."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Branch:
+    """What runs instead where `condition` holds."""
+
+    condition: Expr
+    program: Program
+    tree: Tree
+
+
+def lower(
+    program: Program, tree: Tree, target: Target, branches: Sequence[Branch] = (), *, check: bool = False
+) -> Lowered:
+    """Derive the loops of `tree` and take them through all passes to LLVM IR; `check` verifies the IR after each. The
+    first of the branches whose condition holds runs instead."""
     timings: dict[str, float] = {}
+    checks: list[RuntimeCheck] = []
+    variants = [
+        _variant(program, tree, target, checks, timings, check)
+        for program, tree in (*((branch.program, branch.tree) for branch in branches), (program, tree))
+    ]
+    conditions = [branch.condition for branch in branches]
+    general = variants[-1]
+    stages = {name: _choice(conditions, [variant.stages[name] for variant in variants]) for name in general.stages}
+    loop_program = LoopProgram(
+        general.statements.arguments,
+        _choice(conditions, [variant.body for variant in variants]),
+        tuple(checks),
+        tuple(variant.statements.arguments for variant in variants[:-1]),
+    )
+    programs = [program, *(branch.program for branch in branches)]
+    signature = make_signature(programs, tuple(checks))
+    clock = time.perf_counter()
+    emitted = emit_kernel(loop_program, signature, target)
+    timings["emit"] = (time.perf_counter() - clock) * 1e3
+    nests = tuple(variant.nest for variant in variants)
+    return Lowered(nests, loop_program, signature, stages, emitted, timings)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Variant:
+    """One loop tree in loop IR: after each pass, and as a body with the memory that it needs."""
+
+    nest: Nest
+    statements: StatementLowering
+    stages: dict[str, Stmt]
+    body: Stmt
+
+
+def _variant(
+    program: Program, tree: Tree, target: Target, checks: list[RuntimeCheck], timings: dict[str, float], check: bool
+) -> _Variant:
     clock = time.perf_counter()
 
     def lap(stage: str) -> None:
@@ -93,7 +143,7 @@ def lower(program: Program, tree: Tree, target: Target, *, check: bool = False) 
 
     nest = make_nest(program, tree)
     lap("isl")
-    statements = StatementLowering(program)
+    statements = StatementLowering(program, checks)
     stmt = LoopBuilder(nest, tree, statements).build()
     stages = {"loops": stmt}
     lap("loops")
@@ -107,15 +157,20 @@ def lower(program: Program, tree: Tree, target: Target, *, check: bool = False) 
             lap("verify")
     for buffer in reversed(statements.heap):
         stmt = Allocate(buffer, stmt)
-    signature = make_signature(program, statements)
-    loop_program = LoopProgram(statements.arguments, stmt, tuple(statements.checks))
-    emitted = emit_kernel(loop_program, signature, target)
-    lap("emit")
-    return Lowered(nest, loop_program, signature, stages, emitted, timings)
+    return _Variant(nest, statements, stages, stmt)
 
 
-def make_signature(program: Program, statements: StatementLowering) -> Signature:
-    """What a kernel of the Program takes and gives."""
+def _choice(conditions: Sequence[Expr], bodies: Sequence[Stmt]) -> Stmt:
+    """The body of the first condition that holds, and else the last one."""
+    chosen = bodies[-1]
+    for condition, body in reversed(list(zip(conditions, bodies, strict=False))):
+        chosen = If(condition, body, chosen)
+    return chosen
+
+
+def make_signature(programs: Sequence[Program], checks: tuple[RuntimeCheck, ...]) -> Signature:
+    """What a kernel of a Program takes and gives, which runs one of several that differ in their schedules alone."""
+    program = programs[0]
     arrays = {
         tensor.uid: ArrayParameter(
             tensor.name, tensor.dtype, tensor.shape, any(tensor is output for output in program.outputs), tensor.strides
@@ -130,6 +185,6 @@ def make_signature(program: Program, statements: StatementLowering) -> Signature
         positional,
         tuple(arrays[output.uid] for output in program.outputs),
         program.sizes,
-        intermediate_shapes(program),
-        tuple(statements.checks),
+        tuple(shape for each in programs for shape in intermediate_shapes(each)),
+        checks,
     )

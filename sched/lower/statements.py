@@ -25,11 +25,11 @@ _STACK_BYTES = 1 << 18  # of all buffers on the stack together
 
 
 class StatementLowering:
-    """Lowers statements of one Program; owns its buffers and its list of run-time checks."""
+    """Lowers statements of one Program; owns its buffers, and adds to a kernel's list of run-time checks."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, checks: list[RuntimeCheck]) -> None:
         self.program = program
-        self.checks: list[RuntimeCheck] = []
+        self.checks = checks
         self.heap: list[Buffer] = []
         self._buffers: dict[int, Buffer] = {}
         self._state: dict[int, Buffer] = {}

@@ -31,11 +31,10 @@ def overwrites(
     program: Program,
     tree: Tree,
     pairs: Sequence[Requirement],
-    among: Collection[Tensor] | None = None,
     folded: Collection[Tensor] | None = None,
 ) -> Iterator[Requirement]:
     """For every stage with folded dimensions, or for those of them that are given: the pairs of a reader and a later
-    writer of the cell. With `among`, only those of which one belongs to these stages."""
+    writer of the cell."""
     either = tuple(_either_way(pairs)) if program.is_folded else ()
     for stage in program.live_stages() if folded is None else folded:
         if not program.layout(stage).folds:
@@ -43,11 +42,7 @@ def overwrites(
         statements = program.of_stage(stage)
         cells = {statement: _cells(program, statement) for statement in statements}
         for source in statements:
-            flows = [
-                flow
-                for flow in either
-                if flow.source is source and (among is None or stage in among or flow.sink.stage in among)
-            ]
+            flows = [flow for flow in either if flow.source is source]
             for writer in statements if flows else ():
                 alike = () if tree.fused else (program.layout(stage), source, writer, *tree.order_of(writer, source))
                 looked = partial(_not_before, program, tree, source, writer, cells)

@@ -1,46 +1,67 @@
 """What a command leaves as it was: loop trees that run all pairs in the order in which others run them.
 
 Two loops over x // c and x % c, one directly in the other, have the order of one over x; so has a loop with a constant
-added, or a multiple of the counter of a loop around it, since what is compared there agrees in that. Where a tree is
-another one but for such changes, what was proven of that holds.
+added, or a multiple of the counter of a loop around it, since what is compared there agrees in that; and one over the
+position in a box, that of loops over the components. Where a tree is another one but for such changes, what was proven
+of that holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from ..compute.dtypes import INDEX
-from ..compute.expr import Const, Expr, same
+from ..compute.expr import Axis, Const, Expr, same
 from ..compute.simplify import constant_value, simplify
 from .order import rejoined
-from .tree import Leaf, LoopNode, Node, Sequence
+from .statement import Statement
+from .tree import Fused, Leaf, LoopNode, Node, Sequence, Tree
+
+_RESOLVED = ("position", "component")  # loops of one value, which no order follows from
 
 
-def marked_anew(old: Node, new: Node) -> frozenset[int] | None:
-    """The numbers of the statements in loops that are of another kind in `new` than in `old`; None where the order of
-    instances may differ in more than that."""
+def runs_alike(old: Tree, new: Tree, source: Statement, sink: Statement) -> bool:
+    """Whether two trees are known to run the instances of two statements in one order."""
+    numbers = {source.number, sink.number}
+    (before, first), (after, second) = (
+        ([node for node in loops if node.kind not in _RESOLVED], first)
+        for loops, first in (old.around_both(source, sink), new.around_both(source, sink))
+    )
+    alike = len(before) == len(after) and first == second
+    return alike and all(_alike(*loops, numbers) for loops in zip(before, after, strict=True))
+
+
+def all_runs_alike(old: Node, new: Node) -> bool:
+    """Whether two trees are known to run all instances in one order."""
+    old, new = _unresolved(old), _unresolved(new)
     match old, new:
         case Leaf(statement), Leaf(other):
-            return frozenset() if statement is other else None
+            return statement is other
         case Sequence(children), Sequence(others) if len(children) == len(others):
-            found = [marked_anew(child, other) for child, other in zip(children, others, strict=True)]
-        case LoopNode(), LoopNode() if old.of is new.of and old.component == new.component and _alike(old, new):
-            found = [marked_anew(old.body, new.body), frozenset(() if old.kind == new.kind else new.values)]
-        case _:
-            return None
-    known = [numbers for numbers in found if numbers is not None]
-    return frozenset().union(*known) if len(known) == len(found) else None
+            return all(map(all_runs_alike, children, others))
+        case LoopNode(), LoopNode() if old.values.keys() == new.values.keys():
+            return _alike(old, new, old.values.keys()) and all_runs_alike(old.body, new.body)
+    return False
 
 
-def _alike(old: LoopNode, new: LoopNode) -> bool:
-    """Whether two loops have the same counters, or the one's are the other's and a number."""
-    if old.values.keys() != new.values.keys():
+def _unresolved(node: Node) -> Node:
+    return _unresolved(node.body) if isinstance(node, LoopNode) and node.kind in _RESOLVED else node
+
+
+def _alike(old: LoopNode, new: LoopNode, numbers: Collection[int]) -> bool:
+    """Whether two loops are of one kind, and have the same counters, or the one's are the other's and a number."""
+    if _kind(old) != _kind(new):
         return False
-    if all(same(old.values[n], new.values[n]) for n in old.values):
+    if all(same(old.values[n], new.values[n]) for n in numbers):
         return True
-    apart = {constant_value(simplify(new.values[n] - old.values[n])) for n in old.values}
+    apart = {constant_value(simplify(new.values[n] - old.values[n])) for n in numbers}
     return len(apart) == 1 and None not in apart
+
+
+def _kind(node: LoopNode) -> str:
+    """An unrolled loop runs as a serial one."""
+    return "serial" if node.kind == "unroll" else node.kind
 
 
 def without_split(node: Node, outer: str, inner: str, of: frozenset[int]) -> Node | None:
@@ -74,6 +95,20 @@ def without_skew(
         values: dict[int, Expr] = {n: simplify(node.values[n] - around.values[n] * times) for n in node.values}
         node = replace(node, values=values)
     return _rebuilt(node, lambda child: without_skew(child, loop, factor, by, of, around))
+
+
+def without_fusion(node: Node, name: str, boxes: Mapping[Axis, Fused], of: frozenset[int]) -> Node | None:
+    """The tree with loops over the components of the fused loop `name` around statements `of` these numbers."""
+    if isinstance(node, LoopNode) and node.name == name and node.kind == "serial" and node.values.keys() <= of:
+        position, *others = dict.fromkeys(node.values.values())
+        box = boxes.get(position) if isinstance(position, Axis) else None
+        if box is None or others:
+            return None
+        made: Node = node.body
+        for component in reversed(box.components):
+            made = replace(node, values=dict.fromkeys(node.values, component), body=made)
+        return made
+    return _rebuilt(node, lambda child: without_fusion(child, name, boxes, of))
 
 
 def _rebuilt(node: Node, change: Callable[[Node], Node | None]) -> Node | None:

@@ -19,7 +19,7 @@ from .isl import Frame, Map, MultiPwAff, PwAff
 from .positions import box_of
 from .program import Statement
 from .requirements import Requirement, accumulation
-from .tree import Fused, LoopNode, Sequence, Tree
+from .tree import Fused, LoopNode, Tree
 
 T = TypeVar("T")
 
@@ -103,18 +103,14 @@ def _shared_loops(tree: Tree, requirement: Requirement) -> tuple[list[LoopNode],
     """The loops around both statements, without those whose counters are equal in all pairs; and which of the two
     comes first below them in a sequence, if one does."""
     source, sink = requirement.source, requirement.sink
+    around, source_first = tree.around_both(source, sink)
     loops: list[LoopNode] = []
-    for (node, at), (other, to) in zip(tree.path_to(source), tree.path_to(sink), strict=False):
-        if isinstance(node, Sequence):
-            if at != to:
-                return loops, source if at < to else sink
-            continue
-        assert isinstance(node, LoopNode) and node is other, "paths differ only below a sequence"
+    for node in around:
         if node.kind in ("position", "component"):
             continue
         if not requirement.relation.is_subset(_equal(tree, node, source, sink)):
             _add(loops, _unshifted(node, (source.number, sink.number)), (source.number, sink.number))
-    return loops, None
+    return loops, None if source_first is None else source if source_first else sink
 
 
 def _unshifted(node: LoopNode, numbers: tuple[int, int]) -> LoopNode:

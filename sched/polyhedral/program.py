@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..compute.define import sizes_of, stages_of, tensors_read
-from ..compute.expr import Read, Scalar, Size, walk
+from ..compute.expr import Expr, Read, Scalar, Size, walk
 from ..compute.recurrence import Recurrence
 from ..compute.tensor import Tensor
 from ..errors import DefinitionError
+from .affine import condition_sets
 from .bounds import access_relation, size_context
 from .definitions import Definitions, Rewrite, defined
 from .equations import recurrence_statements
@@ -107,8 +108,13 @@ class Program:
         return statements_of(stage, replace(placement, domain=placement.needed), 0, self.world, self.context)
 
 
-def make_program(outputs: tuple[Tensor, ...], arguments: tuple[Tensor | Scalar, ...] | None, budget: int) -> Program:
-    """The Program of the definitions that `outputs` need."""
+def make_program(
+    outputs: tuple[Tensor, ...],
+    arguments: tuple[Tensor | Scalar, ...] | None,
+    budget: int,
+    where: Expr | None = None,
+) -> Program:
+    """The Program of the definitions that `outputs` need; for the sizes for which an affine condition holds."""
     stages = stages_of(outputs)
     tensors = {t.uid: t for s in stages for t in (*tensors_read(s), s)}
     if arguments is None:
@@ -117,7 +123,7 @@ def make_program(outputs: tuple[Tensor, ...], arguments: tuple[Tensor | Scalar, 
     sizes = sizes_of(named)
     _check_names(arguments, outputs, sizes)
     world = World(sizes, budget)
-    return _program(world, stages, outputs, arguments, tuple(named))
+    return _program(world, stages, outputs, arguments, tuple(named), where)
 
 
 def unproven_program(stages: tuple[Tensor, ...]) -> Program:
@@ -132,8 +138,11 @@ def _program(
     outputs: tuple[Tensor, ...],
     arguments: tuple[Tensor | Scalar, ...],
     named: tuple[Tensor, ...],
+    where: Expr | None = None,
 ) -> Program:
     context = size_context(world, named)
+    if where is not None:
+        context = context.intersect(condition_sets(where, world.parameter_frame())[0])
     return _assembled(Program(world, context, outputs, arguments, stages, (), defined(stages, ()), {}, ()), {})
 
 

@@ -121,17 +121,23 @@ class Tree:
             self._paths.update(_paths(self.root, ()))
         return self._paths[statement.number]
 
+    def around_both(self, source: Statement, sink: Statement) -> tuple[list[LoopNode], bool | None]:
+        """The loops around both statements, outermost first; and whether the source comes first in the sequence below
+        them, where there is one."""
+        loops: list[LoopNode] = []
+        for (node, at), (_, to) in zip(self.path_to(source), self.path_to(sink), strict=False):
+            if isinstance(node, LoopNode):
+                loops.append(node)
+            elif at != to:
+                return loops, at < to
+        return loops, None
+
     def order_of(self, source: Statement, sink: Statement) -> tuple[object, ...]:
         """All that the order of instances of two statements follows from, where no loops are fused: the kinds and
         counters of the loops around both, and which of them comes first below."""
-        found: list[object] = []
-        for (node, at), (_, to) in zip(self.path_to(source), self.path_to(sink), strict=False):
-            if isinstance(node, LoopNode):
-                found += (node.kind, node.values[source.number], node.values[sink.number])
-            elif at != to:
-                found.append(at < to)
-                break
-        return tuple(found)
+        loops, first = self.around_both(source, sink)
+        counters = (x for node in loops for x in (node.kind, node.values[source.number], node.values[sink.number]))
+        return (*counters, first)
 
 
 def _paths(node: Node, above: Path) -> Iterator[tuple[int, Path]]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from textwrap import indent
 
 from ..compute.expr import Axis, substitute
 from ..compute.printing import text
@@ -31,6 +32,16 @@ from .nest import StageNest
 from .primitives.base import State
 from .printing_lines import Substitution, assignment, comment, fetched, guard_of, header, init, layout_text, primed
 from .printing_systems import system_text
+
+
+def choice_text(branches: Sequence[tuple[str, State]], otherwise: State) -> str:
+    """The loops for each condition, the first of which that holds counts, and those for all other sizes."""
+    if not branches:
+        return nest_text(otherwise)
+    lines: list[str] = []
+    for words, state in branches:
+        lines += [f"{'elif' if lines else 'if'} {words}:", indent(nest_text(state), "    ")]
+    return "\n".join([*lines, "else:", indent(nest_text(otherwise), "    ")])
 
 
 def nest_text(state: State) -> str:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..compute.expr import Scalar
+from ..compute.expr import Expr, Scalar
 from ..compute.tensor import Tensor
 from ..errors import DefinitionError, Location, ScheduleError, user_location
-from ..polyhedral.clobber import overwrites
 from ..polyhedral.isl import DEFAULT_BUDGET
-from ..polyhedral.kept_order import marked_anew
-from ..polyhedral.legality import first_violation, refusal
+from ..polyhedral.legality import refusal
 from ..polyhedral.program import Program, make_program
 from ..polyhedral.systems import is_system, systems
 from ..polyhedral.tree import Tree
-from .primitives import Primitive, State
-from .printing import nest_text
-from .skewing import skews_that_help, suggested, system_of
+from .branches import Branch, branch_of, condition_of, with_command
+from .primitives import Primitive, Specialize, Specialized, State
+from .printing import choice_text
+from .proof import first_violation_after
+from .skewing import skews_that_help, suggested
 from .stage import Stage
 from .suggestion import listed, meant, shown
 from .text import HEADER, parse_schedule, schedule_text
@@ -25,6 +25,7 @@ from .text import HEADER, parse_schedule, schedule_text
 if TYPE_CHECKING:
     from ..target.explain import Explanation
     from ..target.kernel import Kernel
+    from .specialization import Specialization
 
 Command = tuple[str, Primitive]
 
@@ -65,6 +66,8 @@ class Schedule:
         _check_names(program.stages)
         self._log: list[Command] = []
         self._states: list[State] = [State.initial(program)]
+        self._branches: list[tuple[Branch, ...]] = [()]  # as the states: after so many commands
+        self.condition: Expr | None = None  # of the sizes that it is for, if it is not for all
         self.advises = True
 
     @property
@@ -81,9 +84,61 @@ class Schedule:
         """All stages, producers first, inlined ones among them."""
         return self.program.stages
 
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """The schedules of sizes for which conditions hold, in the order in which these are asked for."""
+        return self._branches[-1]
+
     def tree(self) -> Tree:
         """The loop tree of all stages."""
         return self.state.tree()
+
+    def specialize(self, condition: Expr | str) -> Specialization:
+        """The schedule of its own that sizes have for which a condition holds, which is made if there is none.
+
+        condition  comparisons of sums of sizes, joined by & and |; as an expression or as text
+
+        Commands on it change it alone. See `Stage.specialize`, which is the same for one stage, and `Specialize`.
+
+        >>> import polysched as ps
+        >>> n, m = ps.size_var("n"), ps.size_var("m")
+        >>> A = ps.placeholder((n, m), "float32", name="A")
+        >>> B = ps.compute((n, m), lambda i, j: A[i, j] + 1, name="B")
+        >>> s = ps.Schedule(B)
+        >>> few = s.specialize(n <= 4)
+        >>> few[B].reorder("j", "i")
+        >>> print(s)
+        if n <= 4:
+            B: float32[n, m]
+                for j in 0..m:
+                    for i in 0..n:
+                        B[i, j] = A[i, j] + 1.0
+        else:
+            B: float32[n, m]
+                for i in 0..n:
+                    for j in 0..m:
+                        B[i, j] = A[i, j] + 1.0
+        >>> s.commands
+        ('B.specialize("n <= 4")', 'B.specialize("n <= 4").reorder("j", "i")')
+        """
+        from .specialization import Specialization  # noqa: PLC0415 - is a Schedule
+
+        words, _ = condition_of(self, condition)
+        if all(branch.words != words for branch in self.branches):
+            self.apply(self.outputs[0], Specialize(words))
+        return Specialization(self, words)
+
+    def narrowed(self, condition: Expr) -> Schedule:
+        """A schedule with the same commands for the sizes for which an affine condition holds."""
+        other = self.copy()
+        other.condition = condition
+        other._log = [entry for entry in self._log if not isinstance(entry[1], (Specialize, Specialized))]
+        program = make_program(self.outputs, self.program.arguments, self.program.world.budget, condition)
+        other._states = [State.initial(program)]
+        for name, command in other._log:  # what holds for all sizes holds for some
+            other._states.append(other.state.after(command, other[name].tensor))
+        other._branches = [()] * len(other._states)
+        return other
 
     def __getitem__(self, stage: Tensor | str) -> Stage:
         for known in self.stages:
@@ -100,41 +155,30 @@ class Schedule:
 
     def apply(self, stage: Tensor, command: Primitive) -> None:
         """Carry a command out, or raise and leave everything as it was."""
-        state = self.state.after(command, stage)
-        # Loops that others stand in, or share, are more than an order; those of a system follow from what needs what.
-        # The init of a reduction stands elsewhere when its loops are others, which matters where cells are overwritten.
-        if command.reorders or state.places or state.program.is_folded or system_of(state, stage):
-            self._prove(state, stage, command)
+        branches = self.branches
+        if isinstance(command, (Specialize, Specialized)):
+            command, branches = with_command(self, stage, command)
+            state = self.state
+        else:
+            state = self._changed(stage, command)
         self._log.append((stage.name, command))
         self._states.append(state)
+        self._branches.append(branches)
 
-    def _prove(self, state: State, stage: Tensor, command: Primitive) -> None:
-        step = f"{stage.name}.{command}"
-        tree = state.tree()
-        changed, folded, pairs = None, None, state.pairs
-        anew = None
-        group = system_of(state, stage)
-        if group and not state.places and pairs is self.state.pairs:
-            numbers = frozenset(s.number for member in group for s in state.program.of_stage(member))
-            before = command.taken_back(tree.root, numbers)
-            anew = None if before is None else marked_anew(self.state.tree().root, before)
-        if anew is not None:  # what was proven holds for loops that are what they were, and cells but for this stage's
-            pairs = tuple(p for p in pairs if {p.source.number, p.sink.number} <= anew)
-            folded = None if anew else (stage,)
-        elif state.program is self.program and not state.places:
-            changed = {stage, *state.companions(stage)}
-            pairs = tuple(p for p in pairs if changed & {p.source.stage, p.sink.stage})
-        with state.program.world.budgeted(step):
-            pairs = (*pairs, *overwrites(state.program, tree, state.pairs, changed, folded))
-        violation = first_violation(tree, pairs, state.program.world, step)
+    def _changed(self, stage: Tensor, command: Primitive) -> State:
+        """The state after a command, which is proven."""
+        state = self.state.after(command, stage)
+        violation = first_violation_after(self.state, state, stage, command)
         if violation is not None:
-            raise refusal(step, violation, self._skews(stage, command))
+            raise refusal(f"{stage.name}.{command}", violation, self._skews(stage, command))
+        return state
 
     def _skews(self, stage: Tensor, command: Primitive) -> tuple[str, ...]:
         """What would make a refused command legal, in text form."""
         if not self.advises:
             return ()
-        helping = skews_that_help(self._states[0], self.log, stage, (stage.name, command))
+        log = tuple(entry for entry in self._log if not isinstance(entry[1], (Specialize, Specialized)))
+        helping = skews_that_help(self._states[0], log, stage, (stage.name, command))
         return tuple(f"{name}.{skew}" for name, skew in helping)
 
     def why_not(self, word: str, loop: str, *args: Any, **options: Any) -> ScheduleError | None:
@@ -184,8 +228,15 @@ class Schedule:
         lines = commands.splitlines() if isinstance(commands, str) else list(commands)
         trial = self.copy()
         for _, stage, command in parse_schedule("\n".join([HEADER, *lines])):
-            trial.apply(trial[stage].tensor, command)
-        self._log, self._states = trial._log, trial._states
+            trial.apply(trial._named(stage, command), command)
+        self._log, self._states, self._branches = trial._log, trial._states, trial._branches
+
+    def _named(self, stage: str, command: Primitive) -> Tensor:
+        """The stage that a command in text form is for, which may be there for a condition alone."""
+        if isinstance(command, Specialized):
+            words, _ = condition_of(self, command.condition)
+            return branch_of(self, words).schedule[stage].tensor
+        return self[stage].tensor
 
     @property
     def log(self) -> tuple[Command, ...]:
@@ -203,13 +254,14 @@ class Schedule:
             raise ScheduleError("there is no command to undo")
         stage, command = self._log.pop()
         self._states.pop()
+        self._branches.pop()
         return f"{stage}.{command}"
 
     def copy(self) -> Schedule:
         """A schedule of the same definition with the same commands, independent of this one."""
         other = object.__new__(Schedule)
         other.outputs, other._log, other._states = self.outputs, list(self._log), list(self._states)
-        other.advises = self.advises
+        other._branches, other.condition, other.advises = list(self._branches), self.condition, self.advises
         return other
 
     def __eq__(self, other: object) -> bool:
@@ -218,7 +270,7 @@ class Schedule:
         alike = len(self.outputs) == len(other.outputs) and all(map(_is, self.outputs, other.outputs))
         arguments = self.program.arguments, other.program.arguments
         alike = alike and len(arguments[0]) == len(arguments[1]) and all(map(_is, *arguments))
-        return alike and self._log == other._log
+        return alike and str(self.condition) == str(other.condition) and self._log == other._log
 
     def __hash__(self) -> int:
         return hash((tuple(id(output) for output in self.outputs), tuple(self._log)))
@@ -245,7 +297,7 @@ class Schedule:
         location = user_location()
         for line, stage, command in commands:
             try:
-                schedule.apply(schedule[stage].tensor, command)
+                schedule.apply(schedule._named(stage, command), command)
             except ScheduleError as error:
                 step = f"{stage}.{command}: "
                 error.reason = f"line {line}, {step}{error.reason.removeprefix(step)}"
@@ -254,7 +306,7 @@ class Schedule:
         return schedule
 
     def __str__(self) -> str:
-        return nest_text(self.state)
+        return choice_text([(branch.words, branch.schedule.state) for branch in self.branches], self.state)
 
     def __repr__(self) -> str:
         return f"<Schedule of {', '.join(o.name for o in self.outputs)}, {len(self._log)} commands>"
@@ -275,7 +327,8 @@ class Schedule:
         them, its operations (a fused multiply-add is two) and those for each byte, and the bytes that move in a call
         if a cache holds one iteration. Then for each nest what bounds it (the roofline model of Williams, Waterman and
         Patterson, CACM 52:4, 2009, on one core with assumed bandwidths), for each stage how often it is computed,
-        the lanes that it uses and the registers that its accumulators need, and numbered notes (docs/explain.md).
+        the lanes that it uses and the registers that its accumulators need, and numbered notes (docs/explain.md). Of a
+        schedule that is specialized, what runs at these sizes, or for none of the conditions if that is not decided.
 
         Raises `ArgumentError` for sizes that the schedule has not, or that break their promises.
 

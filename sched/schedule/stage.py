@@ -47,6 +47,7 @@ from .primitives.peel import found_border
 from .suggestion import listed, shown
 
 if TYPE_CHECKING:
+    from ..compute.expr import Expr
     from .nest import StageNest
     from .schedule import Schedule
 
@@ -103,6 +104,10 @@ class Stage:
         if self.number is not None:
             raise ScheduleError(f"this is equation {self.number} of {self.tensor.name}, and has none in it")
         return replace(self, number=checked_equation(self.tensor, _factor(number), self.schedule.state))
+
+    def specialize(self, condition: Expr | str) -> Stage:
+        """This stage in the schedule that `schedule.specialize(condition)` gives. See `Specialize`."""
+        return replace(self, schedule=self.schedule.specialize(condition))
 
     def split(
         self, loop: str, factor: int, *, outer: str | None = None, inner: str | None = None, offset: int = 0

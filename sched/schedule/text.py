@@ -5,7 +5,8 @@
     C.vectorize("j_i")
 
 A line is  stage.word(arguments)  with strings, integers and name=value, where a value may be several in parentheses,
-or  stage.equation(number).word(arguments)  for one equation of a recurrence.
+or  stage.equation(number).word(arguments)  for one equation of a recurrence. With  stage.specialize("condition")  for
+the stage it is a command on the schedule that a condition on sizes has.
 Empty lines, and lines that begin with #, are skipped.
 """
 
@@ -18,7 +19,7 @@ from typing import Any, NoReturn, get_type_hints
 
 from ..compute.tensor import MAX_NAME
 from ..errors import ScheduleError
-from .primitives import REGISTRY, Equation, Primitive
+from .primitives import REGISTRY, Equation, Primitive, Specialized
 from .primitives.base import KEYWORDS
 from .suggestion import listed, meant
 
@@ -26,7 +27,10 @@ HEADER = "# polysched schedule, version 1"
 MAX_TEXT = 1 << 20
 MAX_COMMANDS = 1000
 _TOKEN = re.compile(r"""\s*(?:"([^"\\]*)"|(-?[0-9]+)|([a-z_]+)|(.))""", re.DOTALL)
-_LINE = re.compile(r"([^\s.()\"]+)(?:\.equation\(([0-9]{1,6})\))?\.([^\s.()\"]+)\((.*)\)\Z", re.DOTALL)
+_LINE = re.compile(
+    r"([^\s.()\"]+)(?:\.specialize\(\"([^\"\\]*)\"\))?(?:\.equation\(([0-9]{1,6})\))?\.([^\s.()\"]+)\((.*)\)\Z",
+    re.DOTALL,
+)
 MAX_DIGITS = 18
 _KINDS = {"string": "a name in double quotes", "integer": "an integer"}
 _TYPES = {word: get_type_hints(record) for word, record in REGISTRY.items()}
@@ -59,13 +63,14 @@ def _command(line: str, number: int) -> tuple[str, Primitive]:
     match = _LINE.match(line)
     if match is None or not match[1].isidentifier() or len(match[1]) > MAX_NAME:
         raise _malformed(number, f"{line[:60]!r} is not of the form stage.command(arguments)")
-    stage, equation, word, arguments = match.groups()
+    stage, condition, equation, word, arguments = match.groups()
     record = REGISTRY.get(word)
     if record is None:
         known = sorted(REGISTRY)
         raise _malformed(number, f"{word[:MAX_NAME]!r} is no command; commands are {listed(known)}{meant(word, known)}")
     command = _record(record, *_arguments(arguments, number), number)
-    return stage, command if equation is None else Equation(int(equation), command)
+    command = command if equation is None else Equation(int(equation), command)
+    return stage, command if condition is None else Specialized(condition, command)
 
 
 def _arguments(text: str, number: int) -> tuple[list[Any], dict[str, list[Any]]]:
@@ -163,8 +168,8 @@ def _record(record: type[Primitive], positional: list[Any], named: dict[str, lis
             raise _malformed(number, f"{record.word} needs {shape} {how}; it takes {listed(takes)}")
         terms = (
             field.name in ("layout", "term", "form") or record.word == "fold_storage"
-        )  # are read where they are used
-        is_name = str.isascii if terms else str.isidentifier
+        )  # are read where they are used, as conditions are
+        is_name = bool if field.name == "condition" else str.isascii if terms else str.isidentifier
         if wanted is str and not all(is_name(v) and len(v) <= MAX_NAME for v in given):
             raise _malformed(
                 number,

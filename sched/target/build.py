@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TargetError
 from ..polyhedral.program import Program
-from ..schedule.printing import nest_text
+from ..schedule.branches import Branch as SpecialCase
 from ..schedule.schedule import Schedule
 from . import cache as kernel_cache
 from .description import Description
@@ -47,6 +47,10 @@ def build(
     """
     if not isinstance(schedule, Schedule):
         raise TargetError(f"build takes a Schedule, not a {type(schedule).__name__}; make one with ps.Schedule(output)")
+    if schedule.condition is not None:
+        raise TargetError(
+            f"this schedule is for {schedule.condition} alone; build the schedule that it was specialized of"
+        )
     machine = Target.of(target)
     name = name or "_".join(output.name for output in schedule.outputs)
     verified = check or os.environ.get("POLYSCHED_CHECK") == "1"
@@ -56,7 +60,7 @@ def build(
         if key is not None and (kernel := _kept(key, name, schedule, machine)) is not None:
             return kernel
     lowered = lowered_for(schedule, machine, verified)
-    description = Description(lowered.signature, warnings_of(lowered, schedule), rounding(schedule.program))
+    description = Description(lowered.signature, warnings_of(lowered, schedule), rounding(programs_of(schedule)))
 
     def keep(image: Image) -> None:
         if key is not None:
@@ -99,10 +103,11 @@ def _kept(key: str, name: str, schedule: Schedule, target: Target) -> Kernel | N
         return None
 
 
-def lowered_for(schedule: Schedule, target: Target, verified: bool) -> Lowered:
-    """The schedule as loop IR and LLVM IR; `verified` checks every rule on the way."""
+def lowered_for(schedule: Schedule, target: Target, verified: bool, *, alone: bool = False) -> Lowered:
+    """The schedule as loop IR and LLVM IR; `verified` checks every rule on the way. Without those that conditions have,
+    if it is for itself `alone`."""
     with _without_collections():
-        return _lowered(schedule, target, verified)
+        return _lowered(schedule, () if alone else schedule.branches, target, verified)
 
 
 @contextmanager
@@ -117,30 +122,45 @@ def _without_collections() -> Iterator[None]:
             gc.enable()
 
 
-def _lowered(schedule: Schedule, target: Target, verified: bool) -> Lowered:
-    from ..lower.pipeline import lower  # noqa: PLC0415 - a kernel from the cache needs nothing of that room's code
+def _lowered(schedule: Schedule, special: Sequence[SpecialCase], target: Target, verified: bool) -> Lowered:
+    from ..lower.pipeline import Branch, lower  # noqa: PLC0415 - a kernel from the cache needs nothing of that room's code
 
-    tree = schedule.tree()
+    variants = [(case.schedule.program, case.schedule.tree()) for case in special]
+    variants.append((schedule.program, schedule.tree()))
     if verified:
         from ..polyhedral.verify import verify_program, verify_tree  # noqa: PLC0415 - as above
 
-        verify_program(schedule.program)
-        verify_tree(schedule.program, tree)
-    return lower(schedule.program, tree, target, check=verified)
+        for program, tree in variants:
+            verify_program(program)
+            verify_tree(program, tree)
+    branches = [Branch(case.condition, *variant) for case, variant in zip(special, variants, strict=False)]
+    return lower(*variants[-1], target, branches, check=verified)
+
+
+def programs_of(schedule: Schedule) -> tuple[Program, ...]:
+    """The Program of a schedule, and those of its conditions."""
+    return (schedule.program, *(branch.schedule.program for branch in schedule.branches))
 
 
 def _sources(lowered: Lowered, schedule: Schedule, target: Target) -> dict[str, Any]:
     from ..lower.printing import program_text  # noqa: PLC0415 - as above
 
+    built = schedule.copy()
     return {
         "schedule": schedule.to_text(),
-        "nest": lambda state=schedule.state: nest_text(state),
-        "isl": lambda: f"{lowered.nest.schedule.to_str()}\n\n{lowered.nest.ast.to_C_str()}",
+        "nest": lambda: str(built),
+        "isl": lambda: _isl_text(lowered),
         "loops": lambda: program_text(lowered.program.body),
         **{f"loops-{stage}": (lambda s=stmt: program_text(s)) for stage, stmt in lowered.stages.items()},
         "llvm-raw": lowered.emitted.text,
         "asm-lines": lambda: _asm_lines(lowered, target),
     }
+
+
+def _isl_text(lowered: Lowered) -> str:
+    """isl's schedule trees, for each condition and for the sizes that are left, and then the loops that it made."""
+    trees = "\n".join(nest.schedule.to_str() for nest in lowered.nests)
+    return "\n\n".join([trees, *(nest.ast.to_C_str() for nest in lowered.nests)])
 
 
 def _asm_lines(lowered: Lowered, target: Target) -> str:
@@ -153,16 +173,18 @@ def _asm_lines(lowered: Lowered, target: Target) -> str:
     return assembly(with_debug_lines(text), target)
 
 
-def rounding(program: Program) -> str:
-    """What a kernel promises about the order of accumulation, for the whole Program."""
+def rounding(programs: Sequence[Program]) -> str:
+    """What a kernel promises about the order of accumulation, in each of the Programs of which it runs one."""
     free = [
         s.stage.name
+        for program in programs
         for s in program.statements
         if s.kind == "update" and s.reduce is not None and s.reduce.reassociate and s.reduce.operand.dtype.is_float
         and s.reduce.name in ("sum", "prod")
     ]  # fmt: skip
     if free:
-        return f"re-associable: {', '.join(free)} may be accumulated in any order; all else is exact in order"
+        names = ", ".join(dict.fromkeys(free))
+        return f"re-associable: {names} may be accumulated in any order; all else is exact in order"
     return "exact order: the same bits under every schedule"
 
 
@@ -182,7 +204,8 @@ def _vectors_of_vectors(schedule: Schedule) -> list[str]:
     """Vector loops around another one."""
     return [
         f"P005: loop {loop.name} of {nest.label} has no vector form and runs lane by lane"
-        for shared in schedule.state.nests.values()
+        for one in (schedule, *(branch.schedule for branch in schedule.branches))
+        for shared in one.state.nests.values()
         for nest in shared.each()
         for loop in [loop for loop in nest.loops if loop.kind == "vectorize"][:-1]
     ]

@@ -350,7 +350,8 @@ def test_every_primitive_is_here() -> None:
         "reorder_storage",
         "rfactor",
         "separate",
+        "specialize",
         "store_at",
         "store_streaming",
-    }  # tests/schedule/test_storage.py, test_align_storage.py
+    }  # tests/schedule/test_storage.py, test_align_storage.py, test_specialize.py
     assert set(REGISTRY) <= set(SCHEDULES) | elsewhere

@@ -91,7 +91,8 @@ def _sizes(schedule: ps.Schedule, rng: random.Random) -> tuple[dict[str, int], .
         pool = [0, 1, 2, 13, 31, 67, *(f + d for f in used for d in (-1, 0, 1)), *(2 * f + 1 for f in used)]
         pool = [p for p in pool if p <= (150 >> (attempt // 2))]
         sizes = {size.name: max(size.min, rng.choice(pool)) for size in schedule.program.sizes}
-        if sizes not in found and _fits(schedule, sizes):
+        every = (schedule, *(branch.schedule for branch in schedule.branches))
+        if sizes not in found and all(_fits(one, sizes) for one in every):
             found.append(sizes)
         if len(found) == 3 or (found and not sizes):
             break

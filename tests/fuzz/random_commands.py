@@ -20,20 +20,38 @@ def random_commands(schedule: ps.Schedule, names: dict[str, Any], rng: random.Ra
         for name, command in (line.split(".", 1) for line in schedule.auto_polyhedral()):
             made.append(f's["{name}"].{command}')
     for _ in range(rng.choice((2, 4, 6, 8, 12, 16))):
-        stage = rng.choice([s.name for s in schedule.stages])
-        command = _command(schedule, stage, rng)
+        conditions = len(schedule.branches)
+        chosen, where = _some_sizes(schedule, rng)
+        if len(schedule.branches) > conditions:
+            made.append(f"s{where}")
+        stage = rng.choice([s.name for s in chosen.stages])
+        command = _command(chosen, stage, rng)
         if command is None:
             continue
-        line = f's["{stage}"].{command}'
+        line = f's{where}["{stage}"].{command}'
         try:
             exec(line, {**names, "s": schedule})
         except ps.ScheduleError:
             continue
-        if _written_out(schedule) > MAX_WRITTEN_OUT:
+        if _written_out(chosen) > MAX_WRITTEN_OUT:
             schedule.undo()
             continue
         made.append(line)
     return tuple(made)
+
+
+def _some_sizes(schedule: ps.Schedule, rng: random.Random) -> tuple[ps.Schedule, str]:
+    """The schedule, or now and then that of a condition, with how it is written."""
+    sizes = [size.name for size in schedule.program.sizes]
+    if not sizes or rng.random() < 0.8:
+        return schedule, ""
+    size = rng.choice(sizes)
+    new = rng.choice((f"{size} <= {rng.choice((1, 4, 16))}", f"{size} % 2 == 1", f"{size} > {rng.choice(sizes)}"))
+    words = rng.choice([new, *(branch.words for branch in schedule.branches)])
+    try:
+        return schedule.specialize(words), f'.specialize("{words}")'
+    except ps.ScheduleError:
+        return schedule, ""
 
 
 def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | None:

@@ -539,6 +539,20 @@ def shortest_paths_in_blocks():
     return s
 
 
+@case
+def few_rows_by_themselves():
+    n, m, k = ps.size_var("n"), ps.size_var("m"), ps.size_var("k")
+    A, B = ps.placeholder((n, k), "float32", name="A"), ps.placeholder((k, m), "float32", name="B")
+    r = ps.reduce_axis((0, k), name="r")
+    s = ps.Schedule(ps.compute((n, m), lambda i, j: ps.sum(A[i, r] * B[r, j], axis=r), name="C"))
+    few = s.specialize((n <= 4) & (m >= 8))
+    few["C"].split("j", 8)
+    few["C"].reorder("j_o", "r", "i", "j_i")
+    few["C"].vectorize("j_i")
+    s["C"].pack(B, layout=("j", "r"))
+    return s
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_nest(name, expect):
     schedule = CASES[name]()

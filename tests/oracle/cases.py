@@ -12,11 +12,20 @@ import polysched as ps
 from polysched.compute.expr import Read, walk
 from polysched.compute.simplify import constant_value
 from polysched.polyhedral.layout import shown_form
-from polysched.schedule.primitives import REGISTRY, CacheRead, CacheWrite, Prefetch, Primitive
+from polysched.schedule.primitives import (
+    REGISTRY,
+    CacheRead,
+    CacheWrite,
+    Prefetch,
+    Primitive,
+    Specialize,
+    Specialized,
+)
 from polysched.schedule.text import schedule_text
 
 from .definitions import Definition, random_definition
 from .oracle import Oracle
+from .values import numbers
 
 Command = tuple[str, Primitive]
 MOST_INSTANCES = 700
@@ -30,7 +39,7 @@ STORAGE = (
     + ["reorder_storage", "store_streaming", "prefetch", "align_storage", "peel"]
 )  # fmt: skip
 OF_RECURRENCES = {"separate", "cache_operand"}  # have their place in tests/recurrences/test_verdicts.py
-assert {*WORDS, *STORAGE} == set(REGISTRY) - OF_RECURRENCES, "every primitive is tried"
+assert {*WORDS, *STORAGE, "specialize"} == set(REGISTRY) - OF_RECURRENCES, "every primitive is tried"
 
 
 class Disagreement(AssertionError):
@@ -56,7 +65,8 @@ def run_case(seed: int, tally: Tally) -> None:
     """Raise `Disagreement` with a small reproducer where a verdict is wrong."""
     rng = random.Random(seed)
     definition = random_definition(rng)
-    schedule = ps.Schedule(definition.make())
+    condition = random_condition(ps.Schedule(definition.make()), rng)
+    schedule = scheduled(definition, condition)
     sizes = assignments(schedule, rng)
     log: list[Command] = []
     for _ in range(rng.randint(3, 8)):
@@ -67,7 +77,7 @@ def run_case(seed: int, tally: Tally) -> None:
         try:
             verdict = compare(schedule, command, [rng.choice(sizes)])
         except Disagreement as wrong:
-            raise Disagreement(report(seed, *shrunk(definition, log), wrong)) from None
+            raise Disagreement(report(seed, *shrunk(definition, log, condition), wrong)) from None
         if verdict != "accepted":
             log.pop()
         if verdict != "invalid":
@@ -75,8 +85,35 @@ def run_case(seed: int, tally: Tally) -> None:
     try:
         compare(schedule, (schedule.stages[-1].name, REGISTRY["compute_root"]()), sizes)
     except Disagreement as wrong:
-        raise Disagreement(report(seed, *shrunk(definition, log), wrong)) from None
+        raise Disagreement(report(seed, *shrunk(definition, log, condition), wrong)) from None
+    if condition:
+        tally.verdicts["specialize", "accepted"] += 1
     tally.cases += 1
+
+
+def random_condition(schedule: ps.Schedule, rng: random.Random) -> str:
+    """For which sizes commands are given, now and then; empty for all."""
+    names = [size.name for size in schedule.program.sizes]
+    if not names or rng.random() < 0.8:
+        return ""
+    size, other = rng.choice(names), rng.choice([*names, "5"])
+    form = rng.choice((f"{size} <= {other}", f"{size} > {rng.randint(1, 4)}", f"{size} == 3", f"{size} % 2 == 1"))
+    try:
+        schedule.specialize(form)
+    except ps.ScheduleError:  # it always holds, or never
+        return ""
+    return form
+
+
+def scheduled(definition: Definition, condition: str) -> ps.Schedule:
+    """The default schedule of the definition for the sizes for which the condition holds."""
+    schedule = ps.Schedule(definition.make())
+    return schedule.specialize(condition).copy() if condition else schedule
+
+
+def holds(schedule: ps.Schedule, sizes: dict[str, int]) -> bool:
+    """Whether the sizes are among those that a schedule is for."""
+    return schedule.condition is None or bool(numbers([schedule.condition], {}, 1, sizes)[0][0])
 
 
 def assignments(schedule: ps.Schedule, rng: random.Random) -> list[dict[str, int]]:
@@ -87,6 +124,7 @@ def assignments(schedule: ps.Schedule, rng: random.Random) -> list[dict[str, int
         for values in itertools.product((0, 1, 2, 3, 4, 5, 6, 8, 9), repeat=len(named))
         if all(v >= size.min and v % size.multiple_of == 0 for v, size in zip(values, named, strict=True))
     ]
+    choices = [sizes for sizes in choices if holds(schedule, sizes)]
     least = min(choices, key=lambda sizes: sum(sizes.values()))
     rng.shuffle(choices)
     found: list[dict[str, int]] = []
@@ -262,6 +300,8 @@ def _compared(schedule: ps.Schedule, command: Command, sizes: list[dict[str, int
             state = before.after(record, tensor)
         except ps.ScheduleError:  # nothing was carried out of which an order could be wrong
             return "invalid"
+        if not holds(schedule, refusal.sizes):
+            raise Disagreement(f"refused for sizes that it is not for: {refusal}") from None
         if not Oracle(state, refusal.sizes).violated(refusal.source, refusal.sink):
             legal = next(Oracle(state, refusal.sizes).violations(), None) is None
             also = "; everything is legal at these sizes" if legal else "; another pair is"
@@ -281,10 +321,10 @@ def _compared(schedule: ps.Schedule, command: Command, sizes: list[dict[str, int
     return "accepted"
 
 
-def fails(definition: Definition, log: list[Command]) -> bool:
+def fails(definition: Definition, log: list[Command], condition: str) -> bool:
     """Whether the commands still lead to a disagreement, invalid and refused ones left out."""
     try:
-        schedule = ps.Schedule(definition.make())
+        schedule = scheduled(definition, condition)
         sizes = assignments(schedule, random.Random(0)) + assignments(schedule, random.Random(1))
         for command in log:
             compare(schedule, command, sizes)
@@ -295,24 +335,25 @@ def fails(definition: Definition, log: list[Command]) -> bool:
     return False
 
 
-def shrunk(definition: Definition, log: list[Command]) -> tuple[Definition, list[Command]]:
+def shrunk(definition: Definition, log: list[Command], condition: str) -> tuple[Definition, list[Command], str]:
     """A smaller definition and fewer commands that still disagree."""
-    changed = fails(definition, log)
+    changed = fails(definition, log, condition)
     while changed:
         changed = False
         for k in reversed(range(len(log))):
             fewer = log[:k] + log[k + 1 :]
-            if fails(definition, fewer):
+            if fails(definition, fewer, condition):
                 log, changed = fewer, True
         for smaller in definition.smaller():
-            if fails(smaller, log):
+            if fails(smaller, log, condition):
                 definition, changed = smaller, True
                 break
-    return definition, log
+    return definition, log, condition
 
 
-def report(seed: int, definition: Definition, log: list[Command], wrong: Any) -> str:
+def report(seed: int, definition: Definition, log: list[Command], condition: str, wrong: Any) -> str:
     stage = definition.stages[-1].name
-    text = schedule_text(tuple(log))
+    special = [(stage, Specialize(condition)), *((name, Specialized(condition, command)) for name, command in log)]
+    text = schedule_text(tuple(special if condition else log))
     program = f'import polysched as ps\n{definition.source()}\ns = ps.Schedule.from_text({stage}, """{text}""")'
     return f"seed {seed}: {wrong}\n\n{program}\n"

@@ -45,9 +45,10 @@ def test_every_primitive_round_trips(samples):
         "reorder_storage",
         "rfactor",
         "separate",
+        "specialize",
         "store_at",
         "store_streaming",
-    }  # test_compute_at.py, test_storage.py, test_align_storage.py, test_prefetch.py, test_peel_loops.py
+    }  # test_compute_at.py, test_storage.py, test_align_storage.py, test_prefetch.py, test_specialize.py, ...
     assert {command.word for _, command in s.log} | elsewhere == set(REGISTRY)
     assert s.to_text() == EVERY_PRIMITIVE
     again = ps.Schedule.from_text(s.outputs, s.to_text())

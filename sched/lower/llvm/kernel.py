@@ -65,7 +65,8 @@ def _bind_parameters(e: Emitter, program: LoopProgram, signature: Signature) -> 
         parameters.append(_bind_scalar(e, scalar.name, Value(f"%c{number}", scalar.dtype)))
     for number, (array, buffer) in enumerate(arrays):
         assert array.dtype == buffer.dtype, f"{array.name} is {array.dtype}, and its buffer {buffer.dtype}"
-        e.buffers[buffer] = _storage(e, buffer, f"%a{number}", _array_attributes(array), given.get(buffer))
+        for one in (buffer, *(others[number] for others in program.others)):
+            e.buffers[one] = _storage(e, one, f"%a{number}", _array_attributes(array), given.get(buffer))
     return [*parameters, "ptr %parallel", "i32 %threads", "ptr noalias align 8 %status"]
 
 

@@ -23,6 +23,7 @@ from .rfactor import Rfactor
 from .separate import Separate
 from .shift import Shift
 from .skew import Skew
+from .specialize import Specialize, Specialized
 from .split import Split
 from .store_at import StoreAt
 from .store_streaming import StoreStreaming
@@ -33,6 +34,6 @@ from .vectorize import Vectorize
 __all__ = [
     "REGISTRY", "AlignStorage", "CacheOperand", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot", "ComputeWith",
     "Equation", "FoldStorage", "Fuse", "Inline", "Parallel", "Partition", "Peel", "Prefetch", "Primitive", "Reorder",
-    "ReorderStorage", "Reverse", "Rfactor", "Separate", "Shift", "Skew", "Split", "State", "StoreAt", "StoreStreaming",
-    "Tile", "Unroll", "Vectorize",
+    "ReorderStorage", "Reverse", "Rfactor", "Separate", "Shift", "Skew", "Specialize", "Specialized", "Split", "State",
+    "StoreAt", "StoreStreaming", "Tile", "Unroll", "Vectorize",
 ]  # fmt: skip

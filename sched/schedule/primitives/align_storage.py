@@ -45,7 +45,6 @@ class AlignStorage(Primitive):
     multiple: int
     offset: int = 0
     word: ClassVar[str] = "align_storage"
-    reorders: ClassVar[bool] = False
     named: ClassVar[frozenset[str]] = frozenset({"offset"})
 
     def apply(self, state: State, stage: Tensor) -> State:

@@ -166,14 +166,13 @@ def _copied(rewrite: ReadThrough | OperandCopied) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Primitive:
-    """Base of all primitives. `word` is the method's name; `reorders` says that the order of instances may change.
+    """Base of all primitives. `word` is the method's name.
 
     A command on a stage that needs others, which need it, is carried out for all of them that have its loops, so that
     they can share them; one that `marks` a loop, for those that do share it; one that is `alone`, for its own stage.
     """
 
     word: ClassVar[str]
-    reorders: ClassVar[bool] = True
     named: ClassVar[frozenset[str]] = frozenset()  # further fields that are written with their names
     alone: ClassVar[bool] = False
     marks: ClassVar[bool] = False
@@ -224,10 +223,10 @@ class Primitive:
         """The loops after the command, for primitives that touch nothing else."""
         raise AssertionError(f"{self.word} rewrites the state as a whole")
 
-    def taken_back(self, root: Node, of: frozenset[int]) -> Node | None:
+    def taken_back(self, tree: Tree, of: frozenset[int]) -> Node | None:
         """The loops without this command, which was for those around statements `of` these numbers, where it keeps the
         order of instances in them; None if they do not all have it."""
-        return root
+        return tree.root
 
     def restricted(self, names: tuple[str, ...]) -> Primitive | None:
         """The command for loops of which only those with these names are there, if it means anything for them."""

@@ -9,7 +9,8 @@ from ...compute.dtypes import INDEX
 from ...compute.expr import Axis, Const, Expr, Size
 from ...compute.simplify import constant_value, lower_bound, simplify, upper_bound
 from ...errors import ScheduleError
-from ...polyhedral.tree import Fused
+from ...polyhedral.kept_order import without_fusion
+from ...polyhedral.tree import Fused, Node, Tree
 from ..nest import Loop, StageNest
 from ..suggestion import listed
 from .base import Primitive, primitive
@@ -40,10 +41,12 @@ class Fuse(Primitive):
     loops: tuple[str, ...]
     name: str
     word: ClassVar[str] = "fuse"
-    reorders: ClassVar[bool] = False
 
     def rewrite(self, nest: StageNest) -> StageNest:
         return fused(nest, self.loops, self.name)
+
+    def taken_back(self, tree: Tree, of: frozenset[int]) -> Node | None:
+        return without_fusion(tree.root, self.name, tree.fused, of)
 
 
 def fused(nest: StageNest, names: tuple[str, ...], name: str, word: str = "fuse") -> StageNest:

@@ -53,7 +53,6 @@ class Peel(Primitive):
     last: int
     word: ClassVar[str] = "peel"
     marks: ClassVar[bool] = True
-    reorders: ClassVar[bool] = False
     named: ClassVar[frozenset[str]] = frozenset({"first", "last"})
 
     def rewrite(self, nest: StageNest) -> StageNest:

@@ -56,7 +56,6 @@ class Prefetch(Primitive):
     at: str = field(kw_only=True)
     by: str = field(kw_only=True)
     word: ClassVar[str] = "prefetch"
-    reorders: ClassVar[bool] = False
     named: ClassVar[frozenset[str]] = frozenset({"distance"})
 
     def apply(self, state: State, stage: Tensor) -> State:

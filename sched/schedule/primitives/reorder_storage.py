@@ -36,7 +36,6 @@ class ReorderStorage(Primitive):
 
     layout: tuple[str, ...]
     word: ClassVar[str] = "reorder_storage"
-    reorders: ClassVar[bool] = False
 
     def apply(self, state: State, stage: Tensor) -> State:
         state.nest(stage)

@@ -9,7 +9,7 @@ from ...compute.expr import Const
 from ...compute.simplify import simplify
 from ...errors import ScheduleError
 from ...polyhedral.kept_order import without_skew
-from ...polyhedral.tree import Node
+from ...polyhedral.tree import Node, Tree
 from ..nest import Loop, StageNest
 from ..suggestion import listed, shown
 from .base import MAX_FACTOR, Primitive, primitive
@@ -42,7 +42,6 @@ class Skew(Primitive):
     factor: int
     by: str
     word: ClassVar[str] = "skew"
-    reorders: ClassVar[bool] = False
 
     def rewrite(self, nest: StageNest) -> StageNest:
         position = nest.position(self.loop)
@@ -63,8 +62,8 @@ class Skew(Primitive):
         begin = simplify(loop.begin + added)
         return nest.replaced(position, replace(loop, value=simplify(loop.value + added), begin=begin))
 
-    def taken_back(self, root: Node, of: frozenset[int]) -> Node | None:
-        return without_skew(root, self.loop, self.factor, self.by, of)
+    def taken_back(self, tree: Tree, of: frozenset[int]) -> Node | None:
+        return without_skew(tree.root, self.loop, self.factor, self.by, of)
 
 
 def checked_multiple(factor: object, what: str) -> int:

@@ -9,7 +9,7 @@ from ...compute.expr import Axis, walk
 from ...compute.simplify import simplify
 from ...errors import ScheduleError
 from ...polyhedral.kept_order import without_split
-from ...polyhedral.tree import Node
+from ...polyhedral.tree import Node, Tree
 from ..nest import Loop, StageNest
 from ..suggestion import shown
 from .base import Primitive, checked_factor, primitive
@@ -48,7 +48,6 @@ class Split(Primitive):
     offset: int = 0
     word: ClassVar[str] = "split"
     named: ClassVar[frozenset[str]] = frozenset({"offset"})
-    reorders: ClassVar[bool] = False
 
     def rewrite(self, nest: StageNest) -> StageNest:
         checked_factor(self.factor, f"split of {self.loop}")
@@ -61,8 +60,8 @@ class Split(Primitive):
         outer, inner = split_loop(nest, nest.loops[position], self.factor, self.outer, self.inner, self.offset)
         return nest.replaced(position, outer, inner)
 
-    def taken_back(self, root: Node, of: frozenset[int]) -> Node | None:
-        return without_split(root, self.outer, self.inner, of)
+    def taken_back(self, tree: Tree, of: frozenset[int]) -> Node | None:
+        return without_split(tree.root, self.outer, self.inner, of)
 
 
 def split_loop(nest: StageNest, loop: Loop, factor: int, outer: str, inner: str, offset: int = 0) -> tuple[Loop, Loop]:

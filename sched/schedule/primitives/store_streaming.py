@@ -35,7 +35,6 @@ class StoreStreaming(Primitive):
     """
 
     word: ClassVar[str] = "store_streaming"
-    reorders: ClassVar[bool] = False
 
     def apply(self, state: State, stage: Tensor) -> State:
         state.nest(stage)

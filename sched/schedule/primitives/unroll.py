@@ -31,7 +31,6 @@ class Unroll(Primitive):
     loop: str
     word: ClassVar[str] = "unroll"
     marks: ClassVar[bool] = True
-    reorders: ClassVar[bool] = False
 
     def rewrite(self, nest: StageNest) -> StageNest:
         constant_extent(nest, self.loop, "unroll", limit=1024)

@@ -13,6 +13,8 @@ from ..stage import Stage
 from .gemm_blocks import Blocks, Extents, Operand, blocks, is_narrow
 from .reading import group_of
 
+_FEW_TILES = 3  # of rows, for which the right operand is read from where it is if sizes are symbolic
+
 
 def gemm(
     stage: Stage,
@@ -59,6 +61,8 @@ def gemm(
     if given == (None,) * 5 and is_narrow(product.known, product.stage.dtype.bytes, target):
         product = product.across()
     sizes = _blocks_of(product, target, given)
+    if given == (None,) * 5 and _may_be_few(stage, product, sizes):
+        _few_rows(stage, product, sizes, target)
     right = _blocked(stage, product, sizes) if product.stage is stage.tensor else _fused(stage, product, sizes)
     if target.thread_count() > 1:
         stage.parallel("j_c" if sizes.few else "i_c")
@@ -179,6 +183,31 @@ def _blocked(c: Stage, product: _Product, blocks: Blocks) -> Stage | None:
     c.unroll("i_i")
     c.vectorize("j_i")
     return _pack(c, product, blocks, "i_c", "j_c" if blocks.few else "r_c")[1]
+
+
+def _may_be_few(c: Stage, product: _Product, blocks: Blocks) -> bool:
+    """Whether there may be so few rows that packing the right operand, which vectors can be read from as it lies, does
+    not pay; if the product is all that there is, so that nothing else asks to be scheduled for few rows, too."""
+    alone = product.stage is c.tensor and c.schedule.program.live_stages() == (c.tensor,)
+    plain = blocks.group == 1 and _operand(product.right, product.r).contiguous == "own"
+    return alone and plain and product.known.rows is None and c.schedule.condition is None
+
+
+def _few_rows(stage: Stage, product: _Product, blocks: Blocks, target: Target) -> None:
+    """A schedule of their own for few rows: nothing is packed, and the sum is not cut."""
+    i, j, r = product.i, product.j, product.r
+    try:
+        c = stage.specialize(product.extents[0] <= _FEW_TILES * blocks.mr)
+    except ScheduleError:  # what is promised of the sizes decides it
+        return
+    c.split(j, blocks.nr, outer="j_o", inner="j_i")
+    c.split(i, blocks.mr, outer="i_o", inner="i_i")
+    c.reorder(*product.batch, "j_o", "i_o", r, "i_i", "j_i")
+    c.unroll("i_i")
+    c.vectorize("j_i")
+    c.peel("i_o", first=0, last=0)  # one version, as there are few iterations
+    if target.thread_count() > 1:
+        c.parallel("j_o")
 
 
 def _fused(d: Stage, product: _Product, blocks: Blocks) -> Stage | None:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from ...compute.dtypes import INDEX
-from ...compute.expr import Axis, Const, Expr
+from ...compute.expr import Axis, Const, Expr, Size, transform
 from ...compute.simplify import simplify, upper_bound
 from ...compute.tensor import Tensor
 from ...errors import ArgumentError, BudgetError
@@ -62,6 +62,7 @@ class Explanation:
     stages  by their names
     memory  of intermediates: where each is, and how much there is at once
     notes   numbered; each begins with "P" and its number
+    where   the sizes for which this is, of a schedule that is specialized; those that are given decide. Else ""
     """
 
     target: Target
@@ -70,6 +71,7 @@ class Explanation:
     stages: Mapping[str, StageCosts]
     memory: Memory
     notes: tuple[str, ...]
+    where: str = ""
 
     def level(self, loop: str, stage: str | None = None) -> Level:
         """The row of a loop, the first of that name; of one stage if that is named.
@@ -92,11 +94,12 @@ class Explanation:
 def explain(schedule: Schedule, target: Any = None, **sizes: int) -> Explanation:
     """The costs of a schedule; see `Schedule.explain`."""
     machine = Target.of(target)
+    _check(schedule.program, sizes)
+    schedule, where = _chosen(schedule, sizes)
     program, tree = schedule.program, schedule.tree()
-    _check(program, sizes)
     known = len(sizes) == len(program.sizes)
     levels = tuple(level_of(row) for row in iterations_of(program, tree, sizes))
-    lowered = lowered_for(schedule, machine, verified=False)
+    lowered = lowered_for(schedule, machine, verified=False, alone=True)
     tiles = tuple(tiles_of(lowered.stages["promote_accumulators"], machine))
     lanes = {s.number: lanes_of(tree.root, s, machine) for s in statements_below(tree.root)}
     stages = {s.name: _stage_costs(program, s, levels, lanes, tiles, sizes, known) for s in program.live_stages()}
@@ -118,7 +121,23 @@ def explain(schedule: Schedule, target: Any = None, **sizes: int) -> Explanation
         *notes.spills(tiles, machine),
     ))  # fmt: skip
     memory = memory_of(lowered.program.body, sizes, machine.thread_count())
-    return Explanation(machine, dict(sizes), nests, stages, memory, tuple(sorted(said)))
+    return Explanation(machine, dict(sizes), nests, stages, memory, tuple(sorted(said)), where)
+
+
+def _chosen(schedule: Schedule, sizes: Mapping[str, int]) -> tuple[Schedule, str]:
+    """The schedule that runs at these sizes, and for which it is; where that is not decided, the one for all others."""
+
+    def known(node: Expr) -> Expr:
+        return Const(sizes[node.name], INDEX) if isinstance(node, Size) and node.name in sizes else node
+
+    for branch in schedule.branches:
+        found = simplify(transform(branch.condition, known))
+        if not isinstance(found, Const):
+            break
+        if found.value:
+            return branch.schedule, f"where {branch.words}"
+    others = ", ".join(branch.words for branch in schedule.branches)
+    return schedule, f"where none of these holds: {others}" if others else ""
 
 
 def _check(program: Program, sizes: Mapping[str, Any]) -> None:

@@ -38,7 +38,8 @@ def text_of(explanation: Explanation) -> str:
 
 def title(explanation: Explanation) -> str:
     at = ", ".join(f"{name}={value}" for name, value in explanation.sizes.items())
-    return f"{', '.join(explanation.stages)}{f' at {at}' if at else ''} on {explanation.target}"
+    where = f" {explanation.where}" if explanation.where else ""
+    return f"{', '.join(explanation.stages)}{f' at {at}' if at else ''}{where} on {explanation.target}"
 
 
 def machine(explanation: Explanation) -> str:

@@ -163,8 +163,8 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
     Mutant(
         "sequence-backwards",
         "polyhedral/order.py",
-        "source if at < to else sink",
-        "source if at > to else sink",
+        "source if source_first else sink",
+        "sink if source_first else source",
         (ERRORS, CORPUS),
         "of two statements in a sequence the second is taken to run first",
     ),

@@ -44,8 +44,8 @@ IN_RECURRENCES: tuple[Mutant, ...] = (
     Mutant(
         "proofs-kept-for-other-kinds",
         "polyhedral/tree.py",
-        "found += (node.kind, node.values",
-        'found += ("", node.values',
+        "for x in (node.kind, node.values",
+        'for x in ("", node.values',
         (KEPT_PROOFS,),
         "what was legal in a serial loop is taken to be in a parallel one",
     ),

@@ -2,14 +2,55 @@
 
 from __future__ import annotations
 
-from ..mutant import CORPUS, ERRORS, EVERY_COMMAND, NESTS, RECURRENCES_FOUND, REDUCTIONS, VERDICTS, Mutant
+from ..mutant import CORPUS, ERRORS, EVERY_COMMAND, NESTS, REDUCTIONS, VERDICTS, Mutant
 
 WAVEFRONT = "tests/recurrences/test_wavefront.py"
 
 KEPT = "tests/polyhedral/test_kept_order.py"
 PARTITION = "tests/schedule/test_partition.py"
+SPECIALIZE = "tests/schedule/test_specialize.py"
 
 IN_SCHEDULE: tuple[Mutant, ...] = (
+    Mutant(
+        "proven-for-other-sizes",
+        "polyhedral/program.py",
+        "condition_sets(where, world.parameter_frame())[0]",
+        "condition_sets(where, world.parameter_frame())[1]",
+        (SPECIALIZE,),
+        "commands for a condition are proven for the sizes for which it fails",
+    ),
+    Mutant(
+        "last-condition-first",
+        "lower/pipeline.py",
+        "in reversed(list(zip(conditions, bodies, strict=False))):",
+        "in zip(conditions, bodies, strict=False):",
+        (SPECIALIZE,),
+        "of several conditions that hold the last one counts",
+    ),
+    Mutant(
+        "checks-numbered-apart",
+        "lower/pipeline.py",
+        "statements = StatementLowering(program, checks)",
+        "statements = StatementLowering(program, [])",
+        (SPECIALIZE,),
+        "the run-time checks of a kernel are not among those that it reports",
+    ),
+    Mutant(
+        "undo-keeps-the-condition",
+        "schedule/schedule.py",
+        "        self._branches.pop()\n",
+        "",
+        (SPECIALIZE,),
+        "a condition stays when its command is taken back",
+    ),
+    Mutant(
+        "covered-by-earlier-conditions",
+        "schedule/branches.py",
+        "left = left.intersect(condition_sets(earlier.condition, frame)[1])",
+        "pass",
+        (SPECIALIZE,),
+        "a condition that never gets its turn is accepted",
+    ),
     Mutant(
         "apart-is-alike",
         "polyhedral/kept_order.py",
@@ -29,18 +70,34 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
     Mutant(
         "marks-are-not-anew",
         "polyhedral/kept_order.py",
-        "frozenset(() if old.kind == new.kind else new.values)",
-        "frozenset()",
+        "if _kind(old) != _kind(new):",
+        "if False:",
         (KEPT,),
-        "threads and lanes of recurrences are not proven",
+        "threads and lanes are not proven",
     ),
     Mutant(
-        "slabs-are-unproven",
-        "schedule/primitives/partition.py",
-        '    word: ClassVar[str] = "partition"\n',
-        '    word: ClassVar[str] = "partition"\n    reorders: ClassVar[bool] = False\n',
-        (PARTITION,),
-        "slabs may run in an order that a sum does not have",
+        "sequences-are-alike",
+        "polyhedral/kept_order.py",
+        "alike = len(before) == len(after) and first == second",
+        "alike = len(before) == len(after)",
+        (KEPT,),
+        "what comes first below shared loops is taken to stay where it was",
+    ),
+    Mutant(
+        "moved-loops-are-alike",
+        "polyhedral/kept_order.py",
+        "alike = len(before) == len(after) and first == second",
+        "alike = first == second",
+        (KEPT,),
+        "statements that share fewer loops than before are taken to run as before",
+    ),
+    Mutant(
+        "fused-backwards",
+        "polyhedral/kept_order.py",
+        "for component in reversed(box.components):",
+        "for component in box.components:",
+        (KEPT,),
+        "a fused loop is taken to run its innermost component outermost",
     ),
     Mutant(
         "slabs-begin-where-they-end",
@@ -155,22 +212,6 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
         "a reversed counter runs from 1 to n",
     ),
     Mutant(
-        "reverse-unproven",
-        "schedule/primitives/reverse.py",
-        'word: ClassVar[str] = "reverse"',
-        'word: ClassVar[str] = "reverse"\n    reorders: ClassVar[bool] = False',
-        (ERRORS, VERDICTS),
-        "reverse is taken to keep the order and is not proven",
-    ),
-    Mutant(
-        "nothing-proven",
-        "schedule/primitives/base.py",
-        "reorders: ClassVar[bool] = True",
-        "reorders: ClassVar[bool] = False",
-        (ERRORS,),
-        "no command is proven",
-    ),
-    Mutant(
         "factor-zero",
         "schedule/primitives/base.py",
         "or not 1 <= factor <= MAX_FACTOR",
@@ -235,19 +276,19 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
         "further arguments in a schedule's text are ignored",
     ),
     Mutant(
-        "loops-of-systems-unproven",
-        "schedule/schedule.py",
-        "if command.reorders or state.places or state.program.is_folded or system_of(state, stage):",
-        "if command.reorders or state.places or state.program.is_folded:",
-        (RECURRENCES_FOUND,),
-        "commands that keep the order of one stage are not proven where its statements get other loops",
+        "nothing-proven",
+        "schedule/proof.py",
+        "if not runs_alike(old, kept, p.source, p.sink))",
+        "if False)",
+        (ERRORS,),
+        "commands that only move loops are not proven",
     ),
     Mutant(
         "inits-beside-folds-unproven",
-        "schedule/schedule.py",
-        "if command.reorders or state.places or state.program.is_folded or system_of(state, stage):",
-        "if command.reorders or state.places or system_of(state, stage):",
-        ("tests/oracle/test_found.py",),
-        "a command that moves the init of a folded reduction is taken to keep the order",
+        "schedule/proof.py",
+        "if state.program.is_folded and all_runs_alike(old.root, kept.root):",
+        "if state.program.is_folded:",
+        (KEPT,),
+        "after a command only the cells of its own stage are proven, whatever else runs elsewhere",
     ),
 )

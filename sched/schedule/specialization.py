@@ -1,0 +1,81 @@
+"""Specialization: what a user holds of the schedule that a condition on sizes has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..compute.expr import Expr
+from ..compute.tensor import Tensor
+from ..errors import ScheduleError
+from .branches import Branch, branch_of
+from .primitives import Primitive, Specialized, State
+from .schedule import Command, Schedule
+from .text import HEADER, parse_schedule
+
+
+class Specialization(Schedule):
+    """The schedule of the sizes for which a condition holds, as part of the schedule that has it.
+
+    It is read and given commands like any other. Its commands stand in the log of the whole, which is what is saved,
+    compared and built; what it says of itself, and `copy`, are its own commands alone.
+    """
+
+    def __init__(self, whole: Schedule, words: str) -> None:
+        self._whole, self._words = whole, words
+
+    @property
+    def _branch(self) -> Branch:
+        return branch_of(self._whole, self._words)
+
+    # What a Schedule has as attributes is the branch's.
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:  # type: ignore[override]
+        return self._whole.outputs
+
+    @property
+    def advises(self) -> bool:
+        return self._branch.schedule.advises
+
+    @advises.setter
+    def advises(self, advises: bool) -> None:
+        self._branch.schedule.advises = advises
+
+    @property
+    def condition(self) -> Expr | None:  # type: ignore[override]
+        return self._branch.condition
+
+    @property
+    def _log(self) -> list[Command]:  # type: ignore[override]
+        return self._branch.schedule._log
+
+    @property
+    def _states(self) -> list[State]:  # type: ignore[override]
+        return self._branch.schedule._states
+
+    @property
+    def _branches(self) -> list[tuple[Branch, ...]]:  # type: ignore[override]
+        return self._branch.schedule._branches
+
+    def apply(self, stage: Tensor, command: Primitive) -> None:
+        """See `Schedule.apply`."""
+        self._whole.apply(stage, Specialized(self._words, command))
+
+    def extend(self, commands: str | Sequence[str]) -> None:
+        """See `Schedule.extend`."""
+        lines = commands.splitlines() if isinstance(commands, str) else list(commands)
+        parsed = list(parse_schedule("\n".join([HEADER, *lines])))
+        self._whole.extend([f"{stage}.{Specialized(self._words, command)}" for _, stage, command in parsed])
+
+    def undo(self) -> str:
+        """Take the last command back, if it was one of these, and return it in text form."""
+        stage, last = self._whole.log[-1]
+        if not isinstance(last, Specialized) or last.condition != self._words:
+            raise ScheduleError(
+                f"the last command was not one for {self._words}; undo of the whole schedule takes back what came after"
+            )
+        self._whole.undo()
+        return f"{stage}.{last.command}"
+
+    def copy(self) -> Schedule:
+        """The schedule of these sizes by itself, independent of this one: it may be scheduled, and not built."""
+        return self._branch.schedule.copy()
