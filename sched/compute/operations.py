@@ -112,6 +112,7 @@ TRANSCENDENTAL = frozenset(
 #   scaled(x, s)              x * 2 ** k rounded once, for an integer k and s = k + 1.5 * 2 ** (bits of the fraction)
 #   scaled_down(x, s)         the same for k from -165 (float32) or -1090 (float64) to 0
 #   reinterpret(x)            the bits of x at another type of the same size
+#   min_number, max_number    min and max that prefer a number to NaN (minimumNumber of IEEE 754-2019)
 
 _UINT64 = DTYPES["uint64"]
 _INDEX_ARITHMETIC = frozenset({"add", "sub", "mul", "floordiv", "mod"})  # of int64s is an int64

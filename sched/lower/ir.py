@@ -46,7 +46,7 @@ class Accumulator:
     """What a re-associable reduction accumulates into: its elements, and for argmin and argmax the values beside them.
 
     `reduction` is a name of `REDUCTIONS`. Its updates may run in any order, and on partial results, which have the
-    name of the whole.
+    name of the whole. Those of a min or max of floats may have two buffers: of numbers, and of NaN where there was one.
     """
 
     name: str

@@ -12,6 +12,7 @@ from ..polyhedral.schedule_tree import Nest, make_nest
 from ..polyhedral.tree import Tree
 from ..target.machine import Target
 from .abi import ArrayParameter, RuntimeCheck, ScalarParameter, Signature
+from .align_rows import align_rows
 from .carry_vectors import carry_vectors
 from .dot_products import dot_products
 from .fill_tiles import fill_tiles
@@ -64,9 +65,10 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
         ("narrow_loops", narrow_loops),
         ("reduce_divisions", reduce_divisions),
         ("lengthen_unrolled", lengthen_unrolled),
-        ("vector_reductions", lambda stmt: vector_reductions(stmt, target.vector_bits)),
+        ("vector_reductions", lambda stmt: vector_reductions(stmt, target.vector_bits, target.has_range)),
         ("promote_accumulators", promote_accumulators),
         ("peel_loops", peel_loops),
+        ("align_rows", align_rows),
         ("rows", lambda stmt: rows(stmt, target.vector_bits)),
         ("fill_tiles", lambda stmt: fill_tiles(stmt, target.vector_bits)),
         ("separate_full_tiles", separate_full_tiles),

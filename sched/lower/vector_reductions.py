@@ -12,7 +12,7 @@ other, as long as there are few.
                                                      vectorized for l in 0..8: C[i] = C[i] + lanes[l]
 
 Lanes that a tail leaves out keep what they have. An argmin or argmax has a pair of vectors, and its lanes are combined
-by halves.
+by halves. Where an instruction orders numbers and zeros but not NaN, a min or max keeps NaN apart (`combining`).
 
 Also called: accumulator or reduction variable expansion (Allen and Kennedy, Optimizing Compilers, 2001).
 """
@@ -28,7 +28,7 @@ from ..compute.dtypes import INDEX
 from ..compute.expr import Const, Expr, transform
 from ..compute.reductions import REDUCTIONS
 from ..compute.simplify import key, simplify
-from .combining import begin, merge
+from .combining import begin, can_be_apart, is_apart, merge, update_apart
 from .ir import (
     Accumulator,
     Allocate,
@@ -53,20 +53,28 @@ from .tiles import is_tile, most_iterations, tile_begin
 MAX_VECTORS = 8  # of an unrolled reduction; more would leave no registers for anything else
 
 
-def vector_reductions(stmt: Stmt, vector_bits: int) -> Stmt:
+def vector_reductions(stmt: Stmt, vector_bits: int, apart: bool = False) -> Stmt:
     """The statement in which lanes accumulate into registers where they can. What cannot stays as it is: `vectorize`
-    combines the lanes in every iteration."""
-    return _visit(stmt, vector_bits, itertools.count())
+    combines the lanes in every iteration. With `apart`, NaN is kept apart from the numbers of a min or max."""
+    return _visit(stmt, _Registers(vector_bits, apart), itertools.count())
 
 
-def _visit(stmt: Stmt, vector_bits: int, numbers: Iterator[int]) -> Stmt:
+@dataclass(frozen=True, slots=True)
+class _Registers:
+    """The bits of vectors, and whether NaN is kept apart in them."""
+
+    bits: int
+    apart: bool
+
+
+def _visit(stmt: Stmt, registers: _Registers, numbers: Iterator[int]) -> Stmt:
     if isinstance(stmt, Store):
         return stmt
     for accumulator in _in_lanes(stmt):
-        stmt = _expanded(stmt, accumulator, vector_bits, numbers)
+        stmt = _expanded(stmt, accumulator, registers, numbers)
     if isinstance(stmt, For) and is_tile(stmt):
         return stmt
-    return map_statements(stmt, lambda inner: _visit(inner, vector_bits, numbers))
+    return map_statements(stmt, lambda inner: _visit(inner, registers, numbers))
 
 
 def _in_lanes(stmt: Stmt) -> list[Accumulator]:
@@ -80,11 +88,15 @@ def _in_lanes(stmt: Stmt) -> list[Accumulator]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Update:
-    """A store to the accumulator that reads it: its indices and what encloses it inside the scope."""
+    """A store to the accumulator that reads it, and what encloses it inside the scope."""
 
     accumulator: Accumulator
-    indices: tuple[Expr, ...]
+    store: Store
     around: tuple[Stmt, ...]
+
+    @property
+    def indices(self) -> tuple[Expr, ...]:
+        return self.store.indices
 
     @property
     def used(self) -> set[Var]:
@@ -106,7 +118,7 @@ class _Update:
         )
 
 
-def _expanded(scope: Stmt, accumulator: Accumulator, vector_bits: int, numbers: Iterator[int]) -> Stmt:
+def _expanded(scope: Stmt, accumulator: Accumulator, registers: _Registers, numbers: Iterator[int]) -> Stmt:
     """The scope with partial results of the accumulator, or as it is."""
     found = _updates(scope, accumulator, ())
     updates = [update for update in found if update is not None]
@@ -116,14 +128,16 @@ def _expanded(scope: Stmt, accumulator: Accumulator, vector_bits: int, numbers: 
         dimensions = updates[0].dimensions(unrolled=unrolled)
         extents = [most_iterations(loop) or 0 for loop in dimensions]
         size = prod(extents) * sum(buffer.dtype.bytes for buffer in accumulator.buffers)
-        if unrolled and 8 * size > MAX_VECTORS * vector_bits:
+        if unrolled and 8 * size > MAX_VECTORS * registers.bits:
             continue
         if size > MAX_BYTES or len({_signature(update, unrolled) for update in updates}) > 1:
             continue
         name = f"lanes{next(numbers)}"
         shape = tuple(Const(extent, INDEX) for extent in extents)
         own = tuple(Buffer(f"{b.name}_{name}", b.dtype, shape, "register") for b in accumulator.buffers)
-        tile = _Tile(updates[0], dimensions, tuple(extents), replace(accumulator, buffers=own), vector_bits)
+        if registers.apart and can_be_apart(accumulator, (update.store for update in updates)):
+            own = (*own, replace(own[0], name=f"{own[0].name}_nan"))
+        tile = _Tile(updates[0], dimensions, tuple(extents), replace(accumulator, buffers=own), registers.bits)
         body = _redirected(scope, accumulator, tile.own, (), unrolled)
         result = block(tile.begun(), body, *tile.combined())
         for buffer in own:
@@ -139,7 +153,7 @@ def _updates(stmt: Stmt, accumulator: Accumulator, around: tuple[Stmt, ...]) -> 
     if isinstance(stmt, Store) and stmt.buffer in accumulator.buffers:
         if read:
             own = all(is_element(load, stmt) for load in read)
-            return [_Update(accumulator, stmt.indices, around) if own else None]
+            return [_Update(accumulator, stmt, around) if own else None]
         again = any(isinstance(s, For) and not is_tile(s) and accumulator not in s.shared for s in around)
         return [None] if again else []
     found: list[_Update | None] = [None] if read else []
@@ -193,9 +207,11 @@ def _redirected(
     if isinstance(stmt, Store) and stmt.buffer in accumulator.buffers:
         if not any(load.buffer in accumulator.buffers for load in loads(stmt)):
             return stmt
-        to = dict(zip(accumulator.buffers, own.buffers, strict=True))
-        loops = _Update(accumulator, stmt.indices, around).dimensions(unrolled=unrolled)
+        loops = _Update(accumulator, stmt, around).dimensions(unrolled=unrolled)
         place = tuple(simplify(loop.var - tile_begin(loop)) for loop in loops)
+        if is_apart(own):
+            return update_apart(accumulator, stmt, own, place)
+        to = dict(zip(accumulator.buffers, own.buffers, strict=True))
 
         def redirect(node: Expr) -> Expr:
             return Load(to[node.buffer], place) if isinstance(node, Load) and node.buffer in to else node

@@ -46,6 +46,8 @@ _ARITIES |= {
     "checked": 3,
     "fma": 3,
     "lanes_behind": 2,
+    "min_number": 2,
+    "max_number": 2,
     **dict.fromkeys(DOTS, 3),
     **dict.fromkeys(HORIZONTAL, 1),
 }

@@ -183,3 +183,41 @@ def test_an_element_that_is_read_in_the_loop_around(kind: str, unrolled: bool) -
     for shape in SHAPES:
         array = elements(kind, "float32", *shape)
         assert np.array_equal(found(array), default(array), equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", ["min", "max"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("schedule", [long_vectors, odd_vectors, copies])
+def test_nan_is_kept_apart_from_numbers_wherever_it_is(
+    kind: str, dtype: str, schedule: Callable[[ps.Stage], None]
+) -> None:
+    """One NaN anywhere in a row, and nowhere; rows of infinities; the sign of the zero that wins."""
+    A = ps.placeholder((n, m), dtype, name="A")
+    r = ps.reduce_axis((0, m), name="r")
+    s = ps.Schedule(ps.compute((n,), lambda i: getattr(ps, kind)(A[i, r], axis=r), name="C"))
+    schedule(s["C"])
+    kernel = s.build(check=True)
+    for length in (1, 5, 16, 41, 100):
+        array = np.random.default_rng(length).standard_normal((length + 4, length)).astype(dtype)
+        array[np.arange(length), np.arange(length)] = np.nan
+        array[-1], array[-2], array[-3], array[-4] = np.inf, -np.inf, 0.0, -0.0
+        array[-3, length // 2], array[-4, length // 2] = -0.0, 0.0
+        found, expected = kernel(array), getattr(array, kind)(1)
+        assert np.array_equal(found, expected, equal_nan=True)
+        if length > 1:  # rows of both zeros: -0.0 is the smaller one
+            assert np.signbit(found[-4:-2]).all() == (kind == "min")
+            assert np.signbit(found[-4:-2]).any() == (kind == "min")
+
+
+def test_where_zeros_have_an_instruction_nan_has_registers_of_its_own() -> None:
+    A, r = ps.placeholder((n, 256), "float32", name="A"), ps.reduce_axis((0, 256), name="r")
+
+    def loops(value: Any, target: str) -> str:
+        s = ps.Schedule(ps.compute((n,), lambda i: ps.max(value(A[i, r]), axis=r), name="C"))
+        long_vectors(s["C"])
+        return s.build(ps.Target(target), check=True).source("loops-vector_reductions")
+
+    apart = "C_lanes0_nan[r_i] = select(isnan(A[i, 40 * r_o + r_i]), A[i, 40 * r_o + r_i], C_lanes0_nan[r_i])"
+    assert apart in loops(lambda x: x, "x86-64-v4")
+    assert "_nan" not in loops(lambda x: x, "x86-64-v3")
+    assert "_nan" not in loops(ps.exp, "x86-64-v4")  # which would be computed twice

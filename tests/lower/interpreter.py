@@ -170,6 +170,8 @@ class Machine:
             return np.asarray(a * b + c).astype(expr.dtype.numpy)[()]
         if name == "lanes_behind":
             return np.concatenate([operands[0][-1:], operands[1][:-1]])
+        if name in ("min_number", "max_number"):
+            return (np.fmin if name == "min_number" else np.fmax)(*operands)
         if name == "pack":
             return _packed(operands)
         if name in DOTS:

@@ -128,7 +128,8 @@ def test_streaming_is_for_large_outputs() -> None:
 
     assert not streams(16, 16)
     assert streams(4096, 4096)
-    assert not streams(4096, 4095), "rows are not whole cache lines"
+    assert streams(4096, 4095), "long rows are cut at cache lines"
+    assert not streams(1 << 20, 255), "rows are short, and no whole cache lines"
     assert streams(ps.size_var("n"), 16)
     assert not streams(ps.size_var("n"), 16, streaming=False)
 

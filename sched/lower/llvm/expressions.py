@@ -201,7 +201,7 @@ def _on_halves(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
 def _on_floats(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
     first = operands[0]
     match name:
-        case "add" | "sub" | "mul" | "truediv" | "min" | "max":
+        case "add" | "sub" | "mul" | "truediv" | "min" | "max" | "min_number" | "max_number":
             return floats.arithmetic(e, name, operands)
         case "fma":
             return floats.fma(e, *operands)

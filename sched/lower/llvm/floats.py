@@ -21,7 +21,9 @@ _RANGES = {"min": 4, "max": 5}  # with the sign of what is chosen
 
 
 def arithmetic(e: Emitter, name: str, operands: Operands) -> Value:
-    """add, sub, mul, truediv, min, max."""
+    """add, sub, mul, truediv, min, max, min_number, max_number."""
+    if name.endswith("_number"):
+        return extreme_number(e, name.removesuffix("_number"), *operands)
     if name in _INTRINSICS:
         return _extremum(e, name, *operands)
     return e.binary(_OPCODES[name], *operands)
@@ -29,16 +31,28 @@ def arithmetic(e: Emitter, name: str, operands: Operands) -> Value:
 
 def _extremum(e: Emitter, name: str, a: Value, b: Value) -> Value:
     """min and max. Vectors of AVX-512 have an instruction that orders zeros, too; it prefers numbers to NaN."""
-    width = a.lanes * a.dtype.bits
-    if width not in (128, 256, 512) or width > e.machine.vector_bits or not e.machine.has_range:
+    if not has_range(e, a):
         return e.intrinsic(_INTRINSICS[name], a, b)
+    return e.choose(e.test("uno", a, b.text), e.binary("fadd", a, b), extreme_number(e, name, a, b))
+
+
+def has_range(e: Emitter, a: Value) -> bool:
+    """Whether there is one instruction for the least and greatest numbers of two vectors."""
+    width = a.lanes * a.dtype.bits
+    return e.machine.has_range and width in (128, 256, 512) and width <= e.machine.vector_bits
+
+
+def extreme_number(e: Emitter, name: str, a: Value, b: Value) -> Value:
+    """min and max that prefer a number to NaN."""
+    if not has_range(e, a):
+        return e.intrinsic(f"{_INTRINSICS[name]}num", a, b)
+    width = a.lanes * a.dtype.bits
     kind, mask = "ps" if a.dtype.bits == 32 else "pd", f"i{max(8, a.lanes)}"
     types, rounding = f"{a.type}, {a.type}, i32, {a.type}, {mask}", width == 512
     callee = e.module.declare(a.type, f"llvm.x86.avx512.mask.range.{kind}.{width}", types + ", i32" * rounding)
     arguments = f"{a.type} {a.text}, {a.type} {b.text}, i32 {_RANGES[name]}, {a.type} zeroinitializer, {mask} -1"
     text = e.fn.pure(f"call {a.type} {callee}({arguments}{', i32 4' * rounding})")
-    number = Value(text, a.dtype, a.lanes)
-    return e.choose(e.test("uno", a, b.text), e.binary("fadd", a, b), number)
+    return Value(text, a.dtype, a.lanes)
 
 
 def negate(e: Emitter, a: Value) -> Value:

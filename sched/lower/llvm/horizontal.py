@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
+from ...compute.dtypes import BOOL
 from . import floats, halves
 from .emitter import Emitter
-from .values import Value, mangled, shuffle_mask
+from .values import Value, constant, mangled, shuffle_mask
 
 _BOOLEAN = {"lanes_add": "or", "lanes_mul": "and", "lanes_min": "and", "lanes_max": "or"}
 
@@ -38,10 +41,18 @@ def _reduce(e: Emitter, operation: str, a: Value) -> Value:
 
 def _extremum(e: Emitter, operation: str, a: Value) -> Value:
     """The upper half is put over the lower one, in registers of 128 bits at least: vectors have an instruction for what
-    takes many on a single lane."""
+    takes many on a single lane. Where that prefers numbers, all lanes together are asked for NaN."""
     register = 128 // a.dtype.bits
     if a.lanes < register or a.lanes & (a.lanes - 1):
         return _reduce(e, f"f{operation}imum", a)
+    if floats.has_range(e, a):
+        number, nan = _folded(e, f"{operation}_number", a), constant(math.nan, a.dtype)
+        return e.choose(Value(any_lane(e, e.test("uno", a, a.lit(0.0))), BOOL), nan, number)
+    return _folded(e, operation, a)
+
+
+def _folded(e: Emitter, operation: str, a: Value) -> Value:
+    register = 128 // a.dtype.bits
     first, half = a, a.lanes // 2
     while half:
         low = _lanes(e, first, 0, half) if half >= register else first

@@ -4,8 +4,8 @@ Only aligned vectors can be stored so, and arrays come with any alignment, so ea
 vector if that is aligned to it, in pieces of 16 bytes if it is aligned to those, and as any other store otherwise. (The
 branches always go the same way.) Such stores are ordered by nothing, so a fence ends every function that makes them.
 
-Nothing is stored past the caches where rows are not whole cache lines: the lines at their ends would be written by
-both kinds of stores, and each would go to memory and back.
+Of a line that is written by both kinds of stores, each part goes to memory and back. So where rows are not whole lines,
+only vectors that are one go past the caches, and only of long rows, which begin and end elsewhere (`align_rows`).
 """
 
 from __future__ import annotations
@@ -13,21 +13,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..align_rows import LINE, LONG
 from .emitter import Emitter
 from .module import Function
 from .storage import Storage
 from .values import memory_element, vector
 
 PIECE = 16  # bytes: the least that x86-64 and aarch64 store past the caches
-_LINE = 64  # bytes
 
 
 def can_stream(storage: Storage, lanes: int) -> bool:
     """Whether vectors of so many lanes are stored past the caches, where rows are found to be whole lines."""
     size = storage.dtype.bytes * lanes
-    rows = (stride for stride in storage.strides if isinstance(stride, int) and stride != 1)
-    whole = all(stride * storage.dtype.bytes % _LINE == 0 for stride in rows)
-    return storage.streaming and whole and size >= PIECE and size & (size - 1) == 0
+    return (
+        storage.streaming
+        and size >= PIECE
+        and size & (size - 1) == 0
+        and (not _is_ragged(storage) or (size == LINE and min(_rows(storage)) >= LONG * LINE))
+    )
+
+
+def _is_ragged(storage: Storage) -> bool:
+    """Whether rows are known to be no whole lines."""
+    return any(size % LINE != 0 for size in _rows(storage))
+
+
+def _rows(storage: Storage) -> list[int]:
+    """The bytes of rows, as far as they are known."""
+    strides = (stride for stride in storage.strides if isinstance(stride, int) and stride != 1)
+    return [stride * storage.dtype.bytes for stride in strides]
 
 
 def store_streaming(e: Emitter, storage: Storage, lanes: int, bits: str, place: str, plain: str) -> None:
@@ -35,13 +49,15 @@ def store_streaming(e: Emitter, storage: Storage, lanes: int, bits: str, place: 
     fn, element, hint = e.fn, memory_element(storage.dtype), e.module.nontemporal()
     e.streams = True
     size, after = storage.dtype.bytes * lanes, fn.label()
-    address = _with_ends_of_rows(fn, storage, fn.pure(f"ptrtoint ptr {place} to i64"))
+    address = fn.pure(f"ptrtoint ptr {place} to i64")
+    with_ends = _with_ends_of_rows(fn, storage, address)
+    whole_lines = _with_ends_of_rows(fn, storage, address, long=True) if size == LINE else with_ends
     with fn.region():  # nothing in here is known after it
-        with _aligned(fn, address, size, after):
+        with _aligned(fn, whole_lines, size, after):
             whole = f"store {vector(element, lanes)} {bits}, ptr {place}, align {size}, {hint}"
             fn.store(storage.pointer, whole)
-        if size > PIECE:
-            with _aligned(fn, address, PIECE, after):
+        if size > PIECE and not _is_ragged(storage):
+            with _aligned(fn, with_ends, PIECE, after):
                 for first in range(0, lanes, PIECE // storage.dtype.bytes):
                     _store_piece(fn, storage, lanes, first, bits, place, hint)
         fn.store(storage.pointer, plain)
@@ -49,16 +65,21 @@ def store_streaming(e: Emitter, storage: Storage, lanes: int, bits: str, place: 
     fn.start(after)
 
 
-def _with_ends_of_rows(fn: Function, storage: Storage, address: str) -> str:
-    """An address that is as little aligned as the rows: its lowest bit is set where some are no whole lines."""
+def _with_ends_of_rows(fn: Function, storage: Storage, address: str, *, long: bool = False) -> str:
+    """An address that is as little aligned as the rows: its lowest bit is set where some are no whole lines. With
+    `long`, only where those are short."""
     distances = [stride for stride in storage.strides if isinstance(stride, str)]
     if not distances:
         return address
     together = distances[0]
     for distance in distances[1:]:
         together = fn.pure(f"or i64 {together}, {distance}")
-    within = fn.pure(f"and i64 {fn.pure(f'mul i64 {together}, {storage.dtype.bytes}')}, {_LINE - 1}")
-    ragged = fn.pure(f"zext i1 {fn.pure(f'icmp ne i64 {within}, 0')} to i64")
+    within = fn.pure(f"and i64 {fn.pure(f'mul i64 {together}, {storage.dtype.bytes}')}, {LINE - 1}")
+    ends = fn.pure(f"icmp ne i64 {within}, 0")
+    if long:
+        short = fn.pure(f"icmp ult i64 {distances[-1]}, {LONG * LINE // storage.dtype.bytes}")
+        ends = fn.pure(f"and i1 {ends}, {short}")
+    ragged = fn.pure(f"zext i1 {ends} to i64")
     return fn.pure(f"or i64 {address}, {ragged}")
 
 

@@ -25,9 +25,10 @@ class StoreStreaming(Primitive):
         vectorized for j in 0..16:
             C[i, j] = ...                 # streaming stores
 
-    It is for large outputs that nobody reads soon, and for vectorized loops: single elements, masked tails, vectors
-    that are not aligned to 16 bytes, and all of a tensor whose rows are not whole cache lines of 64 bytes are stored as
-    always (kernels allocate outputs aligned to 64 bytes).
+    It is for large outputs that nobody reads soon, and for vectorized loops: single elements, masked tails and vectors
+    that are not aligned to 16 bytes are stored as always (kernels allocate outputs aligned to 64 bytes). So is all of a
+    tensor whose rows are not whole cache lines of 64 bytes, but for rows of 2048 bytes and more on targets whose
+    vectors are a line: their loops of vectors begin at the first one, after a masked vector.
 
     Legal when: always.
     Also called: non-temporal stores, streaming stores (`_mm512_stream_ps`).

@@ -11,8 +11,9 @@ from ...errors import ScheduleError
 from ...target.machine import Target
 from ..schedule import Schedule
 from ..stage import Stage
-from .reading import axes_of, bytes_of, exceeds, extent, is_reduction, is_streamed, lanes_of, reads_of, upstream
+from .reading import axes_of, bytes_of, exceeds, extent, is_reduction, lanes_of, reads_of, upstream
 
+_LINE, _LONG = 64, 2048  # bytes: rows that are no whole lines are streamed if they are long
 _AHEAD = 1 << 13  # bytes of rows that are fetched before they are needed
 
 
@@ -27,7 +28,7 @@ def rowwise(
                parallel
     vectors    registers of partial results, which hide the latency of an addition
     streaming  whether the output is written past the caches, which then keep the rows that are read; by default, where
-               it is larger than the second-level cache, or has symbolic sizes
+               it is larger than a quarter of the third-level cache, or has symbolic sizes
 
     Every stage is computed in the loop over rows of the output, so that a row stays in the first-level cache from its
     reduction to its use (as `compute_at` does in Halide, and the fused kernels of Triton's tutorials); the rows after
@@ -60,7 +61,7 @@ def rowwise(
     schedule = stage.schedule
     parts = upstream(stage, "rowwise")
     rows = _rows(stage, parts)
-    if is_streamed(stage, target) if streaming is None else streaming:
+    if _is_streamed(stage, target) if streaming is None else streaming:
         stage.store_streaming()
     inside = _of_a_row(schedule, stage.tensor, parts, rows)
     row = _Rows(rows, _at_once(schedule, (*inside, stage.tensor), rows, target), vectors)
@@ -139,6 +140,14 @@ def _at_once(schedule: Schedule, stages: tuple[Tensor, ...], rows: int, target: 
         count = -(-length // lanes_of(stage.dtype.bytes, target))
         most = min(most, next((many for many, vectors in _AT_ONCE if count <= vectors), 1))
     return most
+
+
+def _is_streamed(stage: Stage, target: Target) -> bool:
+    """Whether a stage leaves no room for what it reads in the third-level cache, or may be so large, and has rows of
+    which most lines are whole."""
+    row = bytes_of(stage.tensor, len(stage.tensor.shape) - 1)
+    whole = row is None or row % _LINE == 0 or row >= _LONG
+    return whole and exceeds(stage.tensor, max(target.l2_bytes, target.l3_bytes // 4))
 
 
 def _fetch_rows(stage: Stage, inside: tuple[Tensor, ...], loop: str, row: _Rows, target: Target) -> None:

@@ -1,0 +1,59 @@
+"""Loops of vectors that are streamed begin at a cache line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import polysched as ps
+
+n, m = ps.size_var("n"), ps.size_var("m")
+
+
+def streamed(rows: Any, columns: Any, dtype: str = "float32") -> ps.Schedule:
+    A = ps.placeholder((rows, columns), dtype, name="A")
+    s = ps.Schedule(ps.compute((rows, columns), lambda i, j: A[i, j] * 2 + 1, name="C"))
+    s["C"].split("j", 64)
+    s["C"].vectorize("j_i")
+    s["C"].store_streaming()
+    return s
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+@pytest.mark.parametrize("begin", [0, 3, 16])
+def test_every_element_is_written_once_wherever_rows_and_memory_begin(dtype: str, begin: int) -> None:
+    symbolic = streamed(n, m, dtype).build(check=True)
+    for rows, columns in ((1, 1), (3, 511), (5, 513), (4, 1001), (2, 4099)):
+        a = np.random.default_rng(columns).integers(0, 100, (rows, columns)).astype(dtype)
+        for kernel in (symbolic, streamed(rows, columns, dtype).build(check=True)):
+            memory = np.full(a.size + 32, 77, dtype)
+            kernel(a, out=memory[begin : begin + a.size].reshape(a.shape))
+            assert np.array_equal(memory[begin : begin + a.size], (a * 2 + 1).astype(dtype).reshape(-1))
+            assert (memory[:begin] == 77).all() and (memory[begin + a.size :] == 77).all()
+
+
+def test_which_rows_are_cut() -> None:
+    target = ps.Target("x86-64-v4")
+
+    def first(rows: Any, columns: Any, s: ps.Schedule | None = None) -> bool:
+        return "j_i_first" in (s or streamed(rows, columns)).build(target, check=True).source("loops-align_rows")
+
+    assert first(n, m) and first(n, 1001)
+    assert not first(n, 1024), "rows are whole lines"
+    assert not first(n, 500), "most of a short row are its ends"
+    A = ps.placeholder((n, m), "float32", name="A")
+    plain = ps.Schedule(ps.compute((n, m), lambda i, j: A[i, j] * 2 + 1, name="C"))
+    plain["C"].split("j", 64)
+    plain["C"].vectorize("j_i")
+    assert not first(n, m, plain), "not streamed"
+
+
+def test_long_ragged_rows_go_past_the_caches_as_whole_lines() -> None:
+    def code(columns: Any, target: str) -> str:
+        return streamed(n, columns).build(ps.Target(target)).source("asm")
+
+    assert "vmovntps" in code(1001, "x86-64-v4")
+    assert "vmovntps" not in code(500, "x86-64-v4")
+    assert "vmovntps" not in code(1001, "x86-64-v3"), "half a line would be streamed, and the other stored"
