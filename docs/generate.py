@@ -23,7 +23,10 @@ HERE = Path(__file__).resolve().parent
 WIDTH = 100
 
 _GROUPS = {
-    "Loops": ("split", "tile", "reorder", "fuse", "reverse", "skew", "shift", "partition", "peel", "separate"),
+    "Loops": (
+        *("split", "tile", "reorder", "fuse", "reverse", "skew", "shift", "partition", "peel", "separate"),
+        "block_steps",
+    ),
     "Kinds of loops": ("unroll", "vectorize", "parallel"),
     "For some sizes": ("specialize",),
     "Where a stage is computed": ("inline", "compute_root", "compute_at", "store_at", "compute_with"),

@@ -159,7 +159,8 @@ class LoopBuilder:
         """The statements below a node."""
         match node_kind(node):
             case "user":
-                return [self._called(operands_of(node.user_get_expr())[0]).statement]
+                called = operands_of(node.user_get_expr())[0]
+                return [] if self.nest.is_end(identifier_of(called)) else [self._called(called).statement]
             case "mark":
                 return self._inside(node.mark_get_node())
             case "for":
@@ -339,6 +340,8 @@ class LoopBuilder:
 
     def _leaf(self, node: AstNode, scope: _Scope) -> Stmt:
         called, *arguments = operands_of(node.user_get_expr())
+        if self.nest.is_end(identifier_of(called)):
+            return Block(())
         extended = self._called(called)
         at = {axis: self._expr(value, scope) for axis, value in zip(extended.axes, arguments, strict=True)}
         stmt = self.statements.lower(extended.statement, at, scope.counters)

@@ -18,6 +18,7 @@ from ..compute.expr import Axis, Cast, Expr, Op, Read, same, substitute, transfo
 from ..compute.recurrence import Recurrence
 from ..compute.reductions import REDUCTIONS
 from ..compute.tensor import Equation, Tensor
+from .steps import Planes
 
 ReadFunction = Callable[[Read], Expr]
 
@@ -210,8 +211,31 @@ class Factored:
         return definitions.with_value(self.stage, self.equation, value_of(self.stage, self.equation))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StepsBlocked:
+    """The recurrence `stage` is computed several steps at a time, by two recurrences in its place (see `steps`)."""
+
+    stage: Tensor
+    planes: Planes
+
+    def __call__(self, definitions: Definitions) -> Definitions:
+        stage, planes = self.stage, self.planes
+        old = definitions.values[stage.uid].children
+        for tensor, made in ((planes.steps, planes.of_steps), (planes.blocks, planes.of_blocks)):
+            values = tuple(m.value(old) for m in made)
+            own = tensor.equations[0]
+            definitions = definitions.with_stage(tensor, stage, own, Several(values, tensor.dtype))
+        left = tuple(s for s in definitions.stages if s is not stage)
+        for other in left:
+            equation, value = definitions.equations[other.uid], definitions.values[other.uid]
+            body = with_reads(equation.body, stage, planes.read)
+            changed = with_reads(value, stage, planes.read)
+            definitions = definitions.with_value(other, replace(equation, body=body), changed)
+        return replace(definitions, stages=left)
+
+
 # One change to the definitions.
-Rewrite = Inlined | ReadThrough | ComputedIn | OperandCopied | Factored
+Rewrite = Inlined | ReadThrough | ComputedIn | OperandCopied | Factored | StepsBlocked
 
 
 def as_read(rewrites: Iterable[Rewrite], definitions: Definitions, stage: Tensor, number: int, expr: Expr) -> Expr:

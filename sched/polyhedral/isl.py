@@ -20,9 +20,9 @@ from ..compute.expr import Axis, Const, Expr, Size
 from ..errors import BudgetError
 
 __all__ = [
-    "Constraint", "Frame", "ISL_VERSION", "Map", "MultiPwAff", "Point", "PwAff", "Set", "World", "anything", "bounds",
-    "dim_type", "earlier_inputs", "has_divisions", "independent_dimensions", "inert", "involves_input", "most", "reach",
-    "widest", "without",
+    "ISL_VERSION", "Constraint", "Frame", "Map", "MultiPwAff", "Point", "PwAff", "Set", "World", "anything", "bounds",
+    "dim_type", "each_dimension", "earlier_inputs", "has_divisions", "independent_dimensions", "inert",
+    "involves_input", "most", "ranges", "reach", "widest", "without",
 ]  # fmt: skip
 
 DEFAULT_BUDGET = 4_000_000
@@ -319,6 +319,14 @@ def widest(relation: Map) -> int | None:
     return int(largest.to_python()) if largest.is_int() else None
 
 
+def ranges(differences: Set) -> list[tuple[int | None, int | None]]:
+    """The least and the largest coordinate in each dimension, for all sizes; None without a bound."""
+    least = (differences.dim_min_val(k) for k in range(differences.dim(dim_type.set)))
+    largest = (differences.dim_max_val(k) for k in range(differences.dim(dim_type.set)))
+    known = [[int(v.to_python()) if v.is_int() else None for v in values] for values in (least, largest)]
+    return list(zip(*known, strict=True))
+
+
 def anything(domain: Set, rank: int) -> Map:
     """From each element of a domain to all tuples of so many integers."""
     return Map.from_domain(domain).insert_dims(dim_type.out, 0, rank)
@@ -327,6 +335,16 @@ def anything(domain: Set, rank: int) -> Map:
 def without(relation: Map, kind: Literal["in", "out"], first: int, count: int) -> Map:
     """The relation with `count` inputs or outputs from `first` on projected out."""
     return relation.project_out(dim_type.in_ if kind == "in" else dim_type.out, first, count)
+
+
+def each_dimension(relation: Map) -> Map:
+    """The least relation around this one that is one of each dimension of its output alone."""
+    rank = relation.dim(dim_type.out)
+    whole = Map.universe(relation.get_space()).intersect_domain(relation.domain())
+    for k in range(rank):
+        alone = without(without(relation, "out", k + 1, rank - k - 1), "out", 0, k)
+        whole = whole.intersect(alone.insert_dims(dim_type.out, 1, rank - k - 1).insert_dims(dim_type.out, 0, k))
+    return whole
 
 
 def involves_input(relation: Map, k: int) -> bool:

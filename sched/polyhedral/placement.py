@@ -23,8 +23,8 @@ from ..compute.simplify import constant_value, simplify
 from ..compute.tensor import Equation, Tensor
 from .affine import affine
 from .bounds import access_relation, guarded_reads, iteration_domain
-from .isl import Frame, Map, Set, World, bounds, earlier_inputs, inert, most, reach, without
-from .statement import Statement, StatementKind
+from .isl import Frame, Map, Set, World, bounds, each_dimension, earlier_inputs, inert, most, reach, without
+from .statement import Piece, Statement, StatementKind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,11 +133,13 @@ def inside(
     consumers: Sequence[Statement],
     wider: Sequence[Statement],
     world: World,
+    closure: Map | None = None,
 ) -> Placement:
     """The stage computed at every point of the loops `around` where the consumers need it; `wider` are the consumers as
-    if they computed again what they keep from earlier points."""
+    if they computed again what they keep from earlier points. `closure` is from an element to those that it needs of
+    its own stage."""
     loops = world.frame(around.axes, inert("O", stage.uid, stage.name))
-    footprint = _footprint(stage, equation, around, wider, world)
+    footprint = _footprint(stage, equation, around, wider, world, closure)
     everything = needed = footprint.needed
     if wider is not consumers:
         needed = everything.intersect_domain(loops.relation(_read(stage, around, consumers)).domain())
@@ -149,7 +151,7 @@ def inside(
     for axis, origin, extent in zip(equation.axes, computed.origin, computed.shape, strict=True):
         own.append(replace(axis, lower=Const(0, INDEX), upper=extent))
         at[axis] = _element(origin, own[-1])
-    placed = _moved(equation, at, tuple(own))
+    placed = moved(equation, at, tuple(own))
     reduce = placed.reduce
     if reduce is not None and equation.reduce is not None:
         at |= dict(zip(equation.reduce.axes, reduce.axes, strict=True))
@@ -166,13 +168,18 @@ class _Footprint:
 
 
 def _footprint(
-    stage: Tensor, equation: Equation, around: Around, wider: Sequence[Statement], world: World
+    stage: Tensor,
+    equation: Equation,
+    around: Around,
+    wider: Sequence[Statement],
+    world: World,
+    closure: Map | None,
 ) -> _Footprint:
     """The footprint at a point, found in the components of fused loops: there it is affine, and small for tiles."""
     tiles, values = around.resolved()
     name = inert("O", stage.uid, stage.name)
     loops, points = world.frame(tiles.axes, name), world.frame(around.axes, name)
-    needed = _needed(_read(stage, tiles, wider), equation, loops)
+    needed = _needed(_read(stage, tiles, wider), equation, loops, closure)
     stored = box_around(_of_kept(needed, tiles), world.frame(tiles.axes[: tiles.kept], "K"), stage.shape)
     computed = box_around(needed, loops, stage.shape)
     if around.fused:
@@ -187,13 +194,16 @@ def _at(box: Box, values: dict[Axis, Expr]) -> Box:
     return Box(tuple(simplify(substitute(origin, values)) for origin in box.origin), box.shape) if values else box
 
 
-def _needed(read: Map, equation: Equation, loops: Frame) -> Map:
-    """From a point of the loops to the elements that are needed there: the convex hull of what is read, in the tensor.
+def _needed(read: Map, equation: Equation, loops: Frame, closure: Map | None) -> Map:
+    """From a point of the loops to the elements that are needed there: the convex hull of what is read, and what that
+    needs of the stage itself, in the tensor.
 
     More than is read may be computed, as every element is defined; less may not. The hull is that of wider consumers,
     whose footprints do not differ from point to point as those of a sliding window do.
     """
     hull = Map.from_basic_map(read.simple_hull()).intersect_domain(read.domain())
+    if closure is not None:
+        hull = each_dimension(hull).apply_range(closure).coalesce()
     whole = iteration_domain(loops.world.frame(equation.axes, "P"), equation.axes, loops.universe().params())
     return loops.relation(hull.intersect_range(whole.reset_tuple_id()))
 
@@ -213,8 +223,10 @@ def _read(stage: Tensor, around: Around, consumers: Sequence[Statement]) -> Map:
 
 
 def counters_of(around: Around, consumer: Statement, count: int) -> Map:
-    """From an instance of a consumer to the first `count` counters of the loops around."""
-    values = [affine(counter, consumer.frame) for counter in around.counters[consumer.stage.uid][:count]]
+    """From an instance of a consumer to the first `count` counters of the loops around; of a recurrence that reads
+    itself, those that it stands for itself."""
+    counters = around.counters.get(consumer.stage.uid, consumer.prefix)
+    values = [affine(counter, consumer.frame) for counter in counters[:count]]
     assert all(value is not None for value in values), "only loops with affine counters have stages computed in them"
     return consumer.frame.map_to([value for value in values if value is not None])
 
@@ -264,7 +276,7 @@ def _symbolic_side(alone: Map, frame: Frame, origins: list[Expr], extent: Expr) 
     return best
 
 
-def _moved(equation: Equation, at: dict[Axis, Expr], own: tuple[Axis, ...]) -> Equation:
+def moved(equation: Equation, at: dict[Axis, Expr], own: tuple[Axis, ...]) -> Equation:
     """The equation with its axes counted from elsewhere."""
     body = substitute(equation.body, at)
     if isinstance(body, Reduce):
@@ -273,7 +285,8 @@ def _moved(equation: Equation, at: dict[Axis, Expr], own: tuple[Axis, ...]) -> E
             lower, upper = (simplify(substitute(bound, {**at, **fresh})) for bound in (axis.lower, axis.upper))
             fresh[axis] = replace(axis, lower=lower, upper=upper)
         body = replace(body, operand=substitute(body.operand, dict(fresh)), axes=tuple(fresh.values()))
-    return Equation(own, tuple(simplify(substitute(index, at)) for index in equation.indices), body)
+    where = None if equation.where is None else simplify(substitute(equation.where, at))
+    return Equation(own, tuple(simplify(substitute(index, at)) for index in equation.indices), body, where)
 
 
 def statements_of(stage: Tensor, placement: Placement, first: int, world: World, context: Set) -> Iterator[Statement]:
@@ -300,12 +313,44 @@ def _domain(frame: Frame, placement: Placement, axes: tuple[Axis, ...], context:
         return iteration_domain(frame, axes, context)
     own = placement.equation.axes
     points = frame.world.frame((*placement.prefix, *own), "P")
-    elements = map(_element, placement.computed.origin, own)
-    values = [affine(value, points) for value in (*placement.prefix, *elements)]
-    place = points.map_to([value for value in values if value is not None])
-    domain = place.intersect_range(placement.domain.wrap().flatten()).domain().intersect_params(context)
+    domain = _where(placement, points, placement.domain).intersect_params(context)
     rest = axes[len(own) :]
     return frame.widened(domain, len(rest)).intersect(iteration_domain(frame, rest, context))
+
+
+def _where(placement: Placement, points: Frame, elements: Map) -> Set:
+    """The points (prefix, own axes) that stand for these elements."""
+    own = map(_element, placement.computed.origin, placement.equation.axes)
+    values = [affine(value, points) for value in (*placement.prefix, *own)]
+    place = points.map_to([value for value in values if value is not None])
+    return place.intersect_range(elements.wrap().flatten()).domain()
+
+
+def placed_statement(whole: Statement, placement: Placement, number: int, context: Set) -> Statement:
+    """A statement of a recurrence, given as it is at the root, at every point at which its stage is computed."""
+    axes, own, world = whole.axes, placement.equation.axes, whole.frame.world
+    at: dict[Axis, Expr] = dict(zip(axes, map(_element, placement.computed.origin, own), strict=True))
+    frame = world.frame((*placement.prefix, *own), inert("S", number, f"{whole.stage.name}_{whole.kind}"))
+    assert placement.domain is not None and whole.rule is not None, "it is an equation's, and in loops"
+    needed = placement.domain.intersect_range(whole.domain.reset_tuple_id())
+    return replace(
+        whole,
+        number=number,
+        axes=frame.axes,
+        indices=tuple(simplify(substitute(index, at)) for index in whole.indices),
+        value=substitute(whole.value, at),
+        frame=frame,
+        domain=frame.named(_where(placement, frame, needed)).intersect_params(context),
+        prefix=placement.prefix,
+        kept=placement.around.kept,
+        rule=moved(whole.rule, at, own),
+        piece=None if whole.piece is None else _piece(whole.piece, at),
+    )
+
+
+def _piece(piece: Piece, at: dict[Axis, Expr]) -> Piece:
+    region = tuple(simplify(substitute(condition, at)) for condition in piece.region)
+    return replace(piece, written=substitute(piece.written, at), region=region)
 
 
 def _element(origin: Expr, axis: Axis) -> Expr:

@@ -21,7 +21,8 @@ from .definitions import Definitions, Rewrite, defined
 from .equations import numbered, recurrence_statements
 from .isl import Map, Set, World
 from .layout import Layout
-from .placement import Around, Placement, at_root, counters_of, inside, statements_of
+from .needs import closure_of
+from .placement import Around, Placement, at_root, counters_of, inside, placed_statement, statements_of
 from .statement import Cut, Statement, StatementKind
 
 __all__ = ["Program", "Statement", "StatementKind", "default_arguments", "make_program"]
@@ -98,10 +99,19 @@ class Program:
         equation, value = self.definitions.equations[stage.uid], self.definitions.values[stage.uid]
         consumers = self.definitions.consumers(stage)
         readers = wider = [s for c in consumers for s in self.of_stage(c)]
+        closure = closure_of(self.of_stage(stage)) if self.definitions.has_rules(stage) else None
         if any(reader.kept < len(reader.prefix) for reader in readers):
             wider = [s for c in consumers for s in self._wider(c)]
-        placement = inside(stage, equation, value, around, readers, wider, self.world)
+        placement = inside(stage, equation, value, around, readers, wider, self.world, closure)
         return _assembled(self, {**self.placements, stage.uid: placement}, keep=stage)
+
+    def as_a_whole(self, stage: Tensor, first: int = 0) -> tuple[Statement, ...]:
+        """The statements of a stage as if it were computed at the root, numbered from `first`."""
+        equation, value = self.definitions.equations[stage.uid], self.definitions.values[stage.uid]
+        if isinstance(stage, Recurrence) and self.definitions.has_rules(stage):
+            cuts = self.cuts.get(stage.uid, ())
+            return tuple(recurrence_statements(stage, value, first, self.world, self.context, cuts))
+        return tuple(statements_of(stage, at_root(stage, equation, value), first, self.world, self.context))
 
     def _wider(self, stage: Tensor) -> Iterator[Statement]:
         """The statements of a stage as if it computed again what it keeps from earlier points."""
@@ -164,14 +174,15 @@ def _assembled(program: Program, placements: Mapping[int, Placement], keep: Tens
         first = sum(statement.apart is None for statement in made)
         if keep is not None and keep is not stage:
             made += program.of_stage(stage)
-        elif isinstance(stage, Recurrence) and definitions.has_rules(stage):
-            values = definitions.values[stage.uid]
-            cuts = program.cuts.get(stage.uid, ())
-            made += recurrence_statements(stage, values, first, program.world, program.context, cuts)
+        elif definitions.has_rules(stage):
+            whole = program.as_a_whole(stage, first)
+            if placement.prefix:
+                whole = tuple(placed_statement(s, placement, s.number, program.context) for s in whole)
+            made += whole
         else:
             made += statements_of(stage, placement, first, program.world, program.context)
+    made = _numbered(made, list(program.cuts))
     if keep is None:
-        made = _numbered(made, list(program.cuts))
         known = {statement.number: statement for statement in program.statements}
         made = [s if (old := known.get(s.number)) is None or not old.is_like(s) else old for s in made]
     return replace(program, placements=found, statements=tuple(made))
@@ -183,7 +194,7 @@ def _numbered(statements: list[Statement], order: list[int]) -> list[Statement]:
     apart = [s for s in statements if s.apart is not None]
     apart.sort(key=lambda s: (order.index(s.stage.uid), s.apart))
     numbers = {id(s): number for number, s in enumerate(apart, len(statements) - len(apart))}
-    return [numbered(s, numbers[id(s)]) if id(s) in numbers else s for s in statements]
+    return [s if (number := numbers.get(id(s), s.number)) == s.number else numbered(s, number) for s in statements]
 
 
 def default_arguments(stages: tuple[Tensor, ...]) -> tuple[Tensor | Scalar, ...]:

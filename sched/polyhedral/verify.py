@@ -6,6 +6,7 @@ A broken rule is a fault of polysched, never of a user, so it is an AssertionErr
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce as fold
 
 from ..compute.expr import Axis, Expr, Read, Reduce, walk
 from ..compute.tensor import Tensor
@@ -89,10 +90,10 @@ def _missing(program: Program, sink: Statement) -> Iterator[str]:
     earlier one either where that is kept."""
     for read, instances in guarded_reads(sink.value, sink.frame, sink.domain):
         around = program.placements[read.tensor.uid].around if read.tensor.equations else None
-        if around is None or read.tensor is sink.stage or not around.loops:
+        if around is None or sink.accumulates(read) or not around.loops:
             continue
-        source = program.of_stage(read.tensor)[0]
-        computed = _at_points(source, source.prefix, source.frame.map_to(_affine(source, source.indices)))
+        first = (s for s in program.of_stage(read.tensor) if s.kind in ("define", "init"))
+        computed = fold(Map.union, (_at_points(s, s.prefix, s.frame.map_to(_affine(s, s.indices))) for s in first))
         counters = counters_of(around, sink, len(around.axes)).intersect_domain(instances)
         needed = counters.reverse().apply_range(access_relation(read, sink.frame, instances))
         earlier = earlier_inputs(computed, around.kept).apply_range(computed)

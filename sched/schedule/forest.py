@@ -14,8 +14,8 @@ from ..polyhedral.requirements import Requirement
 from ..polyhedral.systems import is_system, systems
 from ..polyhedral.tree import Fused, Leaf, LoopKind, LoopNode, Node, Sequence, Tree, statements_below
 from .nest import Loop, StageNest
-from .place import Place
-from .system import system_tree
+from .place import Place, outermost_host, path_of
+from .system import Inside, system_tree
 
 
 def make_tree(
@@ -63,8 +63,9 @@ class _Forest:
     def tree(self) -> Tree:
         roots: list[Node] = []
         for group in systems(self.program):
-            if is_system(group):
-                roots.append(system_tree(self.program, self.nests, group, self.pairs, self.uids))
+            if is_system(group) and all(outermost_host(s, self.places) in group for s in group):
+                hosted = tuple(self._inside(group))
+                roots.append(system_tree(self.program, self.nests, group, self.pairs, self.uids, hosted))
             elif group[0].uid not in self.places:
                 roots.append(self._stage(group[0]))
         fused: dict[Axis, Fused] = {}
@@ -72,6 +73,14 @@ class _Forest:
             for own in nest.each():
                 fused |= own.fused
         return Tree(Sequence(tuple(roots)), fused)
+
+    def _inside(self, group: tuple[Tensor, ...]) -> Iterator[Inside]:
+        """The stages that are computed in the loops of a system."""
+        for stage in self.program.live_stages():
+            host = outermost_host(stage, self.places)
+            if host is not stage and host in group:
+                around = tuple(path_of(stage, self.nests, self.places)[: -len(self.nests[stage.uid].loops) or None])
+                yield Inside(stage, around, self.program.placements[stage.uid].around.kept)
 
     def _stage(self, stage: Tensor, outside: int = 0) -> Node:
         """The loops of a stage from `outside` on, with those of the stages that are computed inside them."""

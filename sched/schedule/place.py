@@ -6,21 +6,22 @@ derived again whenever a command changes the loops around (`settled`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from ..compute.dtypes import INDEX
-from ..compute.expr import Axis, Const, Expr, walk
+from ..compute.components import components
+from ..compute.expr import Axis, Expr, walk
 from ..compute.simplify import difference, lower_bound, upper_bound
 from ..compute.tensor import Tensor
 from ..errors import ScheduleError
-from ..polyhedral.order import expand_fused
 from ..polyhedral.placement import Around, Components
 from ..polyhedral.program import Program
+from ..polyhedral.requirements import requirements
 from ..polyhedral.systems import is_system, systems
-from ..polyhedral.tree import Sequence, Tree
+from .hosting import check_apart, check_host, check_loop, check_readers, check_resolved, unfused
 from .nest import Loop, StageNest, default_nest
 from .suggestion import listed
+from .system import default_nests
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,8 +59,24 @@ class Place:
         own = (self,) if self.inside is None else (self, self.inside)
         return any(stage in (place.host, place.store_host) for place in own)
 
+    def is_kept(self, old: StageNest, new: StageNest) -> bool:
+        """Whether all that the place depends on is as it was in new loops of a stage: those down to where it is."""
+        if self.shared or old.apart or new.apart:
+            return False
+        named = {self.loop if self.host is new.stage else "", self.store_loop if self.store_host is new.stage else ""}
+        count = max((old.names.index(name) + 1 for name in named if name in old.names), default=0)
+        return all(map(_counts_alike, old.loops[:count], new.loops[:count])) and len(new.loops) >= count
+
 
 Places = Mapping[int, Place]
+
+
+def _counts_alike(a: Loop, b: Loop) -> bool:
+    """Whether two loops are the same but for their kinds, of which vectors have no stages in them."""
+    return a.name == b.name and a.value is b.value and a.begin is b.begin and a.extent is b.extent and b.kind != _LANES
+
+
+_LANES = "vectorize"
 Nests = Mapping[int, StageNest]
 Path = list[tuple[Tensor, Loop]]
 
@@ -67,15 +84,15 @@ Path = list[tuple[Tensor, Loop]]
 def settled(program: Program, nests: Nests, places: Places) -> tuple[Program, dict[int, StageNest]]:
     """The Program with every stage where it is placed, and the loops of each stage over the axes that it has there.
 
-    Readers come first, as what they need is what their producers compute. Stages that need each other have no default
-    loops of their own, and may be missing.
+    Readers come first, as what they need is what their producers compute. Those of stages that need each other, which
+    stand where what they need asks for it, have no default loops of their own, and may be missing.
     """
     program = program.rewritten(program.rewrites)
     together = {stage for group in systems(program) if is_system(group) for stage in group}
     for stage in program.live_stages():
         if stage.uid in places and together & {stage, places[stage.uid].host}:
-            _refuse_system(stage, places[stage.uid])
-    made = {stage.uid: nests[stage.uid] for stage in together if stage.uid in nests}
+            _check_system(program, stage, places, together)
+    made = _of_systems(program, [stage for stage in together if stage.uid not in places], nests)
 
     def renew(stage: Tensor) -> None:
         made[stage.uid] = _renewed(nests.get(stage.uid), stage, program.placements[stage.uid].equation.loops)
@@ -88,22 +105,68 @@ def settled(program: Program, nests: Nests, places: Places) -> tuple[Program, di
     for stage in program.live_stages():
         if stage.uid in sharing - inside.keys():
             _check_shared(stage, places[stage.uid], made, places)
-    for stage in reversed(program.live_stages()):
-        if stage.uid in inside:
-            if stage.uid in sharing:
-                _check_together(stage, places[stage.uid], made, places)
-            program = program.placed(stage, _around(program, stage, inside[stage.uid], made, places))
-            renew(stage)
-            if stage.uid in sharing:
-                _check_shared(stage, places[stage.uid], made, places)
+    for stage in _readers_first(program, inside):
+        if stage.uid in sharing:
+            _check_together(stage, places[stage.uid], made, places)
+        program = program.placed(stage, _around(program, stage, inside[stage.uid], made, places))
+        renew(stage)
+        if stage.uid in sharing:
+            _check_shared(stage, places[stage.uid], made, places)
     return program, made
 
 
-def _refuse_system(stage: Tensor, place: Place) -> None:
-    raise ScheduleError(
-        f"{stage.name} cannot be computed in {place.loop} of {place.host.name}, as one of them is a recurrence: its "
-        "equations are in loops that follow from what they need; compute it at the root, or inline it"
-    )
+def _of_systems(program: Program, stages: list[Tensor], nests: Nests) -> dict[int, StageNest]:
+    """The loops of stages that need each other, computed at the root: the default ones where there are none yet, and
+    their commands once more where they have been in loops of others."""
+    made = {stage.uid: nests[stage.uid] for stage in stages if stage.uid in nests}
+    anew = [s for s in stages if s.uid not in made or not _is_over(made[s.uid], s.equations[0].axes)]
+    if anew:
+        default = default_nests(program, requirements(program))
+        made |= {s.uid: _again(nests.get(s.uid), default[s.uid]) for s in anew}
+    return made
+
+
+def _is_over(nest: StageNest, axes: tuple[Axis, ...]) -> bool:
+    """Whether loops are made of these axes, and others after them."""
+    return all(mine is axis for mine, axis in zip(nest.axes, axes, strict=False))
+
+
+def _readers_first(program: Program, inside: Places) -> Iterator[Tensor]:
+    """The stages that are computed in loops, each after those of them that read it."""
+    placed = [stage for stage in program.live_stages() if stage.uid in inside]
+    read = {stage.uid: [r.tensor for s in program.of_stage(stage) for r in s.reads] for stage in placed}
+    for group in reversed(components(placed, lambda stage: read[stage.uid])):
+        if len(group) > 1:
+            names = listed([stage.name for stage in group])
+            raise ScheduleError(f"{names} need each other, and cannot all be computed in loops; leave one at the root")
+        yield from group
+
+
+def outermost_host(stage: Tensor, places: Places) -> Tensor:
+    """The stage at the root in whose loops a stage is computed, directly or not: itself, where it is there."""
+    place = places.get(stage.uid)
+    return stage if place is None or place.own is None else outermost_host(place.own.host, places)
+
+
+def _check_system(program: Program, stage: Tensor, places: Places, together: Collection[Tensor]) -> None:
+    """Refuse what cannot be computed in the loops of a recurrence, and recurrences that cannot be in loops."""
+    place = places[stage.uid]
+    what = f"{stage.name} cannot be computed in {place.loop} of {place.host.name}"
+    if place.shared:
+        raise ScheduleError(f"{what} and share loops there, as one of them is a recurrence: leave the loops apart")
+    if not program.definitions.has_rules(stage):
+        return
+    if outermost_host(stage, places) not in together:
+        raise ScheduleError(
+            f"{what}, which is no recurrence: its equations are in loops that follow from what they need; compute it "
+            "at the root"
+        )
+    if any(equation.reduce is not None for equation in stage.equations):
+        raise ScheduleError(f"{what}, as its equations have sums; declare these as stages of their own")
+    if (place.store_host, place.store_loop) != (place.host, place.loop):
+        raise ScheduleError(f"{what} and stored further out: the cells of a recurrence are stored where it is computed")
+    if program.cuts.get(stage.uid):
+        raise ScheduleError(f"{what}, as parts of its equations are separate; place it before")
 
 
 def resolved(places: Places, nests: Nests) -> dict[int, Place]:
@@ -143,13 +206,18 @@ def _renewed(nest: StageNest | None, stage: Tensor, axes: tuple[Axis, ...]) -> S
         return default_nest(stage, axes)
     if len(axes) == len(nest.axes) and all(a is b for a, b in zip(axes, nest.axes, strict=True)):
         return nest
-    renewed = default_nest(stage, axes)
-    for command in nest.history:
+    return _again(nest, default_nest(stage, axes))
+
+
+def _again(nest: StageNest | None, renewed: StageNest) -> StageNest:
+    """The default loops after the commands that made others."""
+    for command in () if nest is None else nest.history:
         try:
             renewed = command.carried_out(renewed)
         except ScheduleError as error:
             raise ScheduleError(
-                f"{stage.name} has other loops there, of which its command {command} is not possible: {error.reason}"
+                f"{renewed.stage.name} has other loops there, of which its command {command} is not possible: "
+                f"{error.reason}"
             ) from None
     return renewed
 
@@ -171,13 +239,16 @@ def _path_to(host: Tensor, loop: str, nests: Nests, places: Places) -> Path:
 
 def _around(program: Program, stage: Tensor, place: Place, nests: Nests, places: Places) -> Around:
     """The loops around a stage, with their counters in terms of the axes of everything that reads it."""
-    _check_loop(stage, place.host, place.loop, nests)
+    check_loop(stage, place.host, place.loop, nests)
     path = _path_to(place.host, place.loop, nests, places)
     for host, loop in path:
-        _check_host(stage, nests[host.uid], loop)
-        _check_resolved(stage, nests[host.uid], [other.name for theirs, other in path if theirs is host])
-    counters = {}
-    for reader in program.definitions.consumers(stage):
+        check_host(stage, nests[host.uid], loop)
+        check_resolved(stage, nests[host.uid], [other.name for theirs, other in path if theirs is host])
+    counters: dict[int, tuple[Expr, ...]] = {}
+    readers = program.definitions.consumers(stage)
+    if not readers:
+        raise ScheduleError(f"{stage.name} is computed at {place.loop} of {place.host.name}, and nobody reads it there")
+    for reader in readers:
         theirs = path_of(reader, nests, places)
         if [_named(step) for step in theirs[: len(path)]] != [_named(step) for step in path]:
             raise ScheduleError(
@@ -185,8 +256,10 @@ def _around(program: Program, stage: Tensor, place: Place, nests: Nests, places:
                 f"outside of that loop; {_legal(program, stage, nests, places)}"
             )
         outer = program.placements[reader.uid].prefix
-        own = [_unfused(nests[reader.uid], loop.value) for loop in nests[reader.uid].loops]
+        check_apart(stage, nests[reader.uid], len(path) - len(outer))
+        own = [unfused(nests[reader.uid], loop.value) for loop in nests[reader.uid].loops]
         counters[reader.uid] = tuple([*outer, *own][: len(path)])
+        check_readers(program, stage, reader, counters[reader.uid])
     loops = tuple((host.uid, loop.name) for host, loop in path)
     axes = tuple(_axis(host, loop, nests[host.uid]) for host, loop in path)
     kept = _kept(stage, place, path, nests)
@@ -207,20 +280,15 @@ def _components(
         values = tuple(fused.component(k, axes[number]) for k in every)
         theirs = {uid: tuple(fused.component(k, own[number]) for k in every) for uid, own in counters.items()}
         if host.uid in theirs:
-            theirs[host.uid] = tuple(_unfused(nests[host.uid], component) for component in fused.components)
+            theirs[host.uid] = tuple(unfused(nests[host.uid], component) for component in fused.components)
         found[number] = Components(names, values, theirs)
     return found
 
 
 def _axis(host: Tensor, loop: Loop, nest: StageNest) -> Axis:
     """An axis that stands for a loop's counter."""
-    lower, upper = _unfused(nest, lower_bound(loop.begin)), _unfused(nest, upper_bound(loop.end))
+    lower, upper = unfused(nest, lower_bound(loop.begin)), unfused(nest, upper_bound(loop.end))
     return Axis(f"{host.name}.{loop.name}", lower, upper)
-
-
-def _unfused(nest: StageNest, value: Expr) -> Expr:
-    """The value with the positions of fused loops as what they are of, where that is affine."""
-    return expand_fused(value, Tree(Sequence(()), nest.fused), linear=True)
 
 
 def _check_shared(stage: Tensor, place: Place, nests: Nests, places: Places) -> None:
@@ -235,7 +303,7 @@ def _check_shared(stage: Tensor, place: Place, nests: Nests, places: Places) -> 
             f"{stage.name} is computed at the root, and {place.host.name}, whose loops it shares, in those of "
             f"{places[place.host.uid].host.name}: {stage.name}.compute_root() first, and compute_with once more"
         )
-    _check_loop(stage, place.host, place.loop, nests)
+    check_loop(stage, place.host, place.loop, nests)
     host, nest = nests[place.host.uid], nests[stage.uid]
     count = host.position(place.loop) + 1
     for shared in (host, nest):
@@ -288,7 +356,7 @@ def _kept(stage: Tensor, place: Place, path: Path, nests: Nests) -> int:
     """The number of loops around the place where a stage is stored."""
     if place.store_host is None:
         return 0
-    _check_loop(stage, place.store_host, place.store_loop, nests)
+    check_loop(stage, place.store_host, place.store_loop, nests)
     names = [_named(step) for step in path]
     wanted = (place.store_host, place.store_loop)
     if wanted not in names:
@@ -302,49 +370,6 @@ def _kept(stage: Tensor, place: Place, path: Path, nests: Nests) -> int:
 
 def _named(step: tuple[Tensor, Loop]) -> tuple[Tensor, str]:
     return step[0], step[1].name
-
-
-def _check_loop(stage: Tensor, host: Tensor, loop: str, nests: Nests) -> None:
-    if host.uid not in nests or loop not in nests[host.uid].names:
-        there = f"its loops are {listed(nests[host.uid].names)}" if host.uid in nests else f"{host.name} has no loops"
-        raise ScheduleError(
-            f"{stage.name} is computed or stored at {loop} of {host.name}, which is not there; {there}. Before a "
-            f"command that takes this loop away, place {stage.name} at another one, or at the root with compute_root"
-        )
-
-
-def _check_host(stage: Tensor, nest: StageNest, loop: Loop) -> None:
-    """Refuse loops whose iterations cannot have a stage of their own."""
-    if loop.kind == "vectorize":
-        raise ScheduleError(
-            f"{stage.name} cannot be computed inside {loop.name} of {nest.stage.name}, which is vectorized: compute it "
-            f"outside of that loop, and vectorize the loops of {stage.name} as well, or inline it"
-        )
-    open_axes = [node for node in walk(_unfused(nest, loop.value)) if isinstance(node, Axis) and node in nest.fused]
-    if open_axes:
-        parts = nest.parts.get(open_axes[0], ())
-        raise ScheduleError(
-            f"{stage.name} cannot be computed inside {loop.name} of {nest.stage.name}, which is made of fused loops "
-            "of symbolic extents: what is needed there is not affine in its counter; compute it outside of it, at the "
-            f"root or in a loop around, fix the extents of all but the outermost of {listed(parts)}, or leave these "
-            "apart and make the outermost parallel"
-        )
-
-
-_ANY = Const(0, INDEX)
-
-
-def _check_resolved(stage: Tensor, nest: StageNest, around: list[str]) -> None:
-    """Refuse places further in than all loops made of a fused one, where these are pieces of it."""
-    inside = nest.names.index(around[-1])
-    for axis in nest.fused:
-        made = [k for k, loop in enumerate(nest.loops) if any(axis is part for part in nest.virtual(loop.value))]
-        if made and max(made) < inside and nest.position_of(axis, lambda _: _ANY) is None:
-            raise ScheduleError(
-                f"{stage.name} cannot be computed inside {around[-1]} of {nest.stage.name}, further in than all pieces "
-                f"of the fused loop {axis.name}: it can be computed at {listed(nest.names[: max(made) + 1])}, or leave "
-                f"{axis.name} in one piece"
-            )
 
 
 def _legal(program: Program, stage: Tensor, nests: Nests, places: Places) -> str:

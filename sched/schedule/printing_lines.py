@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,9 +10,11 @@ from ..compute.expr import Axis, Expr, Read, substitute, transform
 from ..compute.operations import OPERATIONS
 from ..compute.printing import text
 from ..compute.reductions import REDUCTIONS
+from ..compute.simplify import constant_value, difference, simplify
 from ..compute.tensor import Equation, Tensor
 from ..polyhedral.definitions import as_read
 from ..polyhedral.layout import shown_form
+from ..polyhedral.placement import Box
 from ..polyhedral.program import Program
 from ..polyhedral.statement import Statement
 from .binding import Binding, Bindings
@@ -131,3 +134,54 @@ def layout_text(state: State, stage: Tensor) -> str:
     for form, size in sorted(layout.folds.items()):
         shown += f", {shown_form(form, names)} modulo {size}"
     return f"{shown}, streaming" if layout.streaming else shown
+
+
+def grade(statement: Statement) -> str:
+    """How free the order of a reduction's updates is."""
+    reduce = statement.reduce
+    if reduce is None:
+        return ""
+    return "re-associable" if reduce.reassociate else "in order"
+
+
+def short_names(statement: Statement, nest: StageNest) -> Substitution:
+    """Counters of loops around by the loops' names alone, where nothing else is called so."""
+    loops = {axis: axis.name.rpartition(".")[2] for axis in statement.prefix}
+    taken = Counter([*loops.values(), *nest.names, *(axis.name for axis in nest.axes)])
+    return {axis: replace(axis, name=name) for axis, name in loops.items() if taken[name] == 1}
+
+
+def title(state: State, stage: Tensor, statement: Statement) -> str:
+    """What a stage is, and where and how it is stored in loops of others."""
+    reduce, place = statement.reduce, state.places.get(stage.uid)
+    summed = "" if reduce is None else f", {reduce.name} {grade(statement)}"
+    layout = layout_text(state, stage)
+    sharing = f", in the loops of {place.host.name}" if place is not None and place.shared else ""
+    place = None if place is None else place.own
+    if place is None:
+        return f"{stage}{layout}{summed}{sharing}"
+    extents = ", ".join(map(text, state.program.placements[stage.uid].stored.shape))
+    here = place.is_at(place.store_host, place.store_loop) if place.store_host is not None else False
+    where = " here" if here else " at the root" if place.store_host is None else f" at {place.store_loop}"
+    placement = state.program.placements[stage.uid]
+    again = _shared(placement.stored, placement.kept, placement.equation, "again", "in")
+    sliding = placement.prefix[len(placement.kept) :]
+    kept = _shared(placement.computed, sliding, placement.equation, "kept", "for")
+    return f"{stage.name}: {stage.dtype}[{extents}] stored{where}{layout}{summed}{sharing}{comment([again, kept])}"
+
+
+def _shared(box: Box, loops: Sequence[Axis], equation: Equation, word: str, where: str) -> str:
+    """What of the elements of an iteration is in the box of the next one, too, for each of these loops around."""
+    found = []
+    for axis in loops:
+        parts, common = [], True
+        for own, origin, extent in zip(equation.axes, box.origin, box.shape, strict=True):
+            step = difference(substitute(origin, {axis: axis + 1}), origin)
+            left = None if step is None else simplify(extent - abs(step))
+            size = None if left is None else constant_value(left)
+            common = common and left is not None and (size is None or size > 0)
+            if step and left is not None:
+                parts.append(f"{text(left)} of {text(extent)} {own.name}")
+        if common:
+            found.append(f"{' and '.join(parts) or 'all'} {where} the next {axis.name.rpartition('.')[2]}")
+    return f"{word}: {', '.join(found)}" if found else ""

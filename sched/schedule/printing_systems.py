@@ -24,7 +24,18 @@ from ..polyhedral.tree import Leaf, LoopNode, Node, Sequence, statements_below
 from .binding import Binding, Bindings
 from .nest import Loop, StageNest, axis_loop
 from .primitives.base import State
-from .printing_lines import assignment, comment, fetched, guard_of, header, init, layout_text, primed
+from .printing_lines import (
+    assignment,
+    comment,
+    fetched,
+    guard_of,
+    header,
+    init,
+    layout_text,
+    primed,
+    short_names,
+    title,
+)
 
 Key = tuple[int, int | None]  # a stage, by its uid, and the equation that has loops of its own
 Loops = Mapping[Key, tuple[Loop, ...]]  # the loops around
@@ -32,16 +43,17 @@ Loops = Mapping[Key, tuple[Loop, ...]]  # the loops around
 
 def system_text(state: State, group: tuple[Tensor, ...]) -> str:
     """The loops of stages whose loops are made together."""
-    found = system_node(state.tree().root, group)
+    whole = [stage for stage in group if stage.uid not in state.places]
+    found = system_node(state.tree().root, tuple(whole))
     return "\n".join(
-        [", ".join(f"{stage}{layout_text(state, stage)}" for stage in group), *_lines(state, found, {}, 1)]
+        [", ".join(f"{stage}{layout_text(state, stage)}" for stage in whole), *_lines(state, found, {}, 1)]
     )
 
 
 def system_node(root: Node, group: tuple[Tensor, ...]) -> Node:
-    """The part of the tree that computes these stages."""
+    """The part of the tree that computes these stages, and those in their loops."""
     for child in root.children if isinstance(root, Sequence) else (root,):
-        if all(any(s.stage is stage for stage in group) for s in statements_below(child)):
+        if any(s.stage is stage for s in statements_below(child) for stage in group):
             return child
     raise AssertionError("every system has a node below the root")
 
@@ -59,7 +71,7 @@ def _lines(state: State, node: Node, around: Loops, depth: int) -> Iterator[str]
             yield from _lines(state, node.body, around, depth)
         case LoopNode():
             inside = dict(around)
-            below = {_key(state, s): s for s in statements_below(node)}
+            below = {_key(state, s): s for s in statements_below(node) if not _is_around(node, s)}
             for key, statement in below.items():
                 nest = state.nest_of(statement)
                 loop = _loop(nest, statement, node)
@@ -72,9 +84,22 @@ def _lines(state: State, node: Node, around: Loops, depth: int) -> Iterator[str]
                 line for key, s in below.items() for line in _binding_lines(state.nest_of(s), inside[key])
             )
             yield from (f"{pad}    {line}" for line in found)
+            for stage in _begun(node):
+                yield f"{pad}    {title(state, stage, state.program.of_stage(stage)[-1])}"
             ahead = [line for uid in below for line in fetched(state, below[uid].stage, node.name)]
             yield from (f"{pad}    {line}" for line in ahead)
             yield from _lines(state, node.body, inside, depth + 1)
+
+
+def _is_around(node: LoopNode, statement: Statement) -> bool:
+    """Whether a loop is one of other stages, that a statement is computed in."""
+    return any(node.values[statement.number] is axis for axis in statement.prefix)
+
+
+def _begun(node: LoopNode) -> Iterator[Tensor]:
+    """The stages that are computed in each iteration of a loop, and in no loop of others further in."""
+    found = (s.stage for s in statements_below(node) if s.prefix and node.values[s.number] is s.prefix[-1])
+    yield from dict.fromkeys(found)
 
 
 def _key(state: State, statement: Statement) -> Key:
@@ -124,4 +149,5 @@ def _numbered(statement: Statement, region: str) -> str:
 
 
 def _statement(state: State, statement: Statement) -> str:
-    return init(statement, {}) if statement.kind == "init" else assignment(state.program, statement, {})
+    names = short_names(statement, state.nest_of(statement))
+    return init(statement, names) if statement.kind == "init" else assignment(state.program, statement, names)

@@ -29,7 +29,7 @@ def first_violation_after(before: State, state: State, stage: Tensor, command: P
 def _taken_back(before: State, state: State, stage: Tensor, command: Primitive) -> Tree | None:
     """The tree after a command, but for changes of it that keep the order of instances; None where statements or what
     must be in order are others than before."""
-    if state.places or state.pairs is not before.pairs:
+    if state.pairs is not before.pairs:
         return None
     members = (stage, *state.companions(stage))
     numbers = frozenset(s.number for member in members for s in state.program.of_stage(member))

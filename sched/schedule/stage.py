@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..compute.tensor import Tensor, validated_name
-from ..errors import DefinitionError, ScheduleError
+from ..compute.tensor import Tensor
+from ..errors import ScheduleError
 from ..polyhedral.layout import names_of
+from .given import given_factor as _factor
+from .given import given_name as _name
+from .given import given_new as _new
+from .given import given_pair as _pair
+from .given import given_terms as _terms
 from .primitives import (
     REGISTRY,
     AlignStorage,
+    BlockSteps,
     CacheOperand,
     CacheRead,
     CacheWrite,
@@ -130,7 +135,10 @@ class Stage:
     ) -> tuple[str, str, str, str]:
         """Cut two loops into tiles; returns the two loops over tiles and the two within one. See `Tile`."""
         loop, other = _name(loop), _name(other)
-        o, i = _pair(outers, f"{loop}_o", f"{other}_o", "outers"), _pair(inners, f"{loop}_i", f"{other}_i", "inners")
+        o, i = (
+            _pair(outers, f"{loop}_o", f"{other}_o", "outers"),
+            _pair(inners, f"{loop}_i", f"{other}_i", "inners"),
+        )
         self._apply(Tile(loop, other, _factor(factor), _factor(other_factor), o, i))
         return (*o, *i)
 
@@ -215,6 +223,17 @@ class Stage:
         self._apply(Separate(_name(axis), _name(other), _factor(factor), _factor(ahead), chosen))
         cuts = self.schedule.program.cuts[self.tensor.uid]
         return self.schedule[self.tensor].equation(len(self.tensor.equations) + len(cuts) - 1)
+
+    def block_steps(
+        self, loop: str, factor: int, *, name: str | None = None, steps: str | None = None
+    ) -> tuple[Stage, Stage]:
+        """Compute so many steps at a time; returns the stages of blocks and of steps in between. See `BlockSteps`."""
+        made = (
+            _new(name, f"{self.tensor.name}_blocks", "name"),
+            _new(steps, f"{self.tensor.name}_steps", "steps"),
+        )
+        self._apply(BlockSteps(_name(loop), _factor(factor), name=made[0], steps=made[1]))
+        return self.schedule[made[0]], self.schedule[made[1]]
 
     def shift(self, loop: str, amount: int) -> None:
         """Add a number to a loop's counter, for this stage alone. See `Shift`."""
@@ -377,44 +396,3 @@ def _stage_name(stage: object) -> str:
     if isinstance(stage, str):
         return stage
     raise ScheduleError(f"a stage is given as a tensor, as s[tensor], or by its name, not by {shown(stage)}")
-
-
-def _terms(layout: object) -> tuple[str, ...]:
-    """The terms of a layout."""
-    if not isinstance(layout, (tuple, list)) or not all(isinstance(term, str) for term in layout):
-        raise ScheduleError(
-            f'a layout is given by its terms, outermost first, as in ("j/64", "k", "j%64"), not {shown(layout)}'
-        )
-    return tuple("".join(term.split()) for term in layout)
-
-
-def _name(loop: object) -> str:
-    if not isinstance(loop, str):
-        raise ScheduleError(
-            f"a loop is given by its name, or by what the command that made it returned, not by {shown(loop)}"
-        )
-    return str(loop)
-
-
-def _factor(factor: Any) -> Any:
-    """An integer of any type, NumPy's too, as Python's; what is none is left to the primitive to refuse."""
-    try:
-        return factor if isinstance(factor, bool) else operator.index(factor)
-    except (TypeError, DefinitionError):  # a size has no value yet
-        return factor
-
-
-def _new(name: object, default: str, option: str) -> str:
-    try:
-        return str(validated_name(default if name is None else name, "loop"))
-    except DefinitionError as error:
-        raise ScheduleError(f"{error.reason}; choose one with {option}=") from None
-
-
-def _pair(names: object, first: str, second: str, option: str) -> tuple[str, str]:
-    """Two new names."""
-    if names is None:
-        return _new(None, first, option), _new(None, second, option)
-    if not isinstance(names, (tuple, list)) or len(names) != 2:
-        raise ScheduleError(f"{option}= takes the names of two loops, not {shown(names)}")
-    return _new(names[0], "", option), _new(names[1], "", option)

@@ -9,13 +9,13 @@ t, and boundaries in loops beside the one over the inside, however the loops hav
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..compute.components import components
 from ..compute.expr import Axis, Expr
 from ..compute.simplify import simplify
 from ..compute.tensor import Tensor
-from ..errors import DefinitionError
+from ..errors import DefinitionError, ScheduleError
 from ..polyhedral.isl import Map
 from ..polyhedral.layout import Form, total
 from ..polyhedral.order import has_one_value, maybe_equal, never_after
@@ -23,7 +23,7 @@ from ..polyhedral.program import Program
 from ..polyhedral.requirements import Requirement
 from ..polyhedral.statement import Statement
 from ..polyhedral.systems import Cells, Level, default_order, is_system, needs_between, systems
-from ..polyhedral.tree import Fused, Leaf, LoopNode, Node, Sequence, Tree
+from ..polyhedral.tree import Fused, Leaf, LoopNode, Node, Sequence, Tree, statements_below
 from .binding import Bindings
 from .nest import Loop, StageNest, axis_loop
 
@@ -59,18 +59,44 @@ def _loop(cells: Cells, level: Level) -> Loop:
     return Loop(level.name, value, simplify(begin), extent, reversed=level.sign < 0)
 
 
-_Key = tuple[str, str, tuple[int, ...]]
+_Key = tuple[tuple[int, str] | None, str, str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inside:
+    """A stage that is computed in loops of others, which these are, outermost first; each iteration of the first `kept`
+    of them has its own elements of it."""
+
+    stage: Tensor
+    loops: tuple[tuple[Tensor, Loop], ...]
+    kept: int
+
+    def place(self, depth: int) -> tuple[int, str] | None:
+        """What tells the loop at this depth, of another stage or its own, from loops elsewhere: where whose it is is
+        computed; None at the root."""
+        hosts = [host for host, _ in self.loops]
+        first = hosts.index(hosts[depth]) if depth < len(hosts) else len(hosts)
+        if first == 0:
+            return None
+        host, loop = self.loops[first - 1]
+        return host.uid, loop.name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
     """A statement with its place in the Program, and its own loops, outermost first, each with its place in the stage's
-    nest."""
+    nest; the first ones are of other stages where it is computed `inside` of these."""
 
     statement: Statement
     place: int
     nest: StageNest
     loops: tuple[tuple[int, Loop], ...]
+    inside: Inside | None = None
+
+    @property
+    def depth(self) -> int:
+        """The number of loops that are of other stages."""
+        return 0 if self.inside is None else len(self.inside.loops)
 
     def at(self, depth: int) -> tuple[int, Loop] | None:
         return self.loops[depth] if depth < len(self.loops) else None
@@ -79,7 +105,14 @@ class _Part:
         """What statements that share the loop at this depth have in common: name, kind, and the virtual axes, by their
         identity, as axes that are compared make an expression."""
         loop = self.loops[depth][1]
-        return loop.name, loop.kind, tuple(map(id, self.nest.virtual(loop.value)))
+        place = None if self.inside is None else self.inside.place(depth)
+        return place, loop.name, loop.kind, tuple(map(id, self.nest.virtual(loop.value)))
+
+    def owner(self, depth: int) -> Tensor:
+        """Whose loop the one at this depth is."""
+        if self.inside is not None and depth < self.depth:
+            return self.inside.loops[depth][0]
+        return self.statement.stage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,14 +129,17 @@ def system_tree(
     group: tuple[Tensor, ...],
     pairs: tuple[Requirement, ...],
     uids: Iterator[int],
+    hosted: tuple[Inside, ...] = (),
 ) -> Node:
-    """The loop tree of a system."""
+    """The loop tree of a system, and of the stages that are computed in its loops."""
     fused: dict[Axis, Fused] = {}
+    inside = {own.stage.uid: own for own in hosted}
+    group = (*group, *(own.stage for own in hosted if own.stage not in group))
     for stage in group:
         for nest in nests[stage.uid].each():
             fused |= nest.fused
     parts = [
-        _part(s, place, nests[s.stage.uid].of_equation(s.loops_of))
+        _part(s, place, nests[s.stage.uid].of_equation(s.loops_of), inside.get(s.stage.uid))
         for place, s in enumerate(program.statements)
         if any(s.stage is stage for stage in group)
     ]
@@ -120,12 +156,49 @@ def system_tree(
     for uid, (_, loop) in program.joined.items():
         names = nests[uid].names if uid in nests else ()
         wanted[uid] = names.index(loop) + 1 if loop in names else 0
-    return _Builder(Tree(Sequence(()), fused), uids, in_place, folds, wanted).body(parts, 0, edges)
+    joints = tuple(_joint(own, program) for own in hosted)
+    made = _Builder(Tree(Sequence(()), fused), uids, in_place, folds, wanted, joints).body(parts, 0, edges)
+    for joint in joints:
+        _check_joint(joint, made)
+    return made
 
 
-def _part(statement: Statement, place: int, nest: StageNest) -> _Part:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Joint:
+    """The numbers of the statements that are in one and the same loops of others: those of a stage that is computed
+    there, and those that read it."""
+
+    inside: Inside
+    numbers: frozenset[int]
+
+
+def _joint(inside: Inside, program: Program) -> _Joint:
+    own = {statement.number for statement in program.of_stage(inside.stage)}
+    readers = {s.number for s in program.statements if any(read.tensor is inside.stage for read in s.reads)}
+    return _Joint(inside, frozenset(own | readers))
+
+
+def _check_joint(joint: _Joint, root: Node) -> None:
+    """Refuse a place whose loops are not around all that must be in them: an iteration's elements are there in that
+    iteration alone."""
+    node, loops = root, 0
+    while loops < len(joint.inside.loops):
+        children = node.children if isinstance(node, Sequence) else (node,)
+        found = [c for c in children if joint.numbers & {s.number for s in statements_below(c)}]
+        if len(found) != 1 or isinstance(found[0], Leaf):
+            host, loop = joint.inside.loops[-1]
+            raise ScheduleError(
+                f"{joint.inside.stage.name} cannot be computed in {loop.name} of {host.name}: what reads it is not all "
+                "in one and the same loops there, as these follow from what the equations need of each other"
+            )
+        node = found[0]
+        loops += isinstance(node, LoopNode)
+        node = node.body if isinstance(node, LoopNode) else node
+
+
+def _part(statement: Statement, place: int, nest: StageNest, inside: Inside | None = None) -> _Part:
     """The loops around one statement: those made of its own axes, and its axes for what loops that mix them with
-    others leave open."""
+    others leave open; before them, those of others that it is computed in."""
     own = set(statement.axes)
     foreign = [k for k, loop in enumerate(nest.loops) if not nest.axes_of(loop.value) <= own]
     first = foreign[0] if foreign else len(nest.loops)
@@ -139,7 +212,12 @@ def _part(statement: Statement, place: int, nest: StageNest) -> _Part:
             bindings.add(loop)
         open_axes -= set(bindings.bound)
     rest = [(-1 - k, axis_loop(axis)) for k, axis in enumerate(statement.axes) if axis in open_axes]
-    return _Part(statement, place, nest, (*kept, *rest))
+    if inside is None:
+        return _Part(statement, place, nest, (*kept, *rest))
+    counters = zip(inside.loops, statement.prefix, strict=True)
+    around = [(k, replace(loop, value=axis)) for k, ((_, loop), axis) in enumerate(counters)]
+    moved = [(k + len(around) if k >= 0 else k, loop) for k, loop in (*kept, *rest)]
+    return _Part(statement, place, nest, (*around, *moved), inside)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,15 +227,28 @@ class _Builder:
     in_place: bool
     folded: Mapping[int, tuple[Form, ...]]  # the forms that are folded, by the uids of the stages
     wanted: Mapping[int, int]  # how many loops the stages that have joined others share with them, by their uids
+    joints: tuple[_Joint, ...] = ()
 
     def body(self, parts: list[_Part], depth: int, edges: list[_Edge]) -> Node:
         """The statements below `depth` shared loops: circles in common loops, one after the other, in the order of the
         definitions where they need not be in another."""
         children: list[Node] = []
         parts = sorted(parts, key=lambda part: part.place)
-        for members in self._joined(_components(_units(parts, depth), edges), depth, edges):
+        for members in self._joined(_components(self._units(parts, depth), edges), depth, edges):
             children += self._shared(members, depth, _inside(members, edges))
         return children[0] if len(children) == 1 else Sequence(tuple(children))
+
+    def _units(self, parts: list[_Part], depth: int) -> list[list[_Part]]:
+        """What stays together: the statements of an equation, and in the loops that a stage is computed in, its own and
+        those that read it."""
+        units = _units(parts, depth)
+        for joint in self.joints:
+            if depth < len(joint.inside.loops):
+                inside = [u for u in units if any(part.statement.number in joint.numbers for part in u)]
+                if len(inside) > 1:
+                    whole = sorted((p for u in inside for p in u), key=lambda part: part.statement.number)
+                    units = [whole if u is inside[0] else u for u in units if u is inside[0] or u not in inside]
+        return units
 
     def _joined(self, groups: list[list[_Part]], depth: int, edges: list[_Edge]) -> list[list[_Part]]:
         """The components, with those in one that can share the loop that a circle goes round: planes that are computed
@@ -250,7 +341,11 @@ class _Builder:
                 body = self._resolved(axis, parts[0].nest, tuple(counters), body)
         most = [loop.most for loop in loops.values()]
         literal = max((m for m in most if m is not None), default=None) if None not in most else None
-        return LoopNode(uid, first.name, first.kind, counters, body, most=literal, peel=first.peel)
+        owner = next((part.owner(depth) for part in parts if part.inside is not None), None)
+        own = {part.statement.stage: part.inside for part in parts if part.inside is not None}
+        stores = tuple(stage for stage, inside in own.items() if inside.kept == depth + 1)
+        made = LoopNode(uid, first.name, first.kind, counters, body, most=literal, peel=first.peel)
+        return replace(made, stage=owner, stores=stores)
 
     def _resolved(self, axis: Axis, nest: StageNest, numbers: tuple[int, ...], body: Node) -> Node:
         """The position of a virtual axis and its components around `body`."""

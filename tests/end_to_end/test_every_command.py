@@ -341,6 +341,7 @@ def test_reductions_that_may_be_reordered(name: str, word: str) -> None:
 def test_every_primitive_is_here() -> None:
     elsewhere = {
         "align_storage",
+        "block_steps",
         "cache_operand",
         "cache_read",
         "cache_write",

@@ -12,6 +12,7 @@ from guarded import Pool, strided
 from random_commands import random_commands
 from random_definitions import Definition, Generator
 from random_recurrences import random_recurrences
+from random_stencils import random_stencil
 
 import polysched as ps
 from polysched.compute.expr import Const
@@ -73,7 +74,7 @@ def make_case(seed: int) -> Case | None:
 def _recurrences(rng: random.Random) -> Definition:
     """The first random recurrences that mean something."""
     while True:
-        made = random_recurrences(rng)
+        made = random_stencil(rng) if rng.random() < 0.25 else random_recurrences(rng)
         definition = Definition(made.lines, made.outputs, made.data)
         names = definition.namespace()
         try:

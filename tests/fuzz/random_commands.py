@@ -8,6 +8,7 @@ from typing import Any
 
 import polysched as ps
 from polysched.compute.expr import Read, walk
+from polysched.compute.recurrence import Recurrence
 
 FACTORS = (1, 2, 3, 5, 7, 8, 16, 31, 64)
 MAX_WRITTEN_OUT = 1024
@@ -19,6 +20,7 @@ def random_commands(schedule: ps.Schedule, names: dict[str, Any], rng: random.Ra
     if rng.random() < 0.2:
         for name, command in (line.split(".", 1) for line in schedule.auto_polyhedral()):
             made.append(f's["{name}"].{command}')
+    made += _steps_in_blocks(schedule, rng)
     for _ in range(rng.choice((2, 4, 6, 8, 12, 16))):
         conditions = len(schedule.branches)
         chosen, where = _some_sizes(schedule, rng)
@@ -52,6 +54,17 @@ def _some_sizes(schedule: ps.Schedule, rng: random.Random) -> tuple[ps.Schedule,
         return schedule.specialize(words), f'.specialize("{words}")'
     except ps.ScheduleError:
         return schedule, ""
+
+
+def _steps_in_blocks(schedule: ps.Schedule, rng: random.Random) -> list[str]:
+    """Blocks of steps of a stencil, before it has other commands; of other recurrences none is legal."""
+    for stage in schedule.stages:
+        if isinstance(stage, Recurrence) and rng.random() < 0.6:
+            loop, factor = stage.equations[0].axes[0].name, rng.choice((2, 3, 4, 7) if stage.ndim < 4 else (3, 4))
+            if schedule[stage].why_not("block_steps", loop, factor) is None:
+                schedule[stage].block_steps(loop, factor)
+                return [f's["{stage.name}"].block_steps("{loop}", {factor})']
+    return []
 
 
 def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | None:

@@ -553,6 +553,25 @@ def few_rows_by_themselves():
     return s
 
 
+@case
+def time_tiles_that_overlap():
+    T, n = ps.size_var("T"), ps.size_var("n", min=1)
+    A = ps.placeholder((n,), "float64", name="A")
+    t, i = ps.axes("t i")
+    u = ps.recurrence((T + 1, n), "float64", name="u")
+    u[0, i] = A[i]
+    u[t + 1, i] = u[t, i] + ps.select(i > 0, u[t, i - 1], 0.0)
+    s = ps.Schedule(u[T])
+    blocks, steps = s[u].block_steps("t", 4)
+    blocks.split("i", 64)
+    blocks.parallel("i_o")
+    blocks.fold_storage("t", 2)
+    steps.compute_at(blocks, "i_o")
+    steps.fold_storage("t_s", 2)
+    steps.vectorize("i")
+    return s
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_nest(name, expect):
     schedule = CASES[name]()

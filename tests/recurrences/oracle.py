@@ -6,6 +6,10 @@ accumulated is initialised before, updated in order (in any where it is re-assoc
 results, or take turns), and finished after. Iterations of parallel loops are unordered; lanes of a vector loop run each
 statement together. Where dimensions are folded, whoever writes another element into a cell is before the element is
 written, or after it is read.
+
+Stages in loops of others have a copy of an element for each iteration of the loops around their store. Which elements
+an iteration computes is claimed (`claimed`), and checked: what is read is in the reader's copy, and that is written,
+and read, in one and the same loops.
 """
 
 from __future__ import annotations
@@ -20,17 +24,22 @@ from polysched.compute.tensor import Tensor
 from polysched.polyhedral.statement import Statement
 from polysched.polyhedral.tree import Fused, Leaf, LoopNode, Node
 
+from ..polyhedral.enumerated import points
+
+Cell = tuple[int, tuple[int, ...], tuple[int, ...]]  # of a stage, by its uid, in a copy
 Step = tuple[str, int]  # "sequence", or the kind of a loop, with the place or the counter
 
 
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """One run of a statement: its axes' values, the cell that it writes, the cells that it reads, and its time."""
+    """One run of a statement: its axes' values, the cell that it writes and in which copy, the cells that it reads, and
+    its time."""
 
     statement: Statement
     at: dict[Axis, int]
+    copy: tuple[int, ...]
     cell: tuple[int, ...]
-    reads: frozenset[tuple[int, tuple[int, ...]]]
+    reads: frozenset[Cell]
     path: tuple[Step, ...]
 
     @property
@@ -109,11 +118,12 @@ def instances(state: Any, sizes: dict[str, int]) -> list[Instance]:
     """Everything that runs at these sizes."""
     tree = state.tree()
     known = Sizes(sizes, tree.fused)
-    cuts = state.program.cuts
+    cuts, leaves = state.program.cuts, list(_leaves(tree.root, ()))
+    _check_loops(state.program, leaves)
     return [
         instance
-        for s, path in _leaves(tree.root, ())
-        for instance in _of_statement(s, path, known)
+        for s, path in leaves
+        for instance in _of_statement(s, path, known, state.program)
         if s.rule is None or _part(instance, cuts.get(s.stage.uid, ())) == s.loops_of
     ]
 
@@ -139,9 +149,33 @@ def _leaves(node: Node, path: tuple[Any, ...]) -> Iterator[tuple[Statement, tupl
             yield from _leaves(child, (*path, place))
 
 
-def _of_statement(statement: Statement, path: tuple[Any, ...], known: Sizes) -> Iterator[Instance]:
-    for at in _grid(statement.axes, known):
+def _check_loops(program: Any, leaves: list[tuple[Statement, tuple[Any, ...]]]) -> None:
+    """An iteration's copy of a stage is read in the loops in which it is written."""
+    loops = {s.number: [node for node in path if isinstance(node, LoopNode)] for s, path in leaves}
+    for sink, _ in leaves:
+        for source, _ in leaves:
+            kept = _kept(program, source.stage)
+            if any(read.tensor is source.stage for read in sink.reads):
+                around = zip(loops[source.number][:kept], loops[sink.number][:kept], strict=True)
+                assert all(a is b for a, b in around), f"{sink.label} reads a copy of {source.label} elsewhere"
+
+
+def _kept(program: Any, stage: Tensor) -> int:
+    """The number of loops around that have a copy of a stage for each iteration."""
+    return program.placements[stage.uid].around.kept if stage.uid in program.placements else 0
+
+
+def claimed(statement: Statement, program: Any, sizes: dict[str, int]) -> Iterator[dict[Axis, int]]:
+    """What a schedule says that a statement in loops of others computes."""
+    for point in sorted(points(statement.domain.intersect_params(program.context), program.world, sizes)):
+        yield dict(zip(statement.axes, point, strict=True))
+
+
+def _of_statement(statement: Statement, path: tuple[Any, ...], known: Sizes, program: Any) -> Iterator[Instance]:
+    placed = bool(statement.prefix)
+    for at in claimed(statement, program, known.sizes) if placed else _grid(statement.axes, known):
         if not all(known.value(condition, at) for condition in _conditions(statement)):
+            assert not placed, f"{statement.label} is computed where it is not defined"
             continue
         steps = tuple(
             ("sequence", step)
@@ -152,8 +186,12 @@ def _of_statement(statement: Statement, path: tuple[Any, ...], known: Sizes) -> 
         )
         cell = tuple(known.value(index, at) for index in statement.indices)
         found = [r for r in known.reads(statement.value, at) if r.tensor.equations and not statement.accumulates(r)]
-        reads = frozenset((r.tensor.uid, tuple(known.value(index, at) for index in r.indices)) for r in found)
-        yield Instance(statement, at, cell, reads, steps)
+        counters = [counter for kind, counter in steps if kind != "sequence"]
+        reads = frozenset(
+            (r.tensor.uid, tuple(counters[: _kept(program, r.tensor)]), tuple(known.value(i, at) for i in r.indices))
+            for r in found
+        )
+        yield Instance(statement, at, tuple(counters[: _kept(program, statement.stage)]), cell, reads, steps)
 
 
 def _conditions(statement: Statement) -> tuple[Expr, ...]:
@@ -206,11 +244,12 @@ _RANK = {"define": 0, "init": 0, "update": 1, "finish": 2}
 
 def _needs(every: list[Instance]) -> Iterator[tuple[Instance, Instance, bool]]:
     """Who writes what another reads, or goes on with; and whether they may be in any order."""
-    writers: dict[tuple[int, tuple[int, ...]], list[Instance]] = {}
+    writers: dict[Cell, list[Instance]] = {}
     for instance in every:
-        writers.setdefault((instance.statement.stage.uid, instance.cell), []).append(instance)
+        writers.setdefault((instance.statement.stage.uid, instance.copy, instance.cell), []).append(instance)
     for sink in every:
         for read in sink.reads:
+            assert read in writers, f"{sink.name} reads {read}, which is not computed where it reads it"
             yield from ((writer, sink, False) for writer in writers[read])
     for group in writers.values():  # in the order of the definition
         ranked = sorted(group, key=lambda instance: (_RANK[instance.statement.kind], instance.reduced))
@@ -226,7 +265,8 @@ def _overwritten(stage: Tensor, layout: Any, every: list[Instance]) -> Iterator[
 
     def place(instance: Instance) -> tuple[int, ...]:
         sums = {form: sum(instance.cell[k] * c for k, c in form) for form in layout.forms(len(instance.cell))}
-        return tuple(x % layout.folds[form] if form in layout.folds else x for form, x in sums.items())
+        where = (x % layout.folds[form] if form in layout.folds else x for form, x in sums.items())
+        return (*instance.copy, *where)
 
     sharing: dict[tuple[int, ...], list[Instance]] = {}
     for instance in every:

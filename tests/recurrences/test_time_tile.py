@@ -67,8 +67,8 @@ def test_both_shapes_have_the_same_bits_as_few_steps() -> None:
 def test_a_sweep_in_place_has_no_diamonds() -> None:
     with pytest.raises(ps.ScheduleError, match=r"slabs of t and i in u need each other in both directions.*wavefront"):
         tiled("seidel_2d", 2, shape="diamond", space=(4, 40))
-    with pytest.raises(ps.ScheduleError, match=r'time_tile has the shapes "diamond" and "wavefront", and none that is'):
-        tiled("jacobi_2d", 2, shape="overlapped")
+    with pytest.raises(ps.ScheduleError, match=r'time_tile has the shapes "diamond", .* and none that is'):
+        tiled("jacobi_2d", 2, shape="hexagonal")
 
 
 @pytest.mark.parametrize(("name", "planes"), [("jacobi_2d", 2), ("heat_3d", 2), ("seidel_2d", 1), ("fdtd_2d", 1)])

@@ -21,6 +21,7 @@ from polysched.compute.recurrence import Recurrence
 from polysched.schedule.text import HEADER, parse_schedule
 
 from ..fuzz.random_recurrences import random_recurrences
+from ..fuzz.random_stencils import random_stencil
 from .definitions import EXAMPLES
 from .oracle import instances, violations
 
@@ -30,8 +31,9 @@ COMMANDS = 5
 MOST = 220  # instances
 LITERALS = (1, 2, 3, 4)
 WORDS = (
-    *["split", "reorder", "skew", "parallel", "vectorize", "reverse", "fold_storage"] * 2,
-    *["tile", "shift", "partition", "partition", "fuse", "unroll", "inline"],
+    *["split", "reorder", "skew", "parallel", "vectorize", "vectorize", "reverse", "fold_storage"] * 3,
+    *["tile", "shift", "partition", "fuse", "unroll", "inline"] * 2,
+    *["compute_at"] * 5,
 )
 
 
@@ -86,6 +88,12 @@ def random_command(s: ps.Schedule, rng: random.Random) -> str | None:
         case "inline":
             plain = [x.name for x in s.program.live_stages() if not isinstance(x, Recurrence) and not _is_output(s, x)]
             return f"{rng.choice(plain)}.inline()" if plain else None
+        case "compute_at":
+            pairs = [(x, y) for x in s.program.live_stages() for y in s.program.definitions.consumers(x)]
+            inside = [(x, y) for x, y in pairs if not _is_output(s, x) and s[y].loops]
+            if inside:
+                stage, host = rng.choice(inside)
+                return f'{stage.name}.compute_at("{host.name}", "{rng.choice(s[host].loops)}")'
         case "unroll" | "vectorize" as word:
             nest = s.state.nests[chosen.tensor.uid]
             short = [name for name in loops if name in nest.names and nest.loop(name).most is not None]
@@ -143,7 +151,8 @@ def _parsed(command: str) -> tuple[str, Any]:
 
 def run_case(seed: int, verdicts: Counter[tuple[str, str]]) -> None:
     rng = random.Random(seed)
-    made = random_recurrences(rng, LITERALS)
+    stencil = rng.random() < 0.2
+    made = random_stencil(rng, LITERALS) if stencil else random_recurrences(rng, LITERALS)
     names: dict[str, Any] = {"ps": ps}
     for line in made.lines:
         exec(line, names)
@@ -155,8 +164,9 @@ def run_case(seed: int, verdicts: Counter[tuple[str, str]]) -> None:
     s.advises = False
     if rng.random() < 0.2:
         s.auto_polyhedral()
+    first = [f'u.block_steps("t", {rng.choice((2, 3, 4))}, name="ub", steps="us")'] if stencil else []
     for _ in range(COMMANDS):
-        command = random_command(s, rng)
+        command = first.pop() if first and rng.random() < 0.7 else random_command(s, rng)
         if command is None:
             continue
         try:
@@ -169,7 +179,7 @@ def run_case(seed: int, verdicts: Counter[tuple[str, str]]) -> None:
 
 def table(verdicts: Counter[tuple[str, str]]) -> str:
     columns = ("accepted", "refused", "undecided", "invalid")
-    words = sorted({*WORDS, "definition"})
+    words = sorted({*WORDS, "block_steps", "definition"})
     rows = [f"{word:14}{''.join(f'{verdicts[word, c]:>11}' for c in columns)}" for word in words]
     return "\n".join([f"{'':14}{''.join(f'{c:>11}' for c in columns)}", *rows])
 
@@ -182,7 +192,7 @@ def test_random_recurrences() -> None:
     if CASES >= 150:  # a generator that makes no illegal commands, or no legal ones, would prove nothing
         for word in ("parallel", "vectorize", "reverse", "reorder", "fold_storage"):
             assert verdicts[word, "refused"] >= CASES // 75, table(verdicts)
-        for word in WORDS:
+        for word in (*WORDS, "block_steps"):
             assert verdicts[word, "accepted"] >= CASES // 75, table(verdicts)
         undecided = sum(count for (_, verdict), count in verdicts.items() if verdict == "undecided")
         assert undecided <= sum(verdicts.values()) // 50, table(verdicts)

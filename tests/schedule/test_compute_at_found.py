@@ -18,6 +18,19 @@ def same_as_default(s: ps.Schedule, *arrays: Any, **sizes: int) -> ps.Kernel:
     return kernel
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_what_one_iteration_of_a_parallel_loop_needs_is_computed_in_it(first: bool) -> None:
+    """It was computed before the loop, in memory that the threads have not."""
+    A = ps.placeholder((n,), "float64", name="A")
+    B = ps.compute((n,), lambda i: A[i] * 2, name="B")
+    C = ps.compute((n,), lambda i: ps.select(i < 4 if first else i >= n - 1, B[i], A[i]), name="C")
+    s = ps.Schedule(C)
+    s["C"].split("i", 4)
+    s["C"].parallel("i_o")
+    s["B"].compute_at("C", "i_o")
+    same_as_default(s, np.arange(37.0))
+
+
 def test_reduction_axes_whose_bounds_are_made_of_others_move_along() -> None:
     A = ps.placeholder((n, n), "float32", name="A")
 

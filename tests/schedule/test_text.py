@@ -34,6 +34,7 @@ def test_every_primitive_round_trips(samples):
     s = ps.Schedule.from_text(samples.pipeline(), EVERY_PRIMITIVE)
     elsewhere = {
         "align_storage",
+        "block_steps",
         "cache_operand",
         "cache_read",
         "cache_write",

@@ -2,6 +2,7 @@
 
 from .align_storage import AlignStorage
 from .base import REGISTRY, Primitive, State
+from .block_steps import BlockSteps
 from .cache_operand import CacheOperand
 from .cache_read import CacheRead
 from .cache_write import CacheWrite
@@ -32,8 +33,9 @@ from .unroll import Unroll
 from .vectorize import Vectorize
 
 __all__ = [
-    "REGISTRY", "AlignStorage", "CacheOperand", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot", "ComputeWith",
-    "Equation", "FoldStorage", "Fuse", "Inline", "Parallel", "Partition", "Peel", "Prefetch", "Primitive", "Reorder",
-    "ReorderStorage", "Reverse", "Rfactor", "Separate", "Shift", "Skew", "Specialize", "Specialized", "Split", "State",
+    "REGISTRY", "AlignStorage", "BlockSteps", "CacheOperand", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot",
+    "ComputeWith", "Equation", "FoldStorage", "Fuse", "Inline", "Parallel", "Partition", "Peel", "Prefetch",
+    "Primitive", "Reorder", "ReorderStorage", "Reverse", "Rfactor", "Separate", "Shift", "Skew", "Specialize",
+    "Specialized", "Split", "State",
     "StoreAt", "StoreStreaming", "Tile", "Unroll", "Vectorize",
 ]  # fmt: skip

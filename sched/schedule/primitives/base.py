@@ -24,7 +24,6 @@ from ..forest import make_tree
 from ..nest import StageNest
 from ..place import Place, resolved, settled
 from ..suggestion import shown
-from ..system import default_nests
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +92,7 @@ class State:
     def with_nest(self, nest: StageNest) -> State:
         """The state with other loops of one stage; what is computed inside them follows."""
         changed = replace(self, nests={**self.nests, nest.stage.uid: nest})
-        return changed.settled() if self._involves(nest.stage) else changed
+        return changed.settled() if self._involves(nest) else changed
 
     def settled(self) -> State:
         """The state whose statements are where the places say."""
@@ -101,19 +100,21 @@ class State:
         program, nests = settled(self.program, self.nests, places)
         pairs = requirements(program)
         live = [stage.uid for stage in program.live_stages()]
-        if any(uid not in nests for uid in live):
-            nests = {**default_nests(program, pairs), **nests}
         return replace(self, program=program, pairs=pairs, nests={uid: nests[uid] for uid in live}, places=places)
 
-    def _involves(self, stage: Tensor) -> bool:
-        """Whether another stage's place depends on the loops of this one, or this one shares another's."""
-        own = self.places.get(stage.uid)
-        hosts = any(place.involves(stage) for place in self.places.values())
+    def _involves(self, nest: StageNest) -> bool:
+        """Whether another stage's place depends on what is new in these loops, or their stage shares another's."""
+        old, own = self.nests[nest.stage.uid], self.places.get(nest.stage.uid)
+        hosts = any(place.involves(nest.stage) and not place.is_kept(old, nest) for place in self.places.values())
         return hosts or (own is not None and own.shared)
 
     def companions(self, stage: Tensor) -> tuple[Tensor, ...]:
-        """The other stages of a circle of stages that need each other."""
-        return tuple(other for other in self.system(stage) if other is not stage)
+        """The other stages of a circle of stages that need each other, as far as they are in the same place."""
+        return tuple(s for s in self.system(stage) if s is not stage and self._is_beside(s, stage))
+
+    def _is_beside(self, *stages: Tensor) -> bool:
+        owns = (place.own if (place := self.places.get(stage.uid)) is not None else None for stage in stages)
+        return len({None if own is None else (own.host.uid, own.loop) for own in owns}) == 1
 
     def system(self, stage: Tensor) -> tuple[Tensor, ...]:
         """The stages whose loops are made together with those of this one, itself among them."""

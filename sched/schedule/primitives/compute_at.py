@@ -36,6 +36,10 @@ class ComputeAt(Primitive):
     The stage's loops are then those of what one iteration needs, counted from 0, and it is stored in a buffer of that
     size, one for each thread. Where iterations need the same elements, each computes them for itself (see `store_at`).
 
+    In loops of a recurrence, an iteration computes what all equations need that are in it; they share the loops then.
+    A recurrence in loops of another one that reads it is computed there with all that its cells need of each other,
+    such as steps over time, from a neighbourhood that grows with each (see `block_steps`).
+
     Legal when: everything that reads the stage is inside the loop. The stage is no output, and the loop is not
     vectorized.
     Also called: compute_at (Halide, TVM), overlapped tiling.

@@ -13,6 +13,7 @@ from ..schedule import Schedule
 from ..skewing import band_commands, slabs, system_of
 from ..stage import Stage
 from ..suggestion import shown
+from .overlapped import overlapped
 from .reading import is_streamed
 from .steps_in_lanes import steps_in_lanes
 from .steps_unrolled import steps_unrolled
@@ -40,8 +41,10 @@ def time_tile(
              dimensions. By default a tile has long rows, and few of them, so that a row is still in the first-level
              cache when the next step reads it, and all of a tile stays in the second-level cache
     shape    what runs on threads: "diamond", slabs of tiles between lines that lean forwards and backwards, half of
-             which can start at once; or "wavefront", the tiles along a diagonal, one diagonal after the other. By
-             default diamonds where they are legal, and otherwise wavefronts
+             which can start at once; or "wavefront", the tiles along a diagonal, one diagonal after the other; or
+             "overlapped", tiles that compute for themselves what they need of their neighbours, so that all can start
+             at once: of one tensor alone, whose steps are made of the one before. By default diamonds where they are
+             legal, and otherwise wavefronts
 
     The smallest skews and shifts with which tiles are legal are found first (as in `Schedule.suggest`). Rows are
     vectors where the stencil allows it. Storage is folded to one plane where the stencil can run in place, and to two
@@ -49,6 +52,8 @@ def time_tile(
     are chains, as Gauss and Seidel's, has its steps in lanes instead, where they are a literal number, at most 32, and
     the dimensions two; otherwise four steps are written out, in tiles along a wavefront on threads. Each command is
     proven as always. Raises `ScheduleError` where no skew makes tiles legal, and for stages that are no recurrence.
+    Tiles that overlap are of two stages in the place of the recurrence, `s["u_blocks"]` and `s["u_steps"]` for u (see
+    `block_steps`).
 
     Skewed tiles are those of Wolf and Lam (A Data Locality Optimizing Algorithm, PLDI 1991), their wavefronts those of
     Lamport (The Parallel Execution of DO Loops, CACM 1974), diamonds those of Bandishti, Pananilath and Bondhugula
@@ -76,16 +81,20 @@ def time_tile(
         raise ScheduleError(
             f"time_tile takes extents of tiles for the loops {', '.join(loops[1:])} of {stage.tensor.name} in space="
         )
-    if shape not in (None, "diamond", "wavefront"):
+    if shape not in (None, "diamond", "wavefront", "overlapped"):
         raise ScheduleError(
-            f'time_tile has the shapes "diamond" and "wavefront", and none that is {shown(shape)}; tiles that overlap '
-            "would compute cells more than once, and each cell of a recurrence is computed once"
+            f'time_tile has the shapes "diamond", "wavefront" and "overlapped", and none that is {shown(shape)}'
         )
     shapes: tuple[str | None, ...] = (shape,)
     if shape is None and target.thread_count() > 1:
         shapes = ("diamond", "wavefront", None)
     with _all_or_none(schedule):
         copies = tuple(t for t in schedule.program.live_stages() if t not in group and _is_copy(t, group))
+        if shape == "overlapped":
+            overlapped(stage, target, time, space)
+            for tensor in copies:
+                _copied(schedule[tensor], target)
+            return
         # Tiles change nothing about whether a step may overwrite the one before, and without them that is soon found.
         planes = {t: 2 if schedule[t].why_not("fold_storage", loops[0], 1) else 1 for t in group}
         chains = space is None and len(group) == 1 and stage.why_not("parallel", loops[-1]) is not None

@@ -14,7 +14,6 @@ from ...compute.tensor import Tensor
 from ...errors import ArgumentError, BudgetError
 from ...polyhedral.cardinality import cardinality
 from ...polyhedral.footprints import iterations_of
-from ...polyhedral.placement import at_root, statements_of
 from ...polyhedral.program import Program
 from ...polyhedral.statement import Statement
 from ...polyhedral.tree import statements_below
@@ -165,9 +164,7 @@ def _stage_costs(
     computed = needed = _sum(instances.count for instances in found)
     ratio: Fraction | None = Fraction(1)
     if program.placements[stage.uid].prefix:
-        definitions = program.definitions
-        whole = at_root(stage, definitions.equations[stage.uid], definitions.values[stage.uid])
-        once = [s for s in statements_of(stage, whole, 0, program.world, program.context) if s.kind != "init"]
+        once = [s for s in program.as_a_whole(stage) if s.kind != "init"]
         needed, ratio = _sum(_volume(s.axes) for s in once), None
         if known:
             done, least = (_instances(program, statements, sizes) for statements in (own, once))

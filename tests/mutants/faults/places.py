@@ -37,7 +37,7 @@ IN_PLACES: tuple[Mutant, ...] = (
     ),
     Mutant(
         "inside-pieces-of-fused-loops",
-        "schedule/place.py",
+        "schedule/hosting.py",
         "if made and max(made) < inside and nest.position_of(axis, lambda _: _ANY) is None:",
         "if made and max(made) < 0 and nest.position_of(axis, lambda _: _ANY) is None:",
         (IN_FUSED,),
@@ -149,7 +149,7 @@ IN_PLACES: tuple[Mutant, ...] = (
     ),
     Mutant(
         "vector-host",
-        "schedule/place.py",
+        "schedule/hosting.py",
         'if loop.kind == "vectorize":',
         'if loop.kind == "vectorise":',
         (PLACES,),

@@ -7,6 +7,8 @@ from ..mutant import NESTS, Mutant
 CLOSURE = "tests/recurrences/test_closure.py"
 CARRIED = "tests/lower/test_carry_vectors.py"
 KEPT_PROOFS = "tests/recurrences/test_illegal.py"
+OVERLAPPED = "tests/recurrences/test_overlapped.py"
+IN_LOOPS_FOUND = "tests/schedule/test_compute_at_found.py"
 
 IN_RECURRENCES: tuple[Mutant, ...] = (
     Mutant(
@@ -104,5 +106,61 @@ IN_RECURRENCES: tuple[Mutant, ...] = (
         "if least is not None and least >= -1:",
         ("tests/lower/test_lengthen_unrolled.py",),
         "bounds of unrolled loops go where vectors have one lane left",
+    ),
+    Mutant(
+        "neighbourhoods-of-one-side",
+        "polyhedral/needs.py",
+        "<= {high}m",
+        "<= 0",
+        (OVERLAPPED,),
+        "what steps need of cells further on is not computed in their tile",
+    ),
+    Mutant(
+        "a-plane-too-early",
+        "polyhedral/steps.py",
+        "Const(factor - 2, INDEX)",
+        "Const(max(factor - 3, 0), INDEX)",
+        (OVERLAPPED,),
+        "a block goes on with the last plane but one of the steps in it",
+    ),
+    Mutant(
+        "no-copies-beyond-the-last-step",
+        "polyhedral/steps.py",
+        'conditions = (where, _compared("ge", beyond, 1))',
+        'conditions = (where, _compared("ge", beyond, 2))',
+        (OVERLAPPED,),
+        "planes after the last step are not there",
+    ),
+    Mutant(
+        "steps-of-any-plane-before",
+        "schedule/primitives/block_steps.py",
+        "if back != 1:",
+        "if back is None or back < 1:",
+        (OVERLAPPED,),
+        "a step that reads two steps back is made of the one before",
+    ),
+    Mutant(
+        "readers-anywhere",
+        "schedule/system.py",
+        "frozenset(own | readers)",
+        "frozenset(own)",
+        (OVERLAPPED,),
+        "what reads a stage may be outside of the loops that it is computed in",
+    ),
+    Mutant(
+        "commands-for-stages-elsewhere",
+        "schedule/primitives/base.py",
+        "return len({None if own is None else (own.host.uid, own.loop) for own in owns}) == 1",
+        "return True",
+        (OVERLAPPED,),
+        "a command on a recurrence is one on the steps within its tiles, too",
+    ),
+    Mutant(
+        "ends-of-threads-open",
+        "polyhedral/schedule_tree.py",
+        'shared = node.kind == "parallel" or any(',
+        "shared = any(",
+        (IN_LOOPS_FOUND,),
+        "what one iteration on threads needs is computed outside of them",
     ),
 )

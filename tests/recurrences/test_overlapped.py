@@ -1,0 +1,230 @@
+"""Stages in the loops of recurrences, and time tiles that overlap, which are made of those and of `block_steps`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import polysched as ps
+
+from .definitions import EXAMPLES
+
+Kernel = Any
+
+
+def same_bits(s: ps.Schedule, threads: int, given: list[Any], *sizes: dict[str, int]) -> Kernel:
+    """The kernel has the bits of the default schedule at all of these sizes."""
+    kernel, default = s.build(ps.Target("native", threads=threads), check=True), ps.Schedule(s.outputs).build()
+    for known in sizes:
+        arrays = [array(**known) for array in given]
+        np.testing.assert_array_equal(kernel(*arrays, **known), default(*arrays, **known))
+    return kernel
+
+
+def stencil(dtype: str = "float64", T: Any = None, reach: int = 1) -> tuple[ps.Tensor, ps.Tensor, ps.Tensor]:
+    """A field, one that is read in each step, and the last plane: of what is not linear, and differs from step to
+    step."""
+    T, n, m = ps.size_var("T") if T is None else T, ps.size_var("n", min=1), ps.size_var("m", min=1)
+    A, K = (ps.placeholder((n, m), dtype, name=name) for name in "AK")
+    c = ps.compute((n, m), lambda i, j: K[i, j] + 1, name="c")
+    t, i, j = ps.axes("t i j")
+    u = ps.recurrence((T + 1, n, m), dtype, name="u")
+    u[0, i, j] = A[i, j]
+    inside = (i >= reach) & (i < n - reach) & (j >= 1) & (j < m - 1)
+    around = u[t, i - reach, j] + u[t, i + reach, j - 1] * u[t, i, j + 1]
+    u[t + 1, i, j] = ps.select(inside, ps.select(t < 3, around + c[i, j], ps.maximum(around, u[t, i, j])), u[t, i, j])
+    return u, c, u[T]
+
+
+def planes(dtype: str = "float64") -> list[Any]:
+    def made(seed: int) -> Any:
+        def array(n: int, m: int, **_: int) -> Any:
+            return (np.random.default_rng(seed).random((n, m)) * 3).astype(dtype)
+
+        return array
+
+    return [made(1), made(2)]
+
+
+SIZES = [{"T": T, "n": n, "m": m} for T, n, m in ((0, 5, 5), (1, 9, 4), (4, 1, 1), (5, 2, 19), (7, 23, 11), (8, 8, 40))]
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "space", "threads"),
+    [
+        ("jacobi_1d", 4, (24,), 2),
+        ("jacobi_1d", None, None, 1),
+        ("jacobi_2d", 3, (4, 16), 2),
+        ("heat_3d", 3, (4, 4, None), 1),
+    ],
+)
+def test_tiles_that_overlap(name: str, steps: int | None, space: tuple[int | None, ...] | None, threads: int) -> None:
+    example = EXAMPLES[name]
+    s = ps.Schedule(example.define())
+    target = ps.Target("native", threads=threads)
+    ps.recipes.time_tile(s["u"], target, time=steps, space=space, shape="overlapped")
+    kernel, default = s.build(target, check=True), ps.Schedule(example.define()).build()
+    names = [a.name for a in s.program.arguments if isinstance(a, ps.Tensor)]
+    for sizes in (example.sizes, dict.fromkeys(example.sizes, 3), {"T": 7, "N": 21}, {"T": 0, "N": 4}):
+        given = example.inputs(np.random.default_rng(8), sizes)
+        one, two = (k(*[given[tensor] for tensor in names], **sizes) for k in (kernel, default))
+        np.testing.assert_array_equal(one, two)
+    kinds = {loop.name: loop.kind for loop in s["u_blocks"].nest.loops}
+    assert (kinds["i_o"] == "parallel") == (threads == 2)
+    assert s["u_steps"].nest.loops[-1].kind == "vectorize"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_steps_of_any_type_that_are_not_linear(dtype: str) -> None:
+    u, _, last = stencil(dtype, reach=2)
+    s = ps.Schedule(last)
+    ps.recipes.time_tile(s[u], ps.Target("native", threads=2), time=3, space=(5, 8), shape="overlapped")
+    same_bits(s, 2, planes(dtype), *SIZES)
+
+
+@pytest.mark.parametrize("steps", [1, 7])
+def test_a_literal_number_of_steps(steps: int) -> None:
+    u, _, last = stencil(T=steps)
+    s = ps.Schedule(last)
+    ps.recipes.time_tile(s[u], ps.Target("native", threads=1), time=3, space=(5, 8), shape="overlapped")
+    same_bits(s, 1, planes(), *({"n": known["n"], "m": known["m"]} for known in SIZES))
+
+
+def test_what_is_computed_more_than_once_is_told() -> None:
+    u, _, last = stencil(T=8)
+    s = ps.Schedule(last)
+    blocks, steps = s[u].block_steps("t", 4)
+    assert s.explain("x86-64-v3", n=64, m=64).stages["u_steps"].recomputation == 1
+    blocks.tile("i", "j", 8, 16)
+    blocks.reorder("t", "i_o", "j_o", "i_i", "j_i")
+    steps.compute_at(blocks, "j_o")
+    known = s.explain("x86-64-v3", n=64, m=64).stages
+    assert 1.3 < float(known["u_steps"].recomputation) < 2 and known["u_blocks"].recomputation == 1
+    assert "u_steps: float64[1, 3, 14, 22] stored here  # again: 6 of 14 i in the next i_o" in str(s)
+
+
+def test_a_stage_that_a_recurrence_reads_in_its_loops() -> None:
+    u, c, last = stencil()
+    s = ps.Schedule(last)
+    s[u].tile("i", "j", 4, 8)
+    s[u].reorder("t", "i_o", "j_o", "i_i", "j_i")
+    s[c].compute_at(u, "j_o")
+    s[u].parallel("i_o")
+    same_bits(s, 2, planes(), *SIZES)
+    s[c].store_at(u, "i_o")
+    same_bits(s, 2, planes(), *SIZES)
+    s[c].compute_root()
+    assert s[c].loops == ("i", "j")
+    same_bits(s, 2, planes(), *SIZES)
+
+
+def test_an_input_is_copied_in_the_loops_of_a_recurrence() -> None:
+    u, c, last = stencil()
+    s = ps.Schedule(last)
+    s[c].inline()
+    s[u].tile("i", "j", 4, 8)
+    s[u].reorder("t", "i_o", "j_o", "i_i", "j_i")
+    copy = s[u].cache_read("K", at="j_o")
+    copy.vectorize("j")
+    same_bits(s, 1, planes(), *SIZES)
+
+
+def test_a_stage_for_steps_within_a_tile() -> None:
+    """In loops of a stage that is in loops itself."""
+    u, _, last = stencil()
+    s = ps.Schedule(last)
+    blocks, steps = s[u].block_steps("t", 4)
+    own = steps.cache_read("c", name="own")
+    blocks.split("i", 8)
+    steps.compute_at(blocks, "i_o")
+    own.compute_at(steps, "t_s")
+    blocks.parallel("i_o")
+    same_bits(s, 2, planes(), *SIZES)
+
+
+def test_rows_go_through_all_steps_of_a_tile_together() -> None:
+    u, _, last = stencil()
+    s = ps.Schedule(last)
+    blocks, steps = s[u].block_steps("t", 4)
+    blocks.split("i", 8)
+    steps.compute_at(blocks, "i_o")
+    with pytest.raises(ps.LegalityError):
+        steps.reorder("i", "t_s")
+    steps.skew("i", 1, by="t_s")
+    steps.reorder("i", "t_s")
+    steps.fold_storage("t_s", 2)
+    same_bits(s, 1, planes(), *SIZES)
+
+
+def test_steps_are_found_again_at_the_root() -> None:
+    u, _, last = stencil()
+    s = ps.Schedule(last)
+    blocks, steps = s[u].block_steps("t", 3)
+    steps.vectorize(steps.split("j", 8)[1])
+    steps.compute_root()
+    assert steps.loops == ("t", "t_s", "i", "j_o", "j_i")
+    same_bits(s, 1, planes(), *SIZES)
+    steps.compute_at(blocks, "t")
+    same_bits(s, 1, planes(), *SIZES)
+
+
+def refused(match: str, give: Any) -> None:
+    with pytest.raises(ps.ScheduleError, match=match):
+        give()
+
+
+def test_what_has_no_blocks_of_steps() -> None:
+    T, n = ps.size_var("T"), ps.size_var("n", min=1)
+    t, i = ps.axes("t i")
+
+    def made(value: Any) -> tuple[ps.Tensor, ps.Schedule]:
+        u = ps.recurrence((T + 2, n), "float64", name="u")
+        u.define((t, i), 1.0, where=t < 2)
+        u[t + 2, i] = value(u)
+        return u, ps.Schedule(u[T + 1])
+
+    u, s = made(lambda u: u[t, i])
+    refused(r"it reads u\[t - 2, i\], 2 steps back", lambda: s[u].block_steps("t", 2))
+    u, s = made(lambda u: u[t + 1, i] + ps.select(i > 0, u[t + 2, i - 1], 0.0))
+    refused(r"it reads u\[t, i - 1\], of its own step, in place", lambda: s[u].block_steps("t", 2))
+    r = ps.reduce_axis((0, n), name="r")
+    u, s = made(lambda u: ps.sum(u[t + 1, r], axis=r))
+    refused("its equations have sums", lambda: s[u].block_steps("t", 2))
+    u, s = made(lambda u: u[t + 1, i])
+    refused("i is not its first dimension, of several; that is t", lambda: s[u].block_steps("i", 2))
+    refused("a block has 2 steps or more", lambda: s[u].block_steps("t", 1))
+    refused("different names", lambda: s[u].block_steps("t", 2, name="v", steps="v"))
+    s[u].split("i", 8)
+    refused("there are commands on it already", lambda: s[u].block_steps("t", 2))
+    s = ps.Schedule(u)
+    refused("it is an output, and all of its planes are asked for", lambda: s[u].block_steps("t", 2))
+    s = ps.Schedule(ps.compute((n,), lambda i: u[T, i], name="D"))
+    refused(r"D reads u\[T, i\], and of the planes only the last, T \+ 1, and", lambda: s[u].block_steps("t", 2))
+    s = ps.Schedule(EXAMPLES["fdtd_2d"].define())
+    refused("blocks are for one tensor alone", lambda: s["ex"].block_steps("t", 2))
+    refused("u_9 is none|it is no recurrence", lambda: s[s.stages[-1]].block_steps("i", 2))
+
+
+def test_what_cannot_be_in_the_loops_of_a_recurrence() -> None:
+    n = ps.size_var("n", min=1)
+    A = ps.placeholder((n, n), "float64", name="A")
+    B = ps.compute((n, n), lambda i, j: A[i, j] * 2, name="B")
+    i, j = ps.axes("i j")
+    p = ps.recurrence((n, n), "float64", name="p")
+    p[i, 0] = B[i, 0]
+    p[i, j + 1] = p[i, j] + B[i, j + 1]
+    s = ps.Schedule(ps.compute((n, n), lambda i, j: p[i, j] + 1, name="C"))
+    refused("which is no recurrence: its equations are in loops", lambda: s[p].compute_at("C", "i"))
+    s[p].equation(1).parallel("i")
+    refused("what reads it is not all in one and the same loops", lambda: s[B].compute_at(p, "i"))
+    s.undo()
+    s[p].equation(1).split("i", 4)
+    refused("equation 1 of p, which reads it, has other loops of its own", lambda: s[B].compute_at(p, "i"))
+    r = ps.reduce_axis((0, i), name="r")
+    x = ps.recurrence((n, n), "float64", name="x")
+    x.define((i, j), B[i, j], where=i < 1)
+    x.define((i, j), B[i, j] - ps.sum(A[i, r] * x[r, j] * B[0, r], axis=r), where=i >= 1)
+    s = ps.Schedule(x)
+    refused("and is in no such loop", lambda: s[B].compute_at(x, "r"))
