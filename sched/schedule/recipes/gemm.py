@@ -12,6 +12,7 @@ from ...target.machine import Target
 from ..stage import Stage
 from .gemm_blocks import Blocks, Extents, Operand, blocks, is_narrow
 from .reading import group_of
+from .rowwise import rowwise
 
 _FEW_TILES = 3  # of rows, for which the right operand is read from where it is if sizes are symbolic
 
@@ -39,7 +40,10 @@ def gemm(
     Works for any size, fixed or symbolic, and every dtype; products of bytes or 16-bit integers that are summed into 32
     bits use the target's dot products. Operands are packed where that pays: the right one always if sizes are symbolic,
     and not for few rows, small operands, or rows that do not meet in a cache. So sizes that are known are worth saying.
-    Where columns are known to be at most half a vector's lanes, rows are in lanes.
+    Where columns are known to be at most half a vector's lanes, rows are in lanes. Where there is one column, and sums
+    may be added up in any order (`reassociate=True`), the terms of a row are, as in `rowwise`, which reads as fast as
+    memory can. Few rows of symbolic sizes have a schedule of their own (`specialize`), if the product is all that is
+    scheduled: for them nothing is packed.
 
     Raises `ScheduleError` for stages that are no such product.
 
@@ -58,6 +62,9 @@ def gemm(
     target = Target.of(target)
     product = _product_of(stage)
     given = mr, nr, kc, mc, nc
+    if given == (None,) * 5 and _is_sums_of_rows(stage, product):
+        rowwise(stage, target)
+        return
     if given == (None,) * 5 and is_narrow(product.known, product.stage.dtype.bytes, target):
         product = product.across()
     sizes = _blocks_of(product, target, given)
@@ -183,6 +190,14 @@ def _blocked(c: Stage, product: _Product, blocks: Blocks) -> Stage | None:
     c.unroll("i_i")
     c.vectorize("j_i")
     return _pack(c, product, blocks, "i_c", "j_c" if blocks.few else "r_c")[1]
+
+
+def _is_sums_of_rows(stage: Stage, product: _Product) -> bool:
+    """Whether it is a matrix times one column, the terms of a row side by side, and in any order."""
+    reduce = stage.schedule.program.definitions.equations[product.stage.uid].reduce
+    free = reduce is not None and reduce.reassociate and product.stage.dtype.is_float
+    row = _operand(product.left, product.r).contiguous == "sum"
+    return free and row and product.stage is stage.tensor and product.known.columns == 1
 
 
 def _may_be_few(c: Stage, product: _Product, blocks: Blocks) -> bool:
