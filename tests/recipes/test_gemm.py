@@ -107,14 +107,21 @@ def test_one_column_of_sums_in_any_order() -> None:
 def test_few_rows_of_symbolic_sizes(threads: int) -> None:
     """They have a schedule of their own, which packs nothing; where rows are promised to be many there is none."""
     m, k = ps.size_var("m"), ps.size_var("k")
-    few = [operands(*shape) for shape in [(1, 70, 40), (6, 64, 9), (7, 33, 1), (18, 130, 20), (19, 65, 33), (4, 0, 3)]]
+    few = [
+        operands(*shape)
+        for shape in [(1, 70, 40), (6, 64, 9), (7, 33, 1), (18, 130, 20), (19, 65, 33), (40, 65, 9), (4, 0, 3)]
+    ]
     s = agrees(product(ps.size_var("n"), m, k), by_target, few, threads=threads)
     (branch,) = s.branches
-    assert branch.words.startswith("n <= ")
+    assert branch.words.startswith("(n <= ") and "(k <= " in branch.words
     assert [stage.name for stage in branch.schedule.program.live_stages()] == ["C"]
     many = ps.Schedule(product(ps.size_var("n", min=64), m, k))
     by_target(many, ps.Target("native", threads=1))
     assert not many.branches
+    for terms, most in ((40, 36), (10**6, 24)):  # six tiles of six rows, three of eight
+        s = ps.Schedule(product(ps.size_var("n"), m, terms))
+        by_target(s, ps.Target("x86-64-v4", threads=1))
+        assert s.branches[0].words == f"n <= {most}"
 
 
 def test_few_columns_with_an_epilogue() -> None:

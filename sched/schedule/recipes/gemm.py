@@ -14,7 +14,9 @@ from .gemm_blocks import Blocks, Extents, Operand, blocks, is_narrow
 from .reading import group_of
 from .rowwise import rowwise
 
-_FEW_TILES = 3  # of rows, for which the right operand is read from where it is if sizes are symbolic
+# So many tiles of rows read the right operand from where it is, if sizes are symbolic: from memory each, or all but the
+# first from the second-level cache.
+_FEW_TILES, _FEW_FROM_CACHE = 3, 6
 
 
 def gemm(
@@ -211,8 +213,12 @@ def _may_be_few(c: Stage, product: _Product, blocks: Blocks) -> bool:
 def _few_rows(stage: Stage, product: _Product, blocks: Blocks, target: Target) -> None:
     """A schedule of their own for few rows: nothing is packed, and the sum is not cut."""
     i, j, r = product.i, product.j, product.r
+    rows, _, terms = product.extents
+    kept = target.l2_bytes // (4 * blocks.nr * product.right.dtype.bytes)  # terms of a panel in a quarter of the cache
+    few, cached = rows <= _FEW_TILES * blocks.mr, rows <= _FEW_FROM_CACHE * blocks.mr
+    known = product.known.terms
     try:
-        c = stage.specialize(product.extents[0] <= _FEW_TILES * blocks.mr)
+        c = stage.specialize(few | (cached & (terms <= kept)) if known is None else cached if known <= kept else few)
     except ScheduleError:  # what is promised of the sizes decides it
         return
     c.split(j, blocks.nr, outer="j_o", inner="j_i")
