@@ -88,6 +88,42 @@ def test_few_columns_of_many_rows(order: str) -> None:
     agrees(product(70, 1, 30, "int8", "int32", order), by_target, [operands(70, 1, 30, "int8", order)])
 
 
+def test_one_column_of_sums_in_any_order() -> None:
+    """The terms of a row are in lanes, which the order of a sum does not allow."""
+    n, k = ps.size_var("n"), ps.size_var("k")
+    A, B, r = ps.placeholder((n, k), name="A"), ps.placeholder((k, 1), name="B"), ps.reduce_axis((0, k), name="r")
+    for free in (True, False):
+        C = ps.compute((n, 1), lambda i, j, f=free: ps.sum(A[i, r] * B[r, j], axis=r, reassociate=f), name="C")
+        s = ps.Schedule(C)
+        ps.recipes.gemm(s[C], ps.Target("native", threads=1))
+        assert (s[C].loops[-1].startswith("r")) == free
+        kernel = s.build()
+        for rows, terms in ((0, 3), (1, 1), (7, 100), (3, 0)):
+            a, b = some(1, (rows, terms), "float32"), some(2, (terms, 1), "float32")
+            np.testing.assert_allclose(kernel(a, b), a.astype("float64") @ b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_few_rows_of_symbolic_sizes(threads: int) -> None:
+    """They have a schedule of their own, which packs nothing; where rows are promised to be many there is none."""
+    m, k = ps.size_var("m"), ps.size_var("k")
+    few = [
+        operands(*shape)
+        for shape in [(1, 70, 40), (6, 64, 9), (7, 33, 1), (18, 130, 20), (19, 65, 33), (40, 65, 9), (4, 0, 3)]
+    ]
+    s = agrees(product(ps.size_var("n"), m, k), by_target, few, threads=threads)
+    (branch,) = s.branches
+    assert branch.words.startswith("(n <= ") and "(k <= " in branch.words
+    assert [stage.name for stage in branch.schedule.program.live_stages()] == ["C"]
+    many = ps.Schedule(product(ps.size_var("n", min=64), m, k))
+    by_target(many, ps.Target("native", threads=1))
+    assert not many.branches
+    for terms, most in ((40, 36), (10**6, 24)):  # six tiles of six rows, three of eight
+        s = ps.Schedule(product(ps.size_var("n"), m, terms))
+        by_target(s, ps.Target("x86-64-v4", threads=1))
+        assert s.branches[0].words == f"n <= {most}"
+
+
 def test_few_columns_with_an_epilogue() -> None:
     C = product(90, 4, 35)
     bias = ps.placeholder((4,), "float32", name="bias")

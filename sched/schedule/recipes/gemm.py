@@ -12,8 +12,11 @@ from ...target.machine import Target
 from ..stage import Stage
 from .gemm_blocks import Blocks, Extents, Operand, blocks, is_narrow
 from .reading import group_of
+from .rowwise import rowwise
 
-_FEW_TILES = 3  # of rows, for which the right operand is read from where it is if sizes are symbolic
+# So many tiles of rows read the right operand from where it is, if sizes are symbolic: from memory each, or all but the
+# first from the second-level cache.
+_FEW_TILES, _FEW_FROM_CACHE = 3, 6
 
 
 def gemm(
@@ -39,7 +42,10 @@ def gemm(
     Works for any size, fixed or symbolic, and every dtype; products of bytes or 16-bit integers that are summed into 32
     bits use the target's dot products. Operands are packed where that pays: the right one always if sizes are symbolic,
     and not for few rows, small operands, or rows that do not meet in a cache. So sizes that are known are worth saying.
-    Where columns are known to be at most half a vector's lanes, rows are in lanes.
+    Where columns are known to be at most half a vector's lanes, rows are in lanes. Where there is one column, and sums
+    may be added up in any order (`reassociate=True`), the terms of a row are, as in `rowwise`, which reads as fast as
+    memory can. Few rows of symbolic sizes have a schedule of their own (`specialize`), if the product is all that is
+    scheduled: for them nothing is packed.
 
     Raises `ScheduleError` for stages that are no such product.
 
@@ -58,6 +64,9 @@ def gemm(
     target = Target.of(target)
     product = _product_of(stage)
     given = mr, nr, kc, mc, nc
+    if given == (None,) * 5 and _is_sums_of_rows(stage, product):
+        rowwise(stage, target)
+        return
     if given == (None,) * 5 and is_narrow(product.known, product.stage.dtype.bytes, target):
         product = product.across()
     sizes = _blocks_of(product, target, given)
@@ -185,6 +194,14 @@ def _blocked(c: Stage, product: _Product, blocks: Blocks) -> Stage | None:
     return _pack(c, product, blocks, "i_c", "j_c" if blocks.few else "r_c")[1]
 
 
+def _is_sums_of_rows(stage: Stage, product: _Product) -> bool:
+    """Whether it is a matrix times one column, the terms of a row side by side, and in any order."""
+    reduce = stage.schedule.program.definitions.equations[product.stage.uid].reduce
+    free = reduce is not None and reduce.reassociate and product.stage.dtype.is_float
+    row = _operand(product.left, product.r).contiguous == "sum"
+    return free and row and product.stage is stage.tensor and product.known.columns == 1
+
+
 def _may_be_few(c: Stage, product: _Product, blocks: Blocks) -> bool:
     """Whether there may be so few rows that packing the right operand, which vectors can be read from as it lies, does
     not pay; if the product is all that there is, so that nothing else asks to be scheduled for few rows, too."""
@@ -196,8 +213,12 @@ def _may_be_few(c: Stage, product: _Product, blocks: Blocks) -> bool:
 def _few_rows(stage: Stage, product: _Product, blocks: Blocks, target: Target) -> None:
     """A schedule of their own for few rows: nothing is packed, and the sum is not cut."""
     i, j, r = product.i, product.j, product.r
+    rows, _, terms = product.extents
+    kept = target.l2_bytes // (4 * blocks.nr * product.right.dtype.bytes)  # terms of a panel in a quarter of the cache
+    few, cached = rows <= _FEW_TILES * blocks.mr, rows <= _FEW_FROM_CACHE * blocks.mr
+    known = product.known.terms
     try:
-        c = stage.specialize(product.extents[0] <= _FEW_TILES * blocks.mr)
+        c = stage.specialize(few | (cached & (terms <= kept)) if known is None else cached if known <= kept else few)
     except ScheduleError:  # what is promised of the sizes decides it
         return
     c.split(j, blocks.nr, outer="j_o", inner="j_i")
