@@ -13,13 +13,13 @@ The code of an expansion is arithmetic as good as it gets, in one block or two: 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
 from ...compute.dtypes import DTYPES, DType
-from ...compute.expr import Const, Expr, Op
-from ..ir import Rarely
+from ...compute.expr import Const, Expr, Op, walk
+from ..ir import Rarely, Stmt, Store, lanes
 from ..math.expansion import EXPANDED, expansion
 from .emitter import Emitter, Machine
 from .module import Module
@@ -27,8 +27,10 @@ from .turns import NAMES, by_turns
 from .values import ELEMENTS, Value, mangled, vector
 
 # Operations from which on a function is called: more than those of gelu in float32, four of which in step are faster
-# than two. On vectors of two of the target's, which float16 is computed in, nothing is gained by more of them.
-_LONG, _LONG_OF_TWO = 55, 16
+# than two. It is fewer where there is more code than that, in masked tails, and on vectors of two of the target's,
+# which float16 is computed in: nothing is gained there by copies in step.
+LONG, SHORT = 55, 16
+_MOST = 4 * LONG
 _LOOPS = frozenset({"fmod", "mod", "floordiv"})  # of floats: no expansions, and simplified as kernels are
 _ATTRIBUTES = "noinline speculatable willreturn memory(none)"
 _CALL = re.compile(r"  (%v\d+) = call (\S.*) @(\w+)_(?:v(\d+))?f(32|64)\((.*)\)( ;.*)?")
@@ -37,12 +39,22 @@ _CALL = re.compile(r"  (%v\d+) = call (\S.*) @(\w+)_(?:v(\d+))?f(32|64)\((.*)\)(
 Body = Callable[[Emitter, str, tuple[Value, ...]], Value]
 
 
-@lru_cache(maxsize=256)
-def is_long(name: str, dtype: str, is_one_vector: bool) -> bool:
-    """Whether the function is called, on one of the target's vectors or on a longer one."""
-    if name in _LOOPS or _may_branch(name, dtype):
-        return True
-    return _operations(name, dtype) >= (_LONG if is_one_vector else _LONG_OF_TWO)
+def from_(body: Sequence[Stmt]) -> int:
+    """The operations from which on a function of vectors is called in statements that stand in one block."""
+    functions = (
+        _operations(node.name, node.dtype.name)
+        for stmt in body
+        if isinstance(stmt, Store)
+        for node in walk(stmt.value)
+        if isinstance(node, Op) and node.name in EXPANDED and node.dtype.bits > 16 and lanes(node) > 1
+    )
+    return SHORT if sum(count for count in functions if count < LONG) > _MOST else LONG
+
+
+@lru_cache(maxsize=512)
+def is_long(name: str, dtype: str, from_: int) -> bool:
+    """Whether the function is called, where those of `from_` operations are."""
+    return name in _LOOPS or _may_branch(name, dtype) or _operations(name, dtype) >= from_
 
 
 def call(e: Emitter, name: str, arguments: tuple[Value, ...], body: Body) -> Value:
@@ -144,6 +156,7 @@ def _may_branch(name: str, dtype: str) -> bool:
     return any(isinstance(node, Rarely) for node in _nodes(name, dtype))
 
 
+@lru_cache(maxsize=256)
 def _operations(name: str, dtype: str) -> int:
     return sum(not isinstance(node, Const) for node in _nodes(name, dtype))
 

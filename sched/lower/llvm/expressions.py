@@ -225,7 +225,7 @@ def _on_floats(e: Emitter, name: str, operands: tuple[Value, ...]) -> Value:
             return called.call(e, name, operands, written_out)
         case _ if name in EXPANDED:
             is_one = first.lanes * first.dtype.bits <= e.machine.vector_bits
-            if called.is_long(name, first.dtype.name, is_one):
+            if called.is_long(name, first.dtype.name, e.called_from if is_one else called.SHORT):
                 return called.call(e, name, operands, written_out)
             return written_out(e, name, operands)
         case _:

@@ -7,7 +7,7 @@ from typing import assert_never
 from ...compute.dtypes import INDEX
 from ..abi import CHECK_FAILED
 from ..ir import Allocate, Block, Check, Comment, For, If, Let, Prefetch, Stmt, Store
-from . import horizontal, in_step, interleaved, lane_index, memory, transposed
+from . import called, horizontal, in_step, interleaved, lane_index, memory, transposed
 from .allocation import allocate
 from .casts import cast
 from .comparisons import compare
@@ -35,10 +35,10 @@ done:
 }}"""
 
 
-def emit(e: Emitter, stmt: Stmt) -> None:
-    """Emit a statement at the end of the current block."""
+def emit(e: Emitter, stmt: Stmt, called_from: int = called.LONG) -> None:
+    """Emit a statement at the end of the current block; functions of so many operations and more are called in it."""
     assert isinstance(stmt, Statement), f"{type(stmt).__name__} is not a statement"
-    e.memo, e.indices = {}, {}
+    e.memo, e.indices, e.called_from = {}, {}, called_from
     around, line = e.fn.mark, e.module.lines.get(id(stmt))
     e.fn.mark = around if line is None else f"{MARK}{line}"
     _emit(e, stmt)
@@ -61,6 +61,8 @@ def _emit(e: Emitter, stmt: Statement) -> None:
             emit(e, body)
         case Store(buffer, indices, value, mask):
             transposed.load_tiles(e, stmt)
+            if mask is not None:
+                e.called_from = called.SHORT
             place, written = offset(e, buffer, indices), value_of(e, value)
             memory.store(e, e.storage(buffer), place, written, mask_of(e, mask))
         case Check():
@@ -77,9 +79,10 @@ def _emit(e: Emitter, stmt: Statement) -> None:
 
 def _block(e: Emitter, body: tuple[Stmt, ...]) -> None:
     body = interleaved.neighbours(body)
+    called_from = called.from_(body)
     place = end = 0
     while place < len(body):
-        e.memo, e.indices = {}, {}
+        e.memo, e.indices, e.called_from = {}, {}, called_from
         if place >= end:
             end = place + max(1, transposed.plan(e, body[place:]))
         copies: list[Store] = []
@@ -88,7 +91,7 @@ def _block(e: Emitter, body: tuple[Stmt, ...]) -> None:
         elif copies := in_step.group(e, body[place:]):
             in_step.emit(e, copies)
         else:
-            emit(e, body[place])
+            emit(e, body[place], called_from)
         place += max(1, len(members), len(copies))
 
 

@@ -47,6 +47,19 @@ def test_short_functions_are_written_out() -> None:
         assert ("noinline speculatable" in ps.Schedule(B).build().source("llvm-raw")) == called, function
 
 
+def test_shorter_ones_are_called_in_tails_and_where_they_are_many() -> None:
+    """Four vectors of an exp stand in step, and one is called in their masked tail; of an exp and a log1p all are."""
+    n = ps.size_var("n")
+    A = ps.placeholder((n,), "float32", name="A")
+    for function, pairs, single in ((ps.exp, 0, 4), (ps.softplus, 4, 8)):
+        B = ps.compute((n,), lambda i, f=function: f(A[i]), name="B")
+        schedule = ps.Schedule(B)
+        schedule[B].split("i", 64, inner="lane")
+        schedule[B].vectorize("lane")
+        calls = re.findall(r" = call .*? @(\w+_v16f32(?:_2)?)\(", schedule.build(WIDE).source("llvm-raw"))
+        assert [sum(name.endswith("_2") == pair for name in calls) for pair in (True, False)] == [pairs, single]
+
+
 @pytest.mark.parametrize(("second", "calls"), [("%v2", ["pow_v8f64_2"]), ("%v3", ["pow_v8f64"] * 2)])
 def test_a_call_of_what_another_gives_is_not_paired_with_it(second: str, calls: list[str]) -> None:
     e = Emitter(Module(WIDE.triple, ""), WIDE)
