@@ -78,6 +78,28 @@ def test_planes_that_are_kept(name: str, planes: int) -> None:
     assert folds and all(command.endswith(f'fold_storage("t", {planes})') for command in folds)
 
 
+@pytest.mark.parametrize(("name", "row"), [("jacobi_1d", "i"), ("jacobi_2d", "j"), ("heat_3d", "k")])
+def test_rows_are_stored_in_whole_vectors(name: str, row: str) -> None:
+    s = ps.Schedule(EXAMPLES[name].define())
+    ps.recipes.time_tile(s["u"], ps.Target("x86-64-v3", threads=1))
+    assert s.commands[-1] == f'u.align_storage("{row}", 4)'
+
+
+def test_an_output_is_stored_as_its_caller_has_it() -> None:
+    n = ps.size_var("n", min=3)
+    A = ps.placeholder((n, n), "float64", name="A")
+    t, i, j = ps.axes("t i j")
+    u = ps.recurrence((6, n, n), "float64", name="u")
+    u[0, i, j] = A[i, j]
+    inside = (i > 0) & (i < n - 1) & (j > 0) & (j < n - 1)
+    u[t + 1, i, j] = ps.select(inside, u[t, i - 1, j] + u[t, i + 1, j] + u[t, i, j + 1], u[t, i, j])
+    s, default = ps.Schedule(u), ps.Schedule(u)
+    ps.recipes.time_tile(s[u], ps.Target("native", threads=1))
+    assert 'u.vectorize("j_i")' in s.commands and not any("storage" in command for command in s.commands)
+    a = np.random.default_rng(4).standard_normal((45, 45))
+    np.testing.assert_array_equal(s.build()(a, n=45), default.build()(a, n=45))
+
+
 def test_the_memory_of_a_call_does_not_grow_with_the_steps() -> None:
     s = tiled("jacobi_2d", 1)
     u = s["u"].tensor

@@ -47,11 +47,12 @@ def time_tile(
              legal, and otherwise wavefronts
 
     The smallest skews and shifts with which tiles are legal are found first (as in `Schedule.suggest`). Rows are
-    vectors where the stencil allows it. Storage is folded to one plane where the stencil can run in place, and to two
-    where it can with those, unless others are asked for. Slices such as u[T] are copied in vectors. A sweep whose rows
-    are chains, as Gauss and Seidel's, has its steps in lanes instead, where they are a literal number, at most 32, and
-    the dimensions two; otherwise four steps are written out, in tiles along a wavefront on threads. Each command is
-    proven as always. Raises `ScheduleError` where no skew makes tiles legal, and for stages that are no recurrence.
+    vectors where the stencil allows it, and are then stored in whole vectors. Storage is folded to one plane where the
+    stencil can run in place, and to two where it can with those, unless others are asked for. Slices such as u[T] are
+    copied in vectors. A sweep whose rows are chains, as Gauss and Seidel's, has its steps in lanes instead, where they
+    are a literal number, at most 32, and the dimensions two; otherwise four steps are written out, in tiles along a
+    wavefront on threads. Each command is proven as always. Raises `ScheduleError` where no skew makes tiles legal, and
+    for stages that are no recurrence.
     Tiles that overlap are of two stages in the place of the recurrence, `s["u_blocks"]` and `s["u_steps"]` for u (see
     `block_steps`).
 
@@ -117,6 +118,8 @@ def time_tile(
                 if number == len(shapes):
                     raise
         _fold(schedule, planes, loops[0])
+        for tensor in group:
+            _rows_aligned(schedule[tensor], target)
 
 
 @contextmanager
@@ -249,6 +252,15 @@ def _fold(schedule: Schedule, planes: Mapping[Tensor, int], time: str) -> None:
                 break
             except ScheduleError:  # an output, whose planes are asked for, or values that are still needed
                 continue
+
+
+def _rows_aligned(stage: Stage, target: Target) -> None:
+    """Pad what is stored so that rows of vectors begin at whole vectors; an output stays as its caller has it."""
+    row = stage.loops[-1]
+    lanes = target.vector_bits // stage.tensor.dtype.bits
+    if lanes > 1 and stage.nest.loop(row).kind == "vectorize":
+        with suppress(ScheduleError):
+            stage.align_storage(stage.tensor.equations[0].axes[-1].name, lanes)
 
 
 def _on_threads(stage: Stage, group: tuple[Tensor, ...], loop: str) -> None:
