@@ -207,7 +207,9 @@ class LoopBuilder:
             if kind == "mark":
                 node = node.mark_get_node()
             elif kind == "block":
-                node = node.block_get_children().get_at(0)
+                nodes = node.block_get_children()
+                each = (nodes.get_at(k) for k in range(nodes.n_ast_node()))
+                node = next(inner for inner in each if self._inside(inner))  # not the end of an iteration
             elif kind == "if":
                 node = node.if_get_then_node()
             else:

@@ -61,7 +61,7 @@ def make_nest(program: Program, tree: Tree) -> Nest:
     extended = {s.number: _extended(program, tree, s) for s in statements_below(tree.root)}
     loops = {inert("L", loop.uid, loop.name): loop for loop in loops_of(tree.root)}
     marks = {id(loop): mark for mark, loop in loops.items()}
-    ends = {id(end.loops[-1]): end for end in _ends(tree.root, (), extended)} if not tree.fused else {}
+    ends = {id(end.loops[-1]): end for end in _ends(tree.root, (), extended)}
     marked = [points for end in ends.values() for points in (end.first, end.last)]
     builder = TreeBuilder(program.world, [*(e.domain for e in extended.values()), *marked])
 

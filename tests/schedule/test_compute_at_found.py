@@ -31,6 +31,18 @@ def test_what_one_iteration_of_a_parallel_loop_needs_is_computed_in_it(first: bo
     same_as_default(s, np.arange(37.0))
 
 
+def test_what_one_position_of_fused_threads_needs_is_computed_in_it() -> None:
+    A = ps.placeholder((n, 21), "float64", name="A")
+    B = ps.compute((n, 21), lambda i, j: A[i, j] * 2, name="B")
+    C = ps.compute((n, 21), lambda i, j: ps.select((i < 4) & (j < 4), B[i, j], A[i, j]), name="C")
+    s = ps.Schedule(C)
+    s["C"].tile("i", "j", 4, 4)
+    s["C"].reorder("i_o", "j_o", "i_i", "j_i")
+    s["C"].parallel("i_o", "j_o", name="tile")
+    s["B"].compute_at("C", "tile")
+    same_as_default(s, np.arange(37.0 * 21).reshape(37, 21))
+
+
 def test_reduction_axes_whose_bounds_are_made_of_others_move_along() -> None:
     A = ps.placeholder((n, n), "float32", name="A")
 
