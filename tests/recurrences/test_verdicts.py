@@ -32,8 +32,8 @@ MOST = 220  # instances
 LITERALS = (1, 2, 3, 4)
 WORDS = (
     *["split", "reorder", "skew", "parallel", "vectorize", "vectorize", "reverse", "fold_storage"] * 3,
-    *["tile", "shift", "partition", "fuse", "unroll", "inline"] * 2,
-    *["compute_at"] * 5,
+    *["tile", "shift", "partition", "fuse", "fuse", "fuse", "unroll", "inline"] * 2,
+    *["compute_at"] * 4,
 )
 
 
