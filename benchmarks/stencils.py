@@ -85,6 +85,7 @@ class Case:
     rank: int
     bound: float
     fields: int = 1
+    overlaps: bool = False  # whether tiles that overlap are measured, too
 
     @property
     def name(self) -> str:
@@ -92,19 +93,19 @@ class Case:
 
 
 CASES = (
-    Case(jacobi_2d, 40, 4000, 2, 2.5),
-    Case(heat_3d, 20, 200, 3, 1.5),
+    Case(jacobi_2d, 40, 4000, 2, 2.5, overlaps=True),
+    Case(heat_3d, 20, 200, 3, 1.5, overlaps=True),
     Case(seidel_2d, 10, 2000, 2, 3.0),
     Case(fdtd_2d, 20, 2000, 2, 2.0, fields=3),
 )
 
 
-def tiled(case: Case, target: ps.Target) -> tuple[Any, float]:
+def tiled(case: Case, target: ps.Target, shape: str | None = None) -> tuple[Any, float]:
     """A kernel for so many steps and any number of points, and the seconds that scheduling and building it took."""
     begin = time.perf_counter()
     outputs = case.define(case.T, ps.size_var("n", min=3))
     s = ps.Schedule(outputs)
-    ps.recipes.time_tile(s[s.stages[0]], target)
+    ps.recipes.time_tile(s[s.stages[0]], target, shape=shape)
     return s.build(target, cache=False), time.perf_counter() - begin
 
 
@@ -134,6 +135,12 @@ def measure(case: Case, report: Report, targets: dict[str, ps.Target]) -> None:
         call = partial(kernel, *given, **sizes, out=filled)
         contenders[name] = stencil_peers.Peer(call, partial(list, out))
         report.claims.append(Claim(f"{case.name}: seconds until {name} is built", seconds, 1.0, at_least=False))
+    if case.overlaps:
+        for name, target in targets.items():
+            kernel, _ = tiled(case, target, "overlapped")
+            out = several(kernel(*given, **sizes))
+            label = name.replace("polysched", "polysched, overlapped")
+            contenders[label] = stencil_peers.Peer(partial(kernel, *given, **sizes, out=out[0]), partial(list, out))
     contenders |= stencil_peers.peers(case.name, given, case.T)
     wanted: list[Array] | None = None
     for name, contender in contenders.items():
