@@ -45,7 +45,8 @@ def align_rows(stmt: Stmt) -> Stmt:
 def _aligned(loop: For, vectors: For, store: Store) -> Stmt:
     buffer, (_, lanes) = store.buffer, literal_range(vectors) or (None, 0)
     count = LINE // buffer.dtype.bytes
-    if not (buffer.streaming and buffer.strides is None and lanes >= count and len(store.indices) == len(buffer.shape)):
+    plain = buffer.streaming is None or buffer.strides is not None or len(store.indices) != len(buffer.shape)
+    if plain or lanes < count:
         return loop
     counters = {loop.var, vectors.var}
     *outer, last = store.indices

@@ -25,7 +25,7 @@ class Buffer:
             to its `Allocate`; "register": such a one that is kept in registers when its indices are constants.
     A single index on a row-major buffer of several dimensions is a position in row-major order.
     strides in elements, one a dimension, or None for row-major.
-    streaming  it is written past the caches, where whole vectors are aligned.
+    streaming  it is written past the caches, where whole vectors are aligned, if it has so many bytes.
     padded  tiles at its end may be accessed as a whole, as far as its shape goes. Of a register buffer, elements
             outside of the loops around its accesses may hold anything: all those loops have the same bounds, which hold
             for the whole of its `Allocate`. Other memory has places that no element has, and an element is written in
@@ -38,7 +38,7 @@ class Buffer:
     scope: Literal["argument", "heap", "stack", "register"]
     strides: tuple[Expr, ...] | None = None
     padded: bool = False
-    streaming: bool = False
+    streaming: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -273,6 +273,6 @@ def _at_least_none(placement: Placement) -> tuple[Expr, ...]:
     return tuple(simplify(Op("max", (extent, Const(0, INDEX)), INDEX)) for extent in placement.stored.shape)
 
 
-def _argument(tensor: Tensor, *, streaming: bool) -> Buffer:
+def _argument(tensor: Tensor, *, streaming: int | None) -> Buffer:
     strides = tuple(Var(f"{tensor.name}.stride{k}") for k in range(tensor.ndim)) if tensor.strides == "any" else None
     return Buffer(tensor.name, tensor.dtype, tensor.shape, "argument", strides, streaming=streaming)

@@ -66,13 +66,13 @@ class Layout:
     terms      outermost first; none: row-major
     folds      the sizes of folded forms
     pads       terms whose extents are padded: to a multiple, and how many more
-    streaming  whether stores go past the caches
+    streaming  the bytes from which on all of it is stored past the caches; None: never
     """
 
     terms: tuple[Term, ...] = ()
     folds: Mapping[Form, int] = field(default_factory=dict)
     pads: Mapping[Term, tuple[int, int]] = field(default_factory=dict)
-    streaming: bool = False
+    streaming: int | None = None
 
     def stored_terms(self, rank: int) -> tuple[Term, ...]:
         """The terms of a stage of so many dimensions, outermost first."""

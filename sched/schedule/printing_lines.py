@@ -133,7 +133,9 @@ def layout_text(state: State, stage: Tensor) -> str:
         shown += f", {term.shown(names)} aligned to {multiple}{f' + {offset}' if offset else ''}"
     for form, size in sorted(layout.folds.items()):
         shown += f", {shown_form(form, names)} modulo {size}"
-    return f"{shown}, streaming" if layout.streaming else shown
+    if layout.streaming is None:
+        return shown
+    return f"{shown}, streaming" + (f" from {layout.streaming} bytes on" if layout.streaming else "")
 
 
 def grade(statement: Statement) -> str:

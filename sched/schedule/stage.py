@@ -331,9 +331,18 @@ class Stage:
         loop = _name(at)
         self._apply(Prefetch(_stage_name(tensor), _factor(distance), at=loop, by=loop if by is None else _name(by)))
 
-    def store_streaming(self) -> None:
-        """Write the elements of this stage past the caches. See `StoreStreaming`."""
-        self._apply(StoreStreaming())
+    def store_streaming(self, *, at_least: int = 0) -> None:
+        """Write the elements of this stage past the caches, if they are so many bytes. See `StoreStreaming`.
+
+        >>> import polysched as ps
+        >>> n = ps.size_var("n")
+        >>> A = ps.placeholder((n,), "float32", name="A")
+        >>> s = ps.Schedule(ps.compute((n,), lambda i: A[i] + 1, name="B"))
+        >>> s["B"].store_streaming(at_least=1 << 20)
+        >>> s.commands
+        ('B.store_streaming(at_least=1048576)',)
+        """
+        self._apply(StoreStreaming(at_least))
 
     def align_storage(self, term: str, multiple: int, *, offset: int = 0) -> None:
         """Pad a stored dimension to a multiple of a number of elements, and `offset` more. See `AlignStorage`.

@@ -168,7 +168,7 @@ def _storage(schedule: ps.Schedule, stage: ps.Tensor, loops: list[str], word: st
             multiple = rng.choice((2, 3, 8, 16))
             return f'align_storage("{term.shown(axes)}", {multiple}, offset={rng.randrange(multiple)})'
         case "store_streaming":
-            return "store_streaming()"
+            return f"store_streaming(at_least={rng.choice((0, 500))})"
     return None
 
 

@@ -12,12 +12,12 @@ import polysched as ps
 n, m = ps.size_var("n"), ps.size_var("m")
 
 
-def streamed(rows: Any, columns: Any, dtype: str = "float32") -> ps.Schedule:
+def streamed(rows: Any, columns: Any, dtype: str = "float32", at_least: int = 0) -> ps.Schedule:
     A = ps.placeholder((rows, columns), dtype, name="A")
     s = ps.Schedule(ps.compute((rows, columns), lambda i, j: A[i, j] * 2 + 1, name="C"))
     s["C"].split("j", 64)
     s["C"].vectorize("j_i")
-    s["C"].store_streaming()
+    s["C"].store_streaming(at_least=at_least)
     return s
 
 
@@ -57,3 +57,26 @@ def test_long_ragged_rows_go_past_the_caches_as_whole_lines() -> None:
     assert "vmovntps" in code(1001, "x86-64-v4")
     assert "vmovntps" not in code(500, "x86-64-v4")
     assert "vmovntps" not in code(1001, "x86-64-v3"), "half a line would be streamed, and the other stored"
+
+
+def test_what_is_small_is_stored_as_always() -> None:
+    target = ps.Target("x86-64-v4")
+
+    def code(rows: Any, at_least: int) -> str:
+        return streamed(rows, 1024, at_least=at_least).build(target).source("asm")
+
+    assert "vmovntps" in code(8, 4 * 8192)
+    assert "vmovntps" not in code(8, 4 * 8192 + 1)
+    assert "vmovntps" in code(n, 4 * 8192), "decided in each call"
+    a, threaded = np.ones((8, 1030), np.float32), streamed(n, m, at_least=4 * 8192)
+    threaded["C"].parallel("i")
+    for s in (streamed(n, m, at_least=4 * 8192), threaded):
+        kernel = s.build(ps.Target("native", threads=2), check=True)
+        for rows, columns in ((8, 1024), (7, 1024), (8, 1030)):
+            assert (kernel(a[:rows, :columns].copy()) == 3).all()
+
+
+def test_bytes_that_are_no_number_are_refused() -> None:
+    for wrong in (-1, True, "2", 1 << 62):
+        with pytest.raises(ps.ScheduleError, match="store_streaming of C takes at_least, the bytes from which on"):
+            streamed(n, m, at_least=wrong)  # type: ignore[arg-type]

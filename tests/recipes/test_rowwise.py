@@ -11,7 +11,7 @@ import polysched as ps
 
 from .agreement import agrees, some
 
-SIZES = [(0, 3), (1, 1), (3, 5), (2, 64), (5, 67), (2, 81), (3, 131)]
+SIZES = [(0, 3), (1, 1), (3, 5), (2, 64), (5, 67), (2, 81), (3, 131), (2, 201)]
 
 
 def softmax(n: Any, m: Any, dtype: str = "float32") -> ps.Tensor:
@@ -124,7 +124,7 @@ def test_streaming_is_for_large_outputs() -> None:
     def streams(n: Any, m: Any, **options: Any) -> bool:
         s = ps.Schedule(softmax(n, m))
         ps.recipes.rowwise(s["y"], ps.Target("x86-64-v3", threads=1), **options)
-        return "y.store_streaming()" in s.commands
+        return any("y.store_streaming(" in command for command in s.commands)
 
     assert not streams(16, 16)
     assert streams(4096, 4096)
@@ -132,6 +132,19 @@ def test_streaming_is_for_large_outputs() -> None:
     assert not streams(1 << 20, 255), "rows are short, and no whole cache lines"
     assert streams(ps.size_var("n"), 16)
     assert not streams(ps.size_var("n"), 16, streaming=False)
+
+
+def test_short_rows_of_symbolic_length_are_several_at_once() -> None:
+    def conditions(output: ps.Tensor) -> list[str]:
+        s = ps.Schedule(output)
+        ps.recipes.rowwise(s[output], ps.Target("x86-64-v4", threads=1))
+        return [command for command in s.commands if "specialize" in command and command.count(".") == 1]
+
+    n, m = ps.size_var("n"), ps.size_var("m")
+    assert conditions(softmax(n, m)) == ['y.specialize("m <= 64")', 'y.specialize("m <= 192")']
+    assert conditions(softmax(n, ps.size_var("m", min=100))) == ['y.specialize("m <= 192")']
+    assert conditions(softmax(n, ps.size_var("m", min=500))) == []
+    assert conditions(softmax(n, 1000)) == []
 
 
 def test_rows_are_fetched_ahead() -> None:

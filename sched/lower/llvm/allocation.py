@@ -39,8 +39,17 @@ def bind(e: Emitter, buffer: Buffer, shape: tuple[Operand, ...], pointer: str, a
     """Storage at `pointer`, with the strides that the buffer asks for."""
     strides = row_major(e.fn, shape) if buffer.strides is None else tuple(operand_of(e, s) for s in buffer.strides)
     packed = buffer.strides is None
+    size = lane_index.times(e.fn, strides[0], shape[0]) if packed and shape and buffer.streaming else None
     return Storage(
-        buffer.name, pointer, buffer.dtype, strides, attributes, align, packed=packed, streaming=buffer.streaming
+        buffer.name,
+        pointer,
+        buffer.dtype,
+        strides,
+        attributes,
+        align,
+        packed=packed,
+        streaming=buffer.streaming,
+        size=size,
     )
 
 

@@ -149,7 +149,8 @@ class Emitter:
             outer = self.parent.storage(buffer)
             pointer = self._import(outer.pointer, f"ptr {outer.attributes}")
             strides = tuple(s if isinstance(s, int) else self._import(s, "i64") for s in outer.strides)
-            self.buffers[buffer] = replace(outer, pointer=pointer, strides=strides, slots=None)
+            size = self._import(outer.size, "i64") if isinstance(outer.size, str) else outer.size
+            self.buffers[buffer] = replace(outer, pointer=pointer, strides=strides, slots=None, size=size)
         return self.buffers[buffer]
 
     def kernel_operand(self, name: str, type_: str) -> str:

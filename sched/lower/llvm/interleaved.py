@@ -75,7 +75,7 @@ def group(e: Emitter, stores: tuple[Stmt, ...]) -> list[Store]:
         members.append(stmt)
     if place.step in _INTERLEAVED:
         return members[: int(place.step)] if len(members) >= int(place.step) else []
-    whole = width & (width - 1) == 0 and width > 2 and not (first.buffer.streaming and len(members) % width)
+    whole = width & (width - 1) == 0 and width > 2 and not (first.buffer.streaming is not None and len(members) % width)
     return members if whole and len(members) > 2 and _apart(place.step, len(members)) else []
 
 

@@ -17,7 +17,8 @@ class Storage:
     align   the bytes to which its elements are aligned: those of an argument to none but 1, as callers pass any array
     packed  it owns all elements between any two of its elements
     slots   the number of elements of a register buffer
-    streaming  whole vectors are stored past the caches
+    streaming  the bytes from which on whole vectors are stored past the caches
+    size    the elements in all, where they are known
     """
 
     name: str
@@ -28,7 +29,8 @@ class Storage:
     align: int
     packed: bool
     slots: int | None = None
-    streaming: bool = False
+    streaming: int | None = None
+    size: Operand | None = None
 
     def offset(self, fn: Function, indices: tuple[LaneIndex, ...]) -> LaneIndex:
         """The number of elements from the pointer on; a single index on several dimensions is that number."""

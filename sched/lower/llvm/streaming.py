@@ -25,12 +25,9 @@ PIECE = 16  # bytes: the least that x86-64 and aarch64 store past the caches
 def can_stream(storage: Storage, lanes: int) -> bool:
     """Whether vectors of so many lanes are stored past the caches, where rows are found to be whole lines."""
     size = storage.dtype.bytes * lanes
-    return (
-        storage.streaming
-        and size >= PIECE
-        and size & (size - 1) == 0
-        and (not _is_ragged(storage) or (size == LINE and min(_rows(storage)) >= LONG * LINE))
-    )
+    small = isinstance(storage.size, int) and storage.size * storage.dtype.bytes < (storage.streaming or 0)
+    whole = not _is_ragged(storage) or (size == LINE and min(_rows(storage)) >= LONG * LINE)
+    return storage.streaming is not None and not small and whole and size >= PIECE and size & (size - 1) == 0
 
 
 def _is_ragged(storage: Storage) -> bool:
@@ -66,21 +63,24 @@ def store_streaming(e: Emitter, storage: Storage, lanes: int, bits: str, place: 
 
 
 def _with_ends_of_rows(fn: Function, storage: Storage, address: str, *, long: bool = False) -> str:
-    """An address that is as little aligned as the rows: its lowest bit is set where some are no whole lines. With
-    `long`, only where those are short."""
+    """An address that is as little aligned as the rows: its lowest bit is set where some are no whole lines, and where
+    all rows together are too few. With `long`, only where those rows are short."""
+    plain: list[str] = []
     distances = [stride for stride in storage.strides if isinstance(stride, str)]
-    if not distances:
-        return address
-    together = distances[0]
-    for distance in distances[1:]:
-        together = fn.pure(f"or i64 {together}, {distance}")
-    within = fn.pure(f"and i64 {fn.pure(f'mul i64 {together}, {storage.dtype.bytes}')}, {LINE - 1}")
-    ends = fn.pure(f"icmp ne i64 {within}, 0")
-    if long:
-        short = fn.pure(f"icmp ult i64 {distances[-1]}, {LONG * LINE // storage.dtype.bytes}")
-        ends = fn.pure(f"and i1 {ends}, {short}")
-    ragged = fn.pure(f"zext i1 {ends} to i64")
-    return fn.pure(f"or i64 {address}, {ragged}")
+    if distances:
+        together = distances[0]
+        for distance in distances[1:]:
+            together = fn.pure(f"or i64 {together}, {distance}")
+        within = fn.pure(f"and i64 {fn.pure(f'mul i64 {together}, {storage.dtype.bytes}')}, {LINE - 1}")
+        plain.append(fn.pure(f"icmp ne i64 {within}, 0"))
+        if long:
+            short = fn.pure(f"icmp ult i64 {distances[-1]}, {LONG * LINE // storage.dtype.bytes}")
+            plain[0] = fn.pure(f"and i1 {plain[0]}, {short}")
+    if isinstance(storage.size, str) and storage.streaming:
+        plain.append(fn.pure(f"icmp ult i64 {storage.size}, {-(-storage.streaming // storage.dtype.bytes)}"))
+    for condition in plain:
+        address = fn.pure(f"or i64 {address}, {fn.pure(f'zext i1 {condition} to i64')}")
+    return address
 
 
 @contextmanager

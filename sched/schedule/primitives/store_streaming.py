@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ...compute.tensor import Tensor
+from ...errors import ScheduleError
+from ..suggestion import shown
 from .base import Primitive, State, primitive
 
 
@@ -30,13 +32,23 @@ class StoreStreaming(Primitive):
     tensor whose rows are not whole cache lines of 64 bytes, but for rows of 2048 bytes and more on targets whose
     vectors are a line: their loops of vectors begin at the first one, after a masked vector.
 
+    With `at_least`, it is for outputs of so many bytes, which is decided in each call where sizes are symbolic: what
+    stays in a cache is better written there.
+
     Legal when: always.
     Also called: non-temporal stores, streaming stores (`_mm512_stream_ps`).
     """
 
+    at_least: int = 0
     word: ClassVar[str] = "store_streaming"
+    named: ClassVar[frozenset[str]] = frozenset({"at_least"})
 
     def apply(self, state: State, stage: Tensor) -> State:
         state.nest(stage)
-        layout = replace(state.program.layout(stage), streaming=True)
+        if isinstance(self.at_least, bool) or not isinstance(self.at_least, int) or not 0 <= self.at_least < 1 << 62:
+            raise ScheduleError(
+                f"store_streaming of {stage.name} takes at_least, the bytes from which on it is streamed, that is an "
+                f"integer from 0 to {(1 << 62) - 1}, not {shown(self.at_least)}"
+            )
+        layout = replace(state.program.layout(stage), streaming=self.at_least)
         return replace(state, program=state.program.with_layout(stage, layout))

@@ -58,11 +58,14 @@ def extent(axis: Axis) -> int | None:
     return int(difference.value) if isinstance(difference, Const) else None
 
 
-def is_streamed(stage: Stage, target: Target) -> bool:
-    """Whether a stage is larger than the second-level cache and its rows are whole cache lines, or may be."""
-    shape = stage.tensor.shape
+def stream(stage: Stage, target: Target, size: int | None = None, long: int | None = None) -> None:
+    """Store a stage past the caches where it has more bytes than the second-level cache, or `size`, and its rows are
+    whole cache lines, or `long`. What is not known of sizes is looked at in each call."""
+    shape, size = stage.tensor.shape, size or target.l2_bytes
     row = bytes_of(stage.tensor, len(shape) - 1) if len(shape) > 1 else None
-    return (row is None or row % _LINE == 0) and exceeds(stage.tensor, target.l2_bytes)
+    whole = row is None or row % _LINE == 0 or (long is not None and row >= long)
+    if whole and exceeds(stage.tensor, size):
+        stage.store_streaming(at_least=size if bytes_of(stage.tensor) is None else 0)
 
 
 def exceeds(tensor: Tensor, size: int) -> bool:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...compute.expr import Axis, Read
+from ...compute.expr import Axis, Const, Expr, Read
+from ...compute.simplify import constant_value, simplify
 from ...compute.tensor import Tensor
 from ...errors import ScheduleError
 from ...target.machine import Target
 from ..schedule import Schedule
 from ..stage import Stage
-from .reading import axes_of, bytes_of, exceeds, extent, is_reduction, lanes_of, reads_of, upstream
+from .reading import axes_of, bytes_of, exceeds, extent, is_reduction, lanes_of, reads_of, stream, upstream
 
-_LINE, _LONG = 64, 2048  # bytes: rows that are no whole lines are streamed if they are long
+_LONG = 2048  # bytes: rows that are no whole lines are streamed if they are long
 _AHEAD = 1 << 13  # bytes of rows that are fetched before they are needed
 
 
@@ -28,13 +29,14 @@ def rowwise(
                parallel
     vectors    registers of partial results, which hide the latency of an addition
     streaming  whether the output is written past the caches, which then keep the rows that are read; by default, where
-               it is larger than a quarter of the third-level cache, or has symbolic sizes
+               it is larger than a quarter of the third-level cache
 
     Every stage is computed in the loop over rows of the output, so that a row stays in the first-level cache from its
     reduction to its use (as `compute_at` does in Halide, and the fused kernels of Triton's tutorials); the rows after
     it are fetched meanwhile, where what is read is larger than the second-level cache. What a reduction reads, and what
     else is reduced of a row, is computed in the loops of the reduction where that is legal: softmax goes through a row
-    once for its exponentials and their sum. Short rows are worked on two or four at once.
+    once for its exponentials and their sum. Short rows are worked on two or four at once;
+    which ones are is decided in each call where their length is a size (`specialize`).
 
     Sums are vectorized where their order is free: integers, min and max, and floats declared with reassociate=True;
     float sums that keep their order stay as they are. Works for any size, fixed or symbolic, and every dtype.
@@ -48,8 +50,8 @@ def rowwise(
     >>> y = ps.compute((n, m), lambda i, j: x[i, j] * ps.rsqrt(total[i]), name="y")
     >>> s = ps.Schedule(y)
     >>> ps.recipes.rowwise(s[y], ps.Target("x86-64-v4", threads=1))
-    >>> print("\\n".join(s.commands))
-    y.store_streaming()
+    >>> print("\\n".join(command for command in s.commands if "specialize" not in command))
+    y.store_streaming(at_least=2097152)
     total.compute_at("y", "i")
     total.split("r", 64, outer="r_o", inner="r_i")
     y.split("j", 64, outer="j_o", inner="j_i")
@@ -58,13 +60,25 @@ def rowwise(
     y.prefetch("x", distance=2, at="i", by="i")
     """
     target = Target.of(target)
-    schedule = stage.schedule
     parts = upstream(stage, "rowwise")
     rows = _rows(stage, parts)
-    if _is_streamed(stage, target) if streaming is None else streaming:
+    for condition, at_once in _short_rows(stage, parts, rows, target):
+        _schedule(stage.specialize(condition), target, rows, at_once, vectors, streaming)
+    inside = _of_a_row(stage.schedule, stage.tensor, parts, rows)
+    at_once = _at_once(stage.schedule, (*inside, stage.tensor), rows, target)
+    _schedule(stage, target, rows, at_once, vectors, streaming)
+
+
+def _schedule(stage: Stage, target: Target, rows: int, at_once: int, vectors: int, streaming: bool | None) -> None:
+    """Schedule a stage and its parts with so many rows at once, counted by so many axes."""
+    schedule = stage.schedule
+    parts = upstream(stage, "rowwise")
+    if streaming is None:
+        stream(stage, target, max(target.l2_bytes, target.l3_bytes // 4), _LONG)
+    elif streaming:
         stage.store_streaming()
     inside = _of_a_row(schedule, stage.tensor, parts, rows)
-    row = _Rows(rows, _at_once(schedule, (*inside, stage.tensor), rows, target), vectors)
+    row = _Rows(rows, at_once, vectors)
     loop = row.cut(stage)
     for part in inside:
         schedule[part].compute_at(stage, loop)
@@ -81,7 +95,8 @@ def rowwise(
     for part in inside:
         if row.at_once > 1 and part not in pieces:
             schedule[part].unroll(schedule[part].loops[-1])
-    if inside:  # a single pass over all rows is one stream, which hardware follows as well by itself
+    # A single pass over all rows is one stream, which hardware follows as well by itself, and so are short rows.
+    if inside and schedule.condition is None:
         _fetch_rows(stage, (*inside, stage.tensor), loop, row, target)
     if target.thread_count() > 1:
         outer = axes_of(schedule, stage.tensor)[:rows]
@@ -128,26 +143,43 @@ _AT_ONCE = ((4, 4), (2, 12))  # so many rows at once, of at most so many vectors
 
 def _at_once(schedule: Schedule, stages: tuple[Tensor, ...], rows: int, target: Target) -> int:
     """Up to four rows, if all loops over a row are short, of a known length, and there is one in each stage."""
+    lengths = _lengths(schedule, stages, rows)
+    if lengths is None or not all(isinstance(length, Const) for length, _ in lengths):
+        return 1
     most = _AT_ONCE[0][0]
-    for stage in stages:
-        equation = schedule.program.definitions.equations[stage.uid]
-        axes = (*equation.axes, *(() if equation.reduce is None else equation.reduce.axes))[rows:]
-        if not axes:
-            continue
-        length = extent(axes[0]) if len(axes) == 1 else None
-        if length is None or (equation.reduce is not None and not equation.reduce.reassociate):
-            return 1
-        count = -(-length // lanes_of(stage.dtype.bytes, target))
+    for length, size in lengths:
+        assert isinstance(length, Const)
+        count = -(-int(length.value) // lanes_of(size, target))
         most = min(most, next((many for many, vectors in _AT_ONCE if count <= vectors), 1))
     return most
 
 
-def _is_streamed(stage: Stage, target: Target) -> bool:
-    """Whether a stage leaves no room for what it reads in the third-level cache, or may be so large, and has rows of
-    which most lines are whole."""
-    row = bytes_of(stage.tensor, len(stage.tensor.shape) - 1)
-    whole = row is None or row % _LINE == 0 or row >= _LONG
-    return whole and exceeds(stage.tensor, max(target.l2_bytes, target.l3_bytes // 4))
+def _short_rows(stage: Stage, parts: tuple[Tensor, ...], rows: int, target: Target) -> list[tuple[Expr, int]]:
+    """Where all loops over a row have one length that is a size: the conditions on it for which several rows are worked
+    on at once, and how many, the shortest first."""
+    schedule = stage.schedule
+    inside = _of_a_row(schedule, stage.tensor, parts, rows)
+    lengths = _lengths(schedule, (*inside, stage.tensor), rows)
+    if not lengths or not inside or schedule.condition is not None:
+        return []
+    length, lanes = lengths[0][0], lanes_of(max(size for _, size in lengths), target)
+    if isinstance(length, Const) or any(constant_value(length - other) != 0 for other, _ in lengths):
+        return []
+    found = [(length <= vectors * lanes, many) for many, vectors in _AT_ONCE]
+    return [(condition, many) for condition, many in found if stage.why_not("specialize", condition) is None]
+
+
+def _lengths(schedule: Schedule, stages: tuple[Tensor, ...], rows: int) -> list[tuple[Expr, int]] | None:
+    """The length of the loop over a row of each stage, and the bytes of its elements; none if one of them has several,
+    or is reduced in order."""
+    found = list[tuple[Expr, int]]()
+    for stage in stages:
+        equation = schedule.program.definitions.equations[stage.uid]
+        axes = (*equation.axes, *(() if equation.reduce is None else equation.reduce.axes))[rows:]
+        if len(axes) > 1 or (equation.reduce is not None and not equation.reduce.reassociate):
+            return None
+        found += [(simplify(axis.upper - axis.lower), stage.dtype.bytes) for axis in axes]
+    return found
 
 
 def _fetch_rows(stage: Stage, inside: tuple[Tensor, ...], loop: str, row: _Rows, target: Target) -> None:

@@ -11,7 +11,7 @@ from ...errors import ScheduleError
 from ...target.machine import Target
 from ..schedule import Schedule
 from ..stage import Stage
-from .reading import axes_of, exceeds, extent, is_reduction, is_streamed, lanes_of, reads_of, upstream
+from .reading import axes_of, exceeds, extent, is_reduction, lanes_of, reads_of, stream, upstream
 
 _ROWS, _ROWS_FETCHED, _ROWS_BESIDE = 8, 12, 4  # of a register tile
 _WINDOW = 32  # the longest side of a window: what is read further away is computed before
@@ -38,7 +38,7 @@ def stencil2d(
     tile       rows and columns of the tiles in which stages with buffers are computed; by default as large as fits a
                quarter of the second-level cache. Where tiles overlap, their stages are computed again
     streaming  whether the output is written past the caches; by default, where it is larger than the second-level
-               cache, or has symbolic sizes
+               cache
 
     A stage that is read once an element, or is a single operation, is inlined. One that its readers read in their own
     column alone, in whatever rows, is computed for each register tile: several rows of the output share what is in
@@ -63,7 +63,9 @@ def stencil2d(
     target = Target.of(target)
     parts = upstream(stage, "stencil2d")
     _check(stage)
-    if is_streamed(stage, target) if streaming is None else streaming:
+    if streaming is None:
+        stream(stage, target)
+    elif streaming:
         stage.store_streaming()
     plan = _planned(stage, parts)
     many = target.vector_registers >= 32

@@ -14,7 +14,7 @@ from ..skewing import band_commands, slabs, system_of
 from ..stage import Stage
 from ..suggestion import shown
 from .overlapped import overlapped
-from .reading import is_streamed
+from .reading import stream
 from .steps_in_lanes import steps_in_lanes
 from .steps_unrolled import steps_unrolled
 
@@ -287,8 +287,7 @@ def _is_copy(tensor: Tensor, group: tuple[Tensor, ...]) -> bool:
 
 def _copied(stage: Stage, target: Target) -> None:
     """Copy in vectors, and on threads."""
-    if is_streamed(stage, target):
-        stage.store_streaming()
+    stream(stage, target)
     _, row = stage.split(stage.loops[-1], _ROW)
     stage.vectorize(row)
     if target.thread_count() > 1:

@@ -211,6 +211,14 @@ IN_LOWER: tuple[Mutant, ...] = (
         "a NaN that was kept apart is not in the result",
     ),
     Mutant(
+        "streamed-if-small",
+        "lower/llvm/streaming.py",
+        "storage.size * storage.dtype.bytes < (storage.streaming or 0)",
+        "storage.size * storage.dtype.bytes > (storage.streaming or 0)",
+        ("tests/lower/test_align_rows.py",),
+        "what is small goes past the caches, and what is large does not",
+    ),
+    Mutant(
         "row-begins-a-line-late",
         "lower/align_rows.py",
         'Op("gt", (first, Const(0, INDEX)), BOOL)',
