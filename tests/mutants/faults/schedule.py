@@ -116,6 +116,14 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
         "what writes to a folded plane runs before all others, where it is in one slab",
     ),
     Mutant(
+        "rows-of-broken-vectors",
+        "schedule/recipes/time_tile.py",
+        "if lanes > 1 and stage.nest",
+        "if lanes < 1 and stage.nest",
+        ("tests/recurrences/test_time_tile.py",),
+        "rows of time tiles begin anywhere in a cache line",
+    ),
+    Mutant(
         "slabs-of-the-wrong-slope",
         "schedule/skewing.py",
         "loop(time).value * factor - nest",
