@@ -85,8 +85,8 @@ IN_LOWER: tuple[Mutant, ...] = (
     Mutant(
         "panels-wider-than-they-are",
         "lower/tiles.py",
-        "first >= 0 and first + count <= extent",
-        "first >= 0",
+        "certainly_positive(first + 1, ranges) and certainly_positive(extent - count + 1 - first, ranges)",
+        "certainly_positive(first + 1, ranges)",
         (FILLED,),
         "a tile is filled that is wider than the panel it reads",
     ),
