@@ -228,3 +228,15 @@ def test_what_cannot_be_in_the_loops_of_a_recurrence() -> None:
     x.define((i, j), B[i, j] - ps.sum(A[i, r] * x[r, j] * B[0, r], axis=r), where=i >= 1)
     s = ps.Schedule(x)
     refused("and is in no such loop", lambda: s[B].compute_at(x, "r"))
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (3, 0)])
+def test_a_recurrence_without_steps_has_no_blocks(shape: tuple[int, int]) -> None:
+    A = ps.placeholder((4,), "float32", name="A")
+    t, i = ps.axes("t i")
+    u = ps.recurrence(shape, "float32", name="u")
+    u[0, i] = A[i]
+    u.define((t, i), u[t - 1, i] + 1, where=t > 0)
+    s = ps.Schedule(u[shape[0] - 1])
+    with pytest.raises(ps.ScheduleError, match="no step at any size"):
+        s["u"].block_steps("t", 4)

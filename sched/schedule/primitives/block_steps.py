@@ -71,6 +71,8 @@ class BlockSteps(Primitive):
         _check_needs(state, recurrence, what)
         with program.world.budgeted(what):
             planes = planes_of(recurrence, self.factor, self.name, self.steps, program.world, program.context)
+        if not (planes.of_blocks and planes.of_steps):
+            raise ScheduleError(f"{what}: it has no step at any size, as its shape is {stage}")
         rewrite = StepsBlocked(recurrence, planes)
         place = Place(planes.blocks, self.loop, planes.blocks, self.loop)
         nests = {uid: own for uid, own in state.nests.items() if uid != stage.uid}
