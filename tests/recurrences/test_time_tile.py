@@ -53,6 +53,20 @@ def test_slabs_lean_as_little_as_they_can(name: str, form: str) -> None:
     assert next(c for c in tiled(name, 2).commands if "partition" in c).split('"')[1] == form
 
 
+def test_slabs_of_a_wide_stencil_lean_as_far_as_it_reads() -> None:
+    T, n = ps.size_var("T"), ps.size_var("n", min=4)
+    A = ps.placeholder((n,), "float64", name="A")
+    t, i = ps.axes("t i")
+    u = ps.recurrence((T + 1, n), "float64", name="u")
+    u[0, i] = A[i]
+    u[t + 1, i] = ps.select((i > 1) & (i < n - 2), u[t, i - 2] + u[t, i] + u[t, i + 2], u[t, i])
+    s, default = ps.Schedule(u[T]), ps.Schedule(u[T])
+    ps.recipes.time_tile(s[u], ps.Target("native", threads=2), shape="diamond", time=3, space=(40,))
+    assert next(c for c in s.commands if "partition" in c).split('"')[1] == "2*t-i"
+    a = np.random.default_rng(6).standard_normal(333)
+    np.testing.assert_array_equal(s.build(ps.Target("native", threads=2))(a, T=11), default.build()(a, T=11))
+
+
 def test_both_shapes_have_the_same_bits_as_few_steps() -> None:
     example = EXAMPLES["jacobi_2d"]
     sizes = {"T": 7, "N": 37}

@@ -185,3 +185,12 @@ def test_refusals() -> None:
     s["C"].fuse("i", "j_o")
     with pytest.raises(ps.ScheduleError, match="made of fused loops"):
         s["B"].compute_at("C", "i_j_o")
+
+
+def test_nothing_is_computed_where_nothing_is_read() -> None:
+    n = ps.size_var("n", min=5)
+    A = ps.placeholder((n,), "float32", name="A")
+    P = ps.compute((n,), lambda i: A[i] * 2, name="P")
+    s = ps.Schedule(ps.compute((n,), lambda i: ps.select((i < 4) | (i >= n - 2), P[i], A[i]), name="C"))
+    s[P].compute_at("C", "i")
+    assert "P: recomputation 0.3 (6 for 20)" in str(s.explain(n=20))
