@@ -64,7 +64,7 @@ def _only_pads(body: Stmt, loop: For, ranges: Ranges) -> bool:
     if isinstance(body, Block):
         return all(_only_pads(inner, loop, ranges) for inner in body.body)
     var, found = loop.var, literal_range(loop)
-    if not isinstance(body, Store) or not body.buffer.padded or not any(var in variables(i) for i in body.indices):
+    if not isinstance(body, Store) or not any(var in variables(i) for i in body.indices):
         return False
     ends = [bound.bound for bound in partial_bounds(loop)]
     return found is not None and tile_stays_inside(body.buffer, body.indices, var, found, ranges, ends)

@@ -40,6 +40,15 @@ def test_float64_against_longdouble(lab: Any, name: str) -> None:
     compare(lab, name, np.where(np.abs(x) > 4, np.copysign(4, x), x) if name == "gelu" else x, np.longdouble)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["sinh", "tanh", "sin", "tan", "asin", "atan", "log1p"])
+def test_the_smallest_numbers_are_their_own_values(lab: Any, name: str, dtype: str) -> None:
+    x = (np.arange(-1000, 1000) * np.finfo(dtype).smallest_subnormal).astype(dtype)
+    for target in ("native", "128"):
+        found = lab.kernel(name, dtype, target=target)(x)
+        assert np.array_equal(lab.bits(found)[x != 0], lab.bits(x)[x != 0])
+
+
 def compare(lab: Any, name: str, x: Any, wide: Any) -> None:
     """A function with the same of NumPy in a wider type, on a target with fused multiply-add and on one without."""
     digits, least = (24, -149) if x.dtype == np.float32 else (53, -1074)

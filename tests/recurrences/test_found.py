@@ -80,6 +80,21 @@ def test_a_vector_of_which_one_piece_is_a_single_element() -> None:
         assert np.array_equal(ps.build(s, target, check=True)(a, b), ps.evaluate(u, {A: a, B: b}))
 
 
+def test_a_piece_at_a_single_element_whose_lanes_depend_on_a_size() -> None:
+    i, j, k = ps.axes("i j k")
+    m = ps.size_var("m")
+    B = ps.placeholder((3, 3), "int32", name="B")
+    u = ps.recurrence((3, 3, 3), "int32", name="u")
+    u.define((i, j, 0), B[i, j], where=i + j < m)
+    u.define((i, j, 0), B[j, i], where=i + j >= m)
+    u[i, j, k + 1] = B[i, k]
+    s = ps.Schedule(u)
+    s["u"].vectorize(s["u"].fuse("i", "j", "k"))
+    kernel, b = ps.build(s, check=True), np.arange(9, dtype=np.int32).reshape(3, 3)
+    for size in range(6):
+        assert np.array_equal(kernel(b, m=size), ps.evaluate(u, {B: b, m: size}))
+
+
 def test_rfactor_of_a_recurrence_is_refused() -> None:
     i, j = ps.axes("i j")
     r = ps.reduce_axis((0, i), name="r")

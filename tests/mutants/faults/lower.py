@@ -324,10 +324,10 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "everything-pads",
-        "lower/unroll.py",
-        "if not isinstance(body, Store) or not body.buffer.padded or",
-        "if not isinstance(body, Store) or",
-        (PASSES, KEEP_MEANING, EVERY_COMMAND),
+        "lower/tiles.py",
+        "if len(moved) > 1 or not buffer.padded or extent is None",
+        "if len(moved) > 1 or extent is None",
+        (FILLED, PASSES),
         "stores to memory beyond the tail are taken to go to registers",
     ),
     Mutant(
