@@ -1,4 +1,4 @@
-/* The chains of sweeps.py in C, for gcc -O3 -march=native: row by row, and with rows side by side, through buffers. */
+/* The chains of sweeps.py in C, for gcc -O3 -march=native -ffast-math: row by row, and with rows side by side, through buffers. */
 #include <stddef.h>
 
 enum { SIDE = 16 };
@@ -79,7 +79,7 @@ void filter_rows_side_by_side(long n, long m, const double *restrict a, double *
   filter_rows(n - i, m, a + i * m, y + i * m, buffer);
 }
 
-/* v is solved along rows of its transpose in each step, row by row: p and q have n elements, w is another plane. */
+/* v is solved along rows of its transpose in each step, row by row: w is another plane. */
 void implicit_rows(long n, long steps, double *restrict v, double *restrict w, double *restrict p, double *restrict q) {
   for (long t = 0; t < steps; t++) {
     for (long i = 0; i < n; i++) {
@@ -100,19 +100,28 @@ void implicit_rows(long n, long steps, double *restrict v, double *restrict w, d
 void implicit_side_by_side(long n, long steps, double *restrict v, double *restrict w, double *restrict p,
                            double *restrict q) {
   for (long t = 0; t < steps; t++) {
-    p[0] = 0;
-    for (long j = 1; j < n; j++) p[j] = 0.3 / (1.6 - 0.3 * p[j - 1]);
-    for (long i = 0; i < n; i++) q[i] = v[i];
-    for (long j = 1; j < n; j++) {
-      double d = 1 / (1.6 - 0.3 * p[j - 1]);
-      for (long i = 0; i < n; i++) q[j * n + i] = (v[j * n + i] + 0.3 * q[(j - 1) * n + i]) * d;
-    }
+    for (long i = 0; i < n; i++) p[i] = 0, q[i] = v[i];
+    for (long j = 1; j < n; j++)
+      for (long i = 0; i < n; i++) {
+        double d = 1 / (1.6 - 0.3 * p[(j - 1) * n + i]);
+        p[j * n + i] = 0.3 * d;
+        q[j * n + i] = (v[j * n + i] + 0.3 * q[(j - 1) * n + i]) * d;
+      }
     for (long i = 0; i < n; i++) w[(n - 1) * n + i] = 1;
     for (long j = n - 2; j >= 0; j--)
-      for (long i = 0; i < n; i++) w[j * n + i] = p[j + 1] * w[(j + 1) * n + i] + q[(j + 1) * n + i];
+      for (long i = 0; i < n; i++) w[j * n + i] = p[(j + 1) * n + i] * w[(j + 1) * n + i] + q[(j + 1) * n + i];
     for (long i = 0; i < n; i += 8)
       for (long j = 0; j < n; j += 8)
         for (long r = i; r < i + 8 && r < n; r++)
           for (long c = j; c < j + 8 && c < n; c++) v[r * n + c] = w[c * n + r];
+  }
+}
+
+/* A triangular matrix and ones. */
+void solve(long n, const double *restrict a, double *restrict x) {
+  for (long i = 0; i < n; i++) {
+    double sum = 0;
+    for (long r = 0; r < i; r++) sum += a[i * n + r] * x[r];
+    x[i] = (1 - sum) / a[i * n + i];
   }
 }

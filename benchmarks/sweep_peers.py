@@ -24,7 +24,7 @@ def _library() -> Any:
     if compiler is None:
         return None
     made = Path(tempfile.mkdtemp()) / "peers.so"
-    flags = ["-O3", "-march=native", "-shared", "-fPIC"]
+    flags = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
     subprocess.run([compiler, *flags, str(Path(__file__).with_name("sweep_peers.c")), "-o", str(made)], check=True)
     return ctypes.CDLL(str(made))
 
@@ -37,13 +37,21 @@ def peers(name: str, x: Array, steps: int) -> Peers:
     """Calls that return the result, by the name of the system."""
     found: Peers = {}
     if _library() is not None:
-        kinds = {"C": ""} if name == "scan_columns" else {"C": "", "C side by side": "_side_by_side"}
+        kinds = {"C": ""} if name in ("scan_columns", "solve") else {"C": "", "C side by side": "_side_by_side"}
         found |= {peer: _c(name, x, steps, kind) for peer, kind in kinds.items()}
     return found | _numba(name, x, steps)
 
 
 def _c(name: str, x: Array, steps: int, kind: str) -> Callable[[], Array]:
     n, m = map(ctypes.c_long, x.shape)
+    if name == "solve":
+        solved = np.empty(len(x), x.dtype)
+
+        def substitute() -> Array:
+            _library().solve(n, _at(x), _at(solved))
+            return solved
+
+        return substitute
     out, buffer = np.empty_like(x), np.empty(16 * (x.shape[1] + 1), x.dtype)
     if name != "implicit":
         function = getattr(_library(), name + kind)
@@ -55,7 +63,7 @@ def _c(name: str, x: Array, steps: int, kind: str) -> Callable[[], Array]:
 
         return run
     function = getattr(_library(), name + (kind or "_rows"))
-    p, q, other = np.empty(len(x)), np.empty_like(x), np.empty_like(x)
+    p, q, other = np.empty_like(x), np.empty_like(x), np.empty_like(x)
 
     def solve() -> Array:
         np.copyto(out, x)
@@ -123,5 +131,21 @@ def _numba(name: str, x: Array, steps: int) -> Peers:
             v, w = w, v
         return v
 
-    known = {"scan_columns": scan_columns, "scan_rows": scan_rows, "filter_rows": filter_rows, "implicit": implicit}
+    @numba.njit(parallel=True, fastmath=True)
+    def solve(a: Array) -> Any:
+        y = np.empty(len(a))
+        for i in range(len(a)):
+            total = 0.0
+            for r in range(i):
+                total += a[i, r] * y[r]
+            y[i] = (1.0 - total) / a[i, i]
+        return y
+
+    known = {
+        "scan_columns": scan_columns,
+        "scan_rows": scan_rows,
+        "filter_rows": filter_rows,
+        "implicit": implicit,
+        "solve": solve,
+    }
     return {"numba": lambda: known[name](x)}

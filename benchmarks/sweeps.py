@@ -1,5 +1,6 @@
-"""Chains along one dimension: decaying sums along columns and rows, a filter along rows in both directions, and the
-steps of an implicit scheme; scheduled by `recipes.sweep`, against C and Numba. Each is defined for all sizes."""
+"""Chains along one dimension: decaying sums along columns and rows, a filter along rows in both directions, steps of an
+implicit scheme, and a triangular matrix with one right-hand side. They are scheduled by `recipes.sweep`, for all sizes,
+and measured against C and Numba."""
 
 from __future__ import annotations
 
@@ -59,12 +60,24 @@ def _implicit() -> ps.Tensor:
     return v[T]
 
 
+def _triangular() -> ps.Tensor:
+    n = ps.size_var("n", min=1)
+    L = ps.placeholder((n, n), "float64", name="L")
+    (i,) = ps.axes("i")
+    r = ps.reduce_axis((0, i), name="r")
+    x = ps.recurrence((n,), "float64", name="x")
+    x[i] = (1.0 - ps.sum(L[i, r] * x[r], axis=r)) / L[i, i]
+    return x
+
+
 def _output(name: str) -> ps.Tensor:
     match name:
         case "filter_rows":
             return _filter()
         case "implicit":
             return _implicit()
+        case "solve":
+            return _triangular()
     return _scan(rows=name == "scan_rows")
 
 
@@ -75,6 +88,7 @@ CASES = tuple(
         "scan_rows": ((1000, 1000), (2048, 2048)),
         "filter_rows": ((500, 700), (1080, 1920)),
         "implicit": ((500, 500), (1000, 1000)),
+        "solve": ((500, 500), (2000, 2000)),
     }.items()
     for shape in shapes
 )
@@ -93,6 +107,8 @@ def run(report: Report, target: ps.Target, names: tuple[str, ...] = (), rounds: 
         kernel = ps.build(s, target, cache=False)
         built = time.perf_counter()
         x = np.random.default_rng(1).standard_normal(shape).astype("float32" if "scan" in name else "float64")
+        if name == "solve":
+            x += len(x) * np.eye(len(x))
         sizes = {"T": _STEPS} if name == "implicit" else {}
         own, found = kernel(x, **sizes), sweep_peers.peers(name, x, _STEPS)
         for peer, call in found.items():

@@ -124,12 +124,45 @@ def test_literal_sizes_and_a_transposed_reader() -> None:
     compare([y, z], z, [((filled("float32", 30, 50),), {})], TARGETS[0])
 
 
+def substituted(*, forwards: bool, literal: int | None = None) -> ps.Tensor:
+    N = literal or ps.size_var("N", min=1)
+    L = ps.placeholder((N, N), "float32", name="L")
+    (i,) = ps.axes("i")
+    x = ps.recurrence((N,), "float32", name="x")
+    if forwards:
+        r = ps.reduce_axis((0, i), name="r")
+        x[i] = (1 - ps.sum(L[i, r] * x[r], axis=r)) / L[i, i]
+    else:
+        r = ps.reduce_axis((i + 1, N), name="r")
+        x[i] = (1 - ps.sum(L[i, r] * x[r], axis=r)) / L[i, i]
+    return x
+
+
+@pytest.mark.parametrize("literal", [None, 37])
+def test_one_right_hand_side(literal: int | None) -> None:
+    x = substituted(forwards=True, literal=literal)
+    matrices = [
+        filled("float32", n, n) + 50 * np.eye(n, dtype="float32") for n in (1, 5, 16, 37, 64) if literal in (None, n)
+    ]
+    s = compare(x, x, [((matrix,), {}) for matrix in matrices], TARGETS[0])
+    assert 'x.equation(1).vectorize("i_i")' in s.commands
+
+
+def test_sums_in_the_other_order_are_refused() -> None:
+    s = ps.Schedule(substituted(forwards=False))
+    with pytest.raises(ps.ScheduleError, match="sweep cuts sums over cells that were computed in blocks before"):
+        ps.recipes.sweep(s["x"], TARGETS[0])
+    assert s.commands == ()
+
+
 def test_the_recipe_refuses() -> None:
     A = ps.placeholder((5, 5), "float32", name="A")
     s = ps.Schedule(ps.compute((5, 5), lambda i, j: A[i, j] + 1, name="B"))
     with pytest.raises(ps.ScheduleError, match="sweep is for recurrences, and B is none and made of none; see recipes"):
         ps.recipes.sweep(s["B"])
     s = ps.Schedule(EXAMPLES["lu"].define())
-    with pytest.raises(ps.ScheduleError, match=r"sweep is for recurrences without reductions, and . has one"):
+    with pytest.raises(
+        ps.ScheduleError, match="sweep is for sums in recurrences over one dimension, and L, U has more"
+    ):
         ps.recipes.sweep(s["L"])
     assert s.commands == ()

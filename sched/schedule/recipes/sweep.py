@@ -14,6 +14,7 @@ from ...target.machine import Target
 from ..schedule import Schedule
 from ..stage import Stage
 from .reading import axes_of, is_reduction, lanes_of, reads_of, upstream
+from .substitution import substitution
 
 _STEPS = 8  # of a chain with nothing beside it that are written out: what one computed is in a register for the next
 _SQUARE = 16  # the side of squares that are transposed, at most: so many steps are written out
@@ -37,10 +38,13 @@ def sweep(stage: Stage, target: Target | str | None = None, *, width: int | None
     chains, and other chains beside them, share the loop over so many rows where that is legal, and then only so many
     are kept; of a dimension that is no longer read further back, as that of time, one or two positions are.
 
-    A chain with nothing beside it has eight steps written out, which hand on in registers what they computed. The order
-    of no operation changes, so all bits are those of the default schedule. Each command is proven as always.
+    A chain with nothing beside it has eight steps written out, which hand on in registers what they computed. Where its
+    cells are sums over those before, as in a triangular system with one right-hand side, what is of earlier blocks is
+    added to two vectors of cells at once. The order of no operation changes, so all bits are those of the default
+    schedule. Each command is proven as always.
 
-    Raises `ScheduleError` for stages that are made of no recurrence; nothing is changed then.
+    Raises `ScheduleError` for stages that are made of no recurrence, and for sums in recurrences over more dimensions;
+    nothing is changed then.
 
     >>> import polysched as ps
     >>> n, m = ps.size_var("n"), ps.size_var("m", min=1)
@@ -73,7 +77,7 @@ def sweep(stage: Stage, target: Target | str | None = None, *, width: int | None
 class _System:
     """Recurrences that need each other, or share their outermost loops: the loop with the lanes, that along the last
     dimension, how many chains are side by side, and the side of squares that are transposed; outermost loops that are
-    free, too. Without lanes nothing is."""
+    free, too. Without lanes nothing is. Rows that are `whole` are written one after the other."""
 
     members: tuple[Tensor, ...]
     lane: str | None
@@ -81,6 +85,7 @@ class _System:
     width: int
     square: int
     free: tuple[str, ...]
+    whole: bool
 
     @property
     def across(self) -> bool:
@@ -114,18 +119,16 @@ def _systems(stage: Stage, target: Target, width: int | None) -> list[_System]:
     their buffers."""
     schedule, found = stage.schedule, list[_System]()
     parts = (*reversed(upstream(stage, "sweep")), stage.tensor)
-    seen = set[int]()
+    seen, sums = set[int](), False
     for part in parts:
         if not isinstance(part, Recurrence) or part.uid in seen:
             continue
         group = schedule.state.system(part) or (part,)
         seen |= {member.uid for member in group}
-        for member in group:
-            if any(axis.reduction for axis in schedule[member].nest.axes):
-                raise ScheduleError(
-                    f"sweep is for recurrences without reductions, and {member.name} has one; see "
-                    "recipes.factorization and recipes.wavefront"
-                )
+        if any(axis.reduction for member in group for axis in schedule[member].nest.axes):
+            _with_sums(schedule, group, target, width)
+            sums = True
+            continue
         lane, last = _lane(schedule, group), schedule[part].nest.axes[-1].name
         across = lane is not None and lane != last
         given = [any(t is output for output in schedule.program.outputs) for t in group]
@@ -134,10 +137,11 @@ def _systems(stage: Stage, target: Target, width: int | None) -> list[_System]:
                 schedule[t].cache_write().tensor if output else t for t, output in zip(group, given, strict=True)
             )
         lanes = max(lanes_of(member.dtype.bytes, target) for member in group)
+        whole = not across and all(given) and target.thread_count() == 1
         square = min(lanes, _SQUARE)
         chosen = width or (square if across else _ROW if any(given) else 4 * lanes)
-        found.append(_System(group, lane, last, chosen, square, _outer(schedule, group, lane)))
-    if not found:
+        found.append(_System(group, lane, last, chosen, square, _outer(schedule, group, lane), whole))
+    if not found and not sums:
         raise ScheduleError(
             f"sweep is for recurrences, and {stage.tensor.name} is none and made of none; see recipes.rowwise for "
             "reductions of rows"
@@ -145,8 +149,21 @@ def _systems(stage: Stage, target: Target, width: int | None) -> list[_System]:
     return found
 
 
+def _with_sums(schedule: Schedule, group: tuple[Tensor, ...], target: Target, width: int | None) -> None:
+    """Recurrences whose cells are sums: those over one dimension, with one right-hand side."""
+    (first, *others), names = group, ", ".join(member.name for member in group)
+    if others or not isinstance(first, Recurrence) or first.ndim != 1:
+        raise ScheduleError(
+            f"sweep is for sums in recurrences over one dimension, and {names} has more; see recipes.factorization and "
+            "recipes.wavefront"
+        )
+    substitution(schedule, first, target, width)
+
+
 def _joined(schedule: Schedule, systems: list[_System]) -> list[_System]:
     """Systems that can be computed in the steps of the last one, as a part of each, are one with it."""
+    if not systems:
+        return []
     *others, last = systems
     host = schedule[last.members[0]]
     step = host.loops[0]
@@ -193,7 +210,8 @@ def _readers(stage: Stage, systems: list[_System]) -> dict[Tensor, _System]:
     for part in (stage.tensor, *upstream(stage, "sweep")):
         if part.uid not in chains and not is_reduction(schedule, part) and axes_of(schedule, part):
             read = [s for s in systems if any(node.tensor in s.members for node in reads_of(schedule, part))]
-            found[part] = (read or systems)[-1]
+            if read or systems:
+                found[part] = (read or systems)[-1]
     return found
 
 
@@ -209,7 +227,7 @@ def _chains(schedule: Schedule, system: _System) -> None:
     if system.across:
         whole, step = first.split(system.last, system.square)
         along[along.index(system.last) :] = [whole, step]
-    for place in range(len(system.free), len(along)):
+    for place in range(len(along) if system.whole else len(system.free), len(along)):
         order = (*along[:place], outer, *along[place:], inner)
         if first.why_not("reorder", *order) is None:
             first.reorder(*order)
@@ -263,10 +281,10 @@ def _axes(stage: Stage, system: _System) -> tuple[Axis | None, Axis]:
 
 def _together(schedule: Schedule, systems: list[_System], readers: dict[Tensor, _System]) -> None:
     """All in one loop from chains to chains where that is legal, and otherwise in the loops outside of it."""
+    if not systems or systems[-1].lane is None:
+        return
     last = systems[-1]
     host = schedule[last.members[0]]
-    if last.lane is None:
-        return
     shared = host.loops[: host.loops.index(last.outer) + 1]
     others = [*readers, *(system.members[0] for system in reversed(systems[:-1]))]
     for other in others:
