@@ -26,6 +26,7 @@ import numpy as np
 import overhead
 import rowwise
 import stencils
+import sweeps
 from harness import Report
 
 import polysched as ps
@@ -42,6 +43,7 @@ BENCHMARKS = {
     "dynamic": dynamic.run,
     "convolution": convolution.run,
     "stencils": stencils.run,
+    "sweeps": sweeps.run,
 }
 
 

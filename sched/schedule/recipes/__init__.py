@@ -6,10 +6,12 @@ from .factorization import factorization
 from .gemm import gemm
 from .rowwise import rowwise
 from .stencil2d import stencil2d
+from .sweep import sweep
 from .time_tile import time_tile
 from .transpose import transpose
 from .wavefront import wavefront
 
 __all__ = [
-    "closure", "conv2d", "factorization", "gemm", "rowwise", "stencil2d", "time_tile", "transpose", "wavefront",
+    "closure", "conv2d", "factorization", "gemm", "rowwise", "stencil2d", "sweep", "time_tile", "transpose",
+    "wavefront",
 ]  # fmt: skip

@@ -124,6 +124,22 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
         "rows of time tiles begin anywhere in a cache line",
     ),
     Mutant(
+        "sweeps-keep-all-chains",
+        "schedule/recipes/sweep.py",
+        "(system.width,) if name == system.lane else",
+        "() if name == system.lane else",
+        ("tests/recurrences/test_sweep.py",),
+        "cells of all chains are kept, where those side by side are enough",
+    ),
+    Mutant(
+        "sweeps-run-apart",
+        "schedule/recipes/sweep.py",
+        "stage.compute_with(host, step)",
+        "pass",
+        ("tests/recurrences/test_sweep.py",),
+        "what steps need of another recurrence is computed for all steps before",
+    ),
+    Mutant(
         "slabs-of-the-wrong-slope",
         "schedule/skewing.py",
         "loop(time).value * factor - nest",
