@@ -83,6 +83,7 @@ CASES: tuple[tuple[Callable[..., ps.Tensor], tuple[int, ...], float | None], ...
     (conv2d_nhwc, (1, 14, 14, 256, 256), 1.0),
     (conv2d_nchw, (1, 56, 56, 64, 64), None),
     (conv2d_nchw, (1, 14, 14, 256, 256), None),
+    (conv2d_nchw, (1, 7, 7, 512, 512), None),
     (depthwise_nchw, (1, 112, 112, 96), 2.2),
 )
 

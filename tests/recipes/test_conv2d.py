@@ -93,6 +93,68 @@ def test_channels_first(stride: int, schedule: Any) -> None:
     agrees(nchw(*sizes(), stride=stride), schedule, calls)
 
 
+def short_rows(h: int, w: int, c: int, k: int, *, stride: int = 1, window: int = 3, last: bool = False) -> ps.Tensor:
+    """Two groups of two images, with 7 x 3, 3 x 3 or 1 x 1 filters."""
+    sides = (7, 3) if window == 7 else (window, window)
+    image = (2, 2, c, stride * (h - 1) + sides[0], stride * (w - 1) + sides[1])
+    filters = (2, c, *sides, k) if last else (2, k, c, *sides)
+    I, W = ps.placeholder(image, "float32", name="I"), ps.placeholder(filters, "float32", name="W")
+    r, q, z = (ps.reduce_axis((0, n), name=name) for n, name in ((sides[0], "r"), (sides[1], "q"), (c, "z")))
+
+    def term(n: Any, g: Any, o: Any, y: Any, x: Any) -> Any:
+        return I[n, g, z, stride * y + r, stride * x + q] * (W[g, z, r, q, o] if last else W[g, o, z, r, q])
+
+    return ps.compute((2, 2, k, h, w), lambda n, g, o, y, x: ps.sum(term(n, g, o, y, x), axis=(z, r, q)), name="C")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "stride", "window", "last"),
+    [
+        ((3, 7, 18, 40), 1, 3, False),
+        ((2, 6, 5, 70), 2, 3, True),
+        ((2, 5, 33, 33), 2, 1, False),
+        ((1, 3, 2, 17), 1, 7, False),
+    ],
+)
+def test_rows_shorter_than_vectors(sizes: Any, stride: int, window: int, last: bool) -> None:
+    """Vectors along channels, from panels of filters that are transposed or not, and a tail of each."""
+    C = short_rows(*sizes, stride=stride, window=window, last=last)
+    I, W = ps.Schedule(C).program.arguments[:2]
+    shapes = [[int(str(n)) for n in a.shape] for a in (I, W)]
+    call = some(3, shapes[0], "float32"), some(4, shapes[1], "float32")
+    agrees(C, recipe, [call], threads=2)
+    recipe(s := ps.Schedule(C), ps.Target("x86-64-v4", threads=1))
+    assert s["C_cache"].loops[-1] == "o"
+    assert s["C"].loops[0] == "o_o"
+
+
+def test_short_rows_of_few_sums() -> None:
+    """Storing channels across rows would take longer than lanes without work."""
+    recipe(s := ps.Schedule(short_rows(56, 56, 64, 64, window=1)), ps.Target("x86-64-v4", threads=1))
+    assert [stage.name for stage in s.stages] == ["C"]
+
+
+def test_short_rows_without_copies_of_filters() -> None:
+    """Which the caller may want: vectors stay along rows, where filters are read one by one."""
+    s = ps.Schedule(C := short_rows(3, 7, 18, 40))
+    ps.recipes.conv2d(s[C], ps.Target("x86-64-v4", threads=1), pack=False)
+    assert [stage.name for stage in s.stages] == ["C"]
+    assert s[C].loops[-1] == "x_i"
+
+
+def test_short_rows_with_an_epilogue_and_padding() -> None:
+    I, W = ps.placeholder((1, 9, 7, 7), "float32", name="I"), ps.placeholder((33, 9, 3, 3), "float32", name="W")
+    r, q, z = (ps.reduce_axis((0, size), name=name) for size, name in ((3, "r"), (3, "q"), (9, "z")))
+
+    def term(n: Any, o: Any, y: Any, x: Any) -> Any:
+        inside = (y + r >= 1) & (y + r <= 7) & (x + q >= 1) & (x + q <= 7)
+        return ps.select(inside, I[n, z, y + r - 1, x + q - 1], 0) * W[o, z, r, q]
+
+    C = ps.compute((1, 33, 7, 7), lambda *at: ps.sum(term(*at), axis=(z, r, q)), name="C")
+    D = ps.compute((1, 33, 7, 7), lambda n, k, y, x: ps.maximum(C[n, k, y, x] + 1, 0), name="D")
+    agrees(D, recipe, [(some(3, (1, 9, 7, 7), "float32"), some(4, (33, 9, 3, 3), "float32"))])
+
+
 @pytest.mark.parametrize("last", [True, False])
 def test_depthwise_with_guards(last: bool) -> None:
     h, w, c, _ = sizes()

@@ -56,10 +56,39 @@ def colours(n: Any, m: Any) -> ps.Tensor:
 
 @pytest.mark.parametrize("dtype", ["uint16", "int32", "uint8"])
 def test_blur(dtype: str) -> None:
-    calls = [(some(1, (n + 2, m + 2), dtype),) for n, m in SIZES]
+    calls = [(some(1, (n + 2, m + 2), dtype),) for n, m in [*SIZES, (3, 20001)]]
     s = agrees(blur(ps.size_var("n"), ps.size_var("m"), dtype), recipe, calls)
     assert 'B.compute_at("C", "j_o")' in s.commands
     assert ps.build(s, ps.Target("native", threads=1)).warnings == ()
+
+
+def test_small_images_have_a_schedule_of_their_own() -> None:
+    """Where the sum of rows and columns tells that the output stays in the caches; a promise of the sizes may, too."""
+    target = ps.Target("x86-64-v4", threads=1)
+    recipe(s := ps.Schedule(blur(ps.size_var("n"), ps.size_var("m"), "uint16")), target)
+    own = [command for command in s.commands if 'specialize("n + m <= ' in command]
+    assert own
+    assert not any("prefetch" in command or "streaming" in command for command in own)
+    assert any(command.startswith("C.prefetch") for command in s.commands)
+    recipe(fixed := ps.Schedule(blur(45, 131, "uint16")), target)
+    assert not any("specialize" in command for command in fixed.commands)
+    ps.recipes.stencil2d(
+        (wanted := ps.Schedule(blur(ps.size_var("n"), ps.size_var("m"), "uint16")))["C"], target, streaming=True
+    )
+    assert "C.store_streaming()" in wanted.commands
+
+
+@pytest.mark.parametrize("columns", [641, 1920, 64])
+def test_tiles_of_known_rows_are_even(columns: int) -> None:
+    """No tile has more than a register tile less than another."""
+    s = ps.Schedule(corners(300, columns))
+    target = ps.Target("x86-64-v4", threads=1)
+    recipe(s, target)
+    even = next(command for command in s.commands if command.startswith('out.split("j", ') and "j_t" in command)
+    factor = int(even.split(", ")[1])
+    assert factor % 32 == 0
+    count = -(-columns // factor)
+    assert count * factor - columns < 32 * count
 
 
 def test_blur_of_fixed_sizes_in_threads() -> None:

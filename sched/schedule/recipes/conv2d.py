@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import gcd
 
 from ...compute.expr import Axis, Read, walk
 from ...compute.tensor import Tensor
@@ -13,6 +14,8 @@ from ..stage import Stage
 from .reading import axes_of, extent, group_of, is_reduction, lanes_of, reads_of, upstream
 
 _WINDOW = 32  # the most iterations of loops over a window that are written out
+_ACROSS = 2  # how many sums of a vector take as long as an element that is stored across rows
+_MANY = 256  # sums, where their number is a size
 
 
 def conv2d(
@@ -32,9 +35,12 @@ def conv2d(
     unrolled, vectors  the register tile: vectors along the last axis of the output, or one more or a single one where
               its extent asks for that, and so many elements of another axis, which is the columns where channels are
               last (NHWC), the channels where columns are (NCHW), and the rows or columns where every channel has its
-              own filter; by default as many as there are registers for
+              own filter; by default as many as there are registers for. Where columns are last and fill less of their
+              vectors than channels do, as 7 or 14 columns, vectors are along channels instead, and columns the other
+              axis
     pack      whether filters are copied, before all else, to the order in which they are used; by default, where they
-              are in neither order that vectors or single factors can be read in
+              are in neither order that vectors or single factors can be read in. Vectors along channels that are not
+              last need it, and copy the filters of a tile where they are used
 
     The accumulators of a tile stay in registers while all of a window and all input channels are summed up, in the
     order of the definition (direct convolution: Zhang, Franchetti and Low, High Performance Zero-Memory Overhead Direct
@@ -59,6 +65,8 @@ def conv2d(
     parts = upstream(stage, "conv2d")
     sums = _sums(stage, parts)
     schedule = stage.schedule
+    if pack is not False and _is_short(schedule, sums, target):
+        sums, parts = _turned(stage, sums, parts)
     tile = _register_tile(schedule, sums, target, unrolled, vectors)
     front = _tiled(stage, sums, tile)
     if sums.stage is not stage.tensor:
@@ -72,10 +80,12 @@ def conv2d(
         schedule[part].vectorize(lane)
     if group > 1:
         _pack_groups(schedule[sums.stage], sums, tile[1], group)
+    elif sums.across:
+        _pack_panel(stage, sums, front[len(sums.own) - 1], tile[1], target)
     elif sums.channel is not None and (not _is_packed(sums) if pack is None else pack):
         _pack_filters(schedule[sums.stage], sums, tile)
     if target.thread_count() > 1:
-        stage.parallel(*(front if sums.stage is stage.tensor else _longest(stage, front)))
+        stage.parallel(*(front if sums.stage is stage.tensor else _longest(stage, sums, front)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +95,22 @@ class _Sums:
     stage: Tensor
     axes: tuple[str, ...]
     channel: str | None  # the axis that counts filters and no elements of the image
-    unrolled: str  # the axis of a register tile that is not the last one
+    unrolled: str  # the axis of a register tile that is no vector
+    lane: str  # the axis of vectors
     window: tuple[Axis, ...]
     image: Read
     filters: Read
 
     @property
-    def lane(self) -> str:
-        return self.axes[-1]
+    def across(self) -> bool:
+        """Whether vectors are stored across rows."""
+        return self.lane != self.axes[-1]
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The axes of the output that count filters, the channel first."""
+        used = (index.name for index in self.filters.indices if isinstance(index, Axis))
+        return tuple(sorted((name for name in used if name in self.axes), key=lambda name: name != self.channel))
 
     @property
     def window_term(self) -> str:
@@ -137,7 +155,7 @@ def _sums(stage: Stage, parts: tuple[Tensor, ...]) -> _Sums:
     choices = [name for name in (channel, *places[:-3:-1]) if name is not None and name != names[-1]]
     if not places or not choices:
         raise ScheduleError(f"conv2d: {found[0].name} has no axis of rows or columns, by which the image is indexed")
-    return _Sums(found[0], names, channel, choices[0], reduce.axes, image, filters)
+    return _Sums(found[0], names, channel, choices[0], names[-1], reduce.axes, image, filters)
 
 
 def _indexes(axis: Axis, read: Read) -> bool:
@@ -165,6 +183,35 @@ def _register_tile(
     return most, vectors * lanes
 
 
+def _is_short(schedule: Schedule, sums: _Sums, target: Target) -> bool:
+    """Whether rows of the output fill less of their vectors than channels do, by more sums than it takes to store
+    vectors of channels across rows."""
+    extents = {axis.name: extent(axis) for axis in axes_of(schedule, sums.stage)}
+    plain = all(isinstance(index, Axis) for index in sums.filters.indices)
+    if sums.channel in (None, sums.lane) or not plain or sums.lane in sums.own:
+        return False
+    row, channels, lanes = extents[sums.lane], extents[sums.channel], lanes_of(sums.stage.dtype.bytes, target)
+    if row is None or channels is None or row < 1 or channels < lanes:
+        return False
+    saved = channels * -(-row // lanes) - row * -(-channels // lanes)
+    terms = 1
+    for axis in sums.window:
+        terms *= extent(axis) or _MANY
+    return terms * saved > _ACROSS * row * channels
+
+
+def _turned(stage: Stage, sums: _Sums, parts: tuple[Tensor, ...]) -> tuple[_Sums, tuple[Tensor, ...]]:
+    """Vectors along filters, in a stage of its own that is stored so; its reader puts them into rows."""
+    if sums.stage is stage.tensor:
+        copy = stage.cache_write()
+        sums, parts = replace(sums, stage=copy.tensor), (copy.tensor, *parts)
+    channel = sums.channel
+    assert channel is not None
+    names = tuple(axis.name for axis in axes_of(stage.schedule, sums.stage))
+    stage.schedule[sums.stage].reorder_storage(*(name for name in names if name != channel), channel)
+    return replace(sums, lane=channel, unrolled=sums.lane), parts
+
+
 def _tiled(stage: Stage, sums: _Sums, tile: tuple[int, int]) -> tuple[str, ...]:
     """Tiles of the last stage, that of the filters outermost. Returns the loops around all that is done for a row."""
     names = dict(zip(sums.axes, (axis.name for axis in axes_of(stage.schedule, stage.tensor)), strict=True))
@@ -175,13 +222,17 @@ def _tiled(stage: Stage, sums: _Sums, tile: tuple[int, int]) -> tuple[str, ...]:
     outer = {name: {second: u_o, lane: v_o}.get(name, name) for name in names.values()}
     used = {axis.name for axis in axes_of(stage.schedule, sums.stage) if _indexes(axis, sums.image)}
     order = [outer[names[name]] for name in sums.axes]
-    if sums.channel is not None:
+    tiled = (v_i, u_i) if sums.across else (u_i, v_i)
+    if sums.across:  # each panel of filters is used for all images
+        own = [outer[names[name]] for name in sums.own]
+        order = [*own, *(loop for loop in order if loop not in own)]
+    elif sums.channel is not None:
         batch = [outer[names[name]] for name in sums.axes if name in used][:1]
         channel = outer[names[sums.channel]]
         order = [*batch, channel, *(loop for loop in order if loop not in (*batch, channel))]
-    stage.reorder(*order, *window, u_i, v_i)
-    stage.unroll(u_i)
-    stage.vectorize(v_i)
+    stage.reorder(*order, *window, *tiled)
+    stage.unroll(tiled[0])
+    stage.vectorize(tiled[1])
     return tuple(order[:-1])
 
 
@@ -199,10 +250,11 @@ def _fuse(stage: Stage, sums: _Sums, parts: tuple[Tensor, ...]) -> None:
     convolution.vectorize(sums.lane)
 
 
-def _longest(stage: Stage, loops: tuple[str, ...]) -> tuple[str, ...]:
-    """The first loop over a whole axis that may be long: stages cannot be computed inside fused loops."""
+def _longest(stage: Stage, sums: _Sums, loops: tuple[str, ...]) -> tuple[str, ...]:
+    """The first loop that may be long, over panels or a whole axis: stages cannot be computed inside fused loops."""
     extents = {axis.name: extent(axis) for axis in axes_of(stage.schedule, stage.tensor)}
-    return next(((loop,) for loop in loops if extents.get(loop, 1) != 1), loops[:1])
+    whole = (loop for loop in loops if (sums.across and loop == loops[0]) or extents.get(loop, 1) != 1)
+    return (next(whole, loops[0]),)
 
 
 def _write_out_window(stage: Stage, sums: _Sums) -> None:
@@ -248,15 +300,21 @@ def _pack_groups(stage: Stage, sums: _Sums, width: int, group: int) -> None:
         copy.vectorize(lane)
 
 
+def _panels(sums: _Sums, width: int) -> tuple[tuple[str, ...], list[str]]:
+    """The layout of panels of so many channels, in which the sum runs through memory, and the axes inside a panel."""
+    names = [index.name for index in sums.filters.indices if isinstance(index, Axis)]
+    others = [axis.name for axis in sums.window if axis.name in names]
+    others = [name for name in names if name != sums.channel and name not in others] + others
+    return (f"{sums.channel}/{width}", *others, f"{sums.channel}%{width}"), others
+
+
 def _pack_filters(stage: Stage, sums: _Sums, tile: tuple[int, int]) -> None:
-    """Panels of the channels of a register tile, in which the sum runs through memory."""
+    """Panels of the channels of a register tile."""
     channel = sums.channel
     assert channel is not None
     width = tile[1] if channel == sums.lane else tile[0]
-    names = [index.name for index in sums.filters.indices if isinstance(index, Axis)]
-    others = [axis.name for axis in sums.window if axis.name in names]
-    others = [name for name in names if name != channel and name not in others] + others
-    copy = stage.pack(sums.filters.tensor, layout=(f"{channel}/{width}", *others, f"{channel}%{width}"))
+    layout, others = _panels(sums, width)
+    copy = stage.pack(sums.filters.tensor, layout=layout)
     contiguous = copy.loops[-1] == channel
     outer, inner = copy.split(channel, width)
     copy.reorder(outer, *others, inner)
@@ -264,6 +322,28 @@ def _pack_filters(stage: Stage, sums: _Sums, tile: tuple[int, int]) -> None:
         copy.vectorize(inner)
     else:
         copy.unroll(inner)
+
+
+def _pack_panel(stage: Stage, sums: _Sums, at: str, width: int, target: Target) -> None:
+    """The panel of a register tile, in the loop around all that uses it. Where filters lie in the order of the sum,
+    squares of as many of their elements as there are channels in a vector are transposed in registers."""
+    layout, others = _panels(sums, width)
+    copy = stage.schedule[sums.stage].pack(sums.filters.tensor, layout=layout)
+    copy.compute_at(stage, at)
+    lanes, loops = lanes_of(sums.filters.dtype.bytes, target), list(copy.loops)
+    outer, lane = copy.split(sums.lane, lanes)
+    summed = {axis.name: extent(axis) for axis in sums.window if axis.name in others}
+    first, *rest = summed
+    length = 1
+    for name in rest:
+        length *= summed[name] or _WINDOW + 1
+    if loops[-len(summed) :] == list(summed) and length <= _WINDOW:
+        whole, piece = copy.split(first, lanes // gcd(lanes, length))
+        others = [*(name for name in others if name not in summed), whole, piece, *rest]
+        for loop in (piece, *rest):
+            copy.unroll(loop)
+    copy.reorder(outer, *others, lane)
+    copy.vectorize(lane)
 
 
 def _is_packed(sums: _Sums) -> bool:

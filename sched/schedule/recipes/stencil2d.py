@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isqrt
 
 from ...compute.expr import Axis, Const, Expr, Op, Read, walk
 from ...compute.simplify import simplify
@@ -38,14 +39,16 @@ def stencil2d(
     tile       rows and columns of the tiles in which stages with buffers are computed; by default as large as fits a
                quarter of the second-level cache. Where tiles overlap, their stages are computed again
     streaming  whether the output is written past the caches; by default, where it is larger than the second-level
-               cache
+               cache, which each call looks at where sizes are symbolic
 
     A stage that is read once an element, or is a single operation, is inlined. One that its readers read in their own
     column alone, in whatever rows, is computed for each register tile: several rows of the output share what is in
     registers, and vectors along rows need nothing beside them. What is needed of all rows is computed before. All other
     stages are computed for each tile, in buffers (overlapped tiles: Krishnamoorthy et al., PLDI 2007; Halide:
-    Ragan-Kelley et al., PLDI 2013). Without such buffers, rows of what is larger than the third-level cache are fetched
-    while those above are worked on. Works for any size, fixed or symbolic, and every dtype.
+    Ragan-Kelley et al., PLDI 2013). Without such buffers, rows of what is larger than a quarter of the third-level
+    cache are fetched while those above are worked on; if rows and columns are sizes, small images, for which their sum
+    tells that they stay in that cache, have a schedule of their own (`specialize`), in which nothing is fetched or
+    streamed. Works for any size, fixed or symbolic, and every dtype.
 
     Raises `ScheduleError` where the output has less than two axes or is a reduction over more than a small window, or
     other stages share its parts.
@@ -63,16 +66,37 @@ def stencil2d(
     target = Target.of(target)
     parts = upstream(stage, "stencil2d")
     _check(stage)
-    if streaming is None:
-        stream(stage, target)
-    elif streaming:
-        stage.store_streaming()
     plan = _planned(stage, parts)
+    condition = None if plan.in_tiles or streaming is not None else _small(stage, target)
+    if condition is not None and stage.why_not("specialize", condition) is None:
+        _schedule(stage.specialize(condition), parts, plan, target, _Wanted(rows, vectors, tile, False), in_caches=True)
+    _schedule(stage, parts, plan, target, _Wanted(rows, vectors, tile, streaming))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the caller wants, if anything."""
+
+    rows: int | None
+    vectors: int
+    tile: tuple[int, int] | None
+    streaming: bool | None
+
+
+def _schedule(
+    stage: Stage, parts: tuple[Tensor, ...], plan: _Plan, target: Target, wanted: _Wanted, in_caches: bool = False
+) -> None:
+    """Schedule what is planned; of what stays in the caches, nothing is fetched ahead."""
+    if wanted.streaming is None:
+        stream(stage, target)
+    elif wanted.streaming:
+        stage.store_streaming()
     many = target.vector_registers >= 32
-    fetched = () if plan.in_tiles else _from_memory(stage, plan, target)
-    rows = rows or (_ROWS_BESIDE if plan.in_tiles else _ROWS_FETCHED if fetched and many else _ROWS)
-    lanes = vectors * lanes_of(plan.widest, target)
-    outer, inner = _tiled(stage, plan, (rows, lanes), tile or _tile(plan, target, (rows, lanes)))
+    fetched = () if plan.in_tiles or in_caches else _from_memory(stage, plan, target)
+    rows = wanted.rows or (_ROWS_BESIDE if plan.in_tiles else _ROWS_FETCHED if fetched and many else _ROWS)
+    lanes = wanted.vectors * lanes_of(plan.widest, target)
+    tile = wanted.tile or _tile(stage, plan, target, (rows, lanes))
+    outer, inner = _tiled(stage, plan, (rows, lanes), tile)
     for part in (*plan.in_tiles, *plan.before):
         _along_rows(stage.schedule[part], lanes)
     for part in parts:
@@ -85,6 +109,21 @@ def stencil2d(
             stage.prefetch(tensor, at=inner, by="i_o")
     if target.thread_count() > 1:
         stage.parallel(stage.loops[0])
+
+
+def _small(stage: Stage, target: Target) -> Expr | None:
+    """Where rows and columns are sizes: a condition on their sum for which the output has at most a quarter of the
+    bytes of the third-level cache. Of all shapes of one sum the square has the most elements."""
+    shape = [simplify(axis.upper - axis.lower) for axis in axes_of(stage.schedule, stage.tensor)]
+    if stage.schedule.condition is not None or len(shape) < 2 or any(isinstance(size, Const) for size in shape[-2:]):
+        return None
+    size = stage.tensor.dtype.bytes
+    for length in shape[:-2]:
+        if not isinstance(length, Const):
+            return None
+        size *= max(1, int(length.value))
+    most = max(target.l2_bytes, target.l3_bytes // 4) // size
+    return simplify(shape[-2] + shape[-1]) <= 2 * isqrt(most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +179,12 @@ def _planned(stage: Stage, parts: tuple[Tensor, ...]) -> _Plan:
 
 
 def _from_memory(stage: Stage, plan: _Plan, target: Target) -> tuple[Tensor, ...]:
-    """What register tiles read row by row that is larger than the third-level cache, or may be."""
+    """What register tiles read row by row that is larger than a quarter of the third-level cache, or may be."""
     schedule = stage.schedule
     found = dict[Tensor, None]()
     for part in (stage.tensor, *plan.in_registers):
         for read in reads_of(schedule, part):
-            if _is_near(schedule, part, read) and exceeds(read.tensor, target.l3_bytes):
+            if _is_near(schedule, part, read) and exceeds(read.tensor, target.l3_bytes // 4):
                 found[read.tensor] = None
     return tuple(tensor for tensor in found if tensor not in plan.in_registers)
 
@@ -197,11 +236,16 @@ def _is_one_operation(schedule: Schedule, part: Tensor) -> bool:
     return own and cheap and not any(isinstance(node, Op) for operand in value.children for node in walk(operand))
 
 
-def _tile(plan: _Plan, target: Target, registers: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns of which all buffers fit a quarter of the second-level cache, four times as long as high."""
+def _tile(stage: Stage, plan: _Plan, target: Target, registers: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of which all buffers fit a quarter of the second-level cache, four times as long as high, or
+    about that where rows are cut into even tiles."""
     rows, lanes = registers
     elements = target.l2_bytes // (4 * plan.widest * max(1, len(plan.in_tiles)))
     columns = 1 << max(0, (4 * elements).bit_length() // 2)
+    length = extent(axes_of(stage.schedule, stage.tensor)[-1])
+    if length:
+        tiles = max(1, (2 * length + columns) // (2 * columns))
+        columns = -(-length // (tiles * lanes)) * lanes
     return max(1, elements // columns // rows) * rows, max(1, columns // lanes) * lanes
 
 
