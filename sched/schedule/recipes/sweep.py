@@ -36,7 +36,7 @@ def sweep(stage: Stage, target: Target | str | None = None, *, width: int | None
     those of an implicit sweep, lanes are over rows: so many rows are stored side by side, and what is read is
     transposed in registers, as many steps at a time; an output is copied from there, and transposed back. What follows
     chains, and other chains beside them, share the loop over so many rows where that is legal, and then only so many
-    are kept; of a dimension that is no longer read further back, as that of time, one or two positions are.
+    are kept, on one thread; of a dimension that is not read further back, as that of time, one or two positions are.
 
     A chain with nothing beside it has eight steps written out, which hand on in registers what they computed. Where its
     cells are sums over those before, as in a triangular system with one right-hand side, what is of earlier blocks is
