@@ -134,6 +134,20 @@ def test_short_rows_of_few_sums() -> None:
     assert [stage.name for stage in s.stages] == ["C"]
 
 
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_short_rows_of_narrow_elements(dtype: str) -> None:
+    """Squares of a window and as many channels as vectors of bytes have are too large to be written out."""
+    I, W = ps.placeholder((1, 5, 4, 9), dtype, name="I"), ps.placeholder((70, 5, 3, 3), dtype, name="W")
+    r, q, z = (ps.reduce_axis((0, size), name=name) for size, name in ((3, "r"), (3, "q"), (5, "z")))
+
+    def term(n: Any, o: Any, y: Any, x: Any) -> Any:
+        return ps.cast("float32" if dtype == "float16" else "int32", I[n, z, y + r, x + q]) * W[o, z, r, q]
+
+    C = ps.compute((1, 70, 2, 7), lambda n, o, y, x: ps.sum(term(n, o, y, x), axis=(z, r, q)), name="C")
+    s = agrees(C, recipe, [(some(3, (1, 5, 4, 9), dtype), some(4, (70, 5, 3, 3), dtype))])
+    assert any(stage.name == "C_cache" for stage in s.stages)
+
+
 def test_short_rows_without_copies_of_filters() -> None:
     """Which the caller may want: vectors stay along rows, where filters are read one by one."""
     s = ps.Schedule(C := short_rows(3, 7, 18, 40))

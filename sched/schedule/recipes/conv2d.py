@@ -15,6 +15,7 @@ from .reading import axes_of, extent, group_of, is_reduction, lanes_of, reads_of
 
 _WINDOW = 32  # the most iterations of loops over a window that are written out
 _ACROSS = 2  # how many sums of a vector take as long as an element that is stored across rows
+_SQUARES = 1 << 13  # the most elements of squares that are transposed, all of which are written out
 _MANY = 256  # sums, where their number is a size
 
 
@@ -336,9 +337,10 @@ def _pack_panel(stage: Stage, sums: _Sums, at: str, width: int, target: Target) 
     first, *rest = summed
     length = 1
     for name in rest:
-        length *= summed[name] or _WINDOW + 1
-    if loops[-len(summed) :] == list(summed) and length <= _WINDOW:
-        whole, piece = copy.split(first, lanes // gcd(lanes, length))
+        length *= summed[name] or _SQUARES
+    square = lanes // gcd(lanes, length)
+    if loops[-len(summed) :] == list(summed) and square * length * lanes <= _SQUARES:
+        whole, piece = copy.split(first, square)
         others = [*(name for name in others if name not in summed), whole, piece, *rest]
         for loop in (piece, *rest):
             copy.unroll(loop)

@@ -36,6 +36,22 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
         "the run-time checks of a kernel are not among those that it reports",
     ),
     Mutant(
+        "small-images-fetched-ahead",
+        "schedule/recipes/stencil2d.py",
+        "_Wanted(rows, vectors, tile, False), in_caches=True)",
+        "_Wanted(rows, vectors, tile, False), in_caches=False)",
+        ("tests/recipes/test_stencil2d.py",),
+        "images that are in the caches already are fetched ahead",
+    ),
+    Mutant(
+        "channels-across-rows-for-few-sums",
+        "schedule/recipes/conv2d.py",
+        "return terms * saved > _ACROSS * row * channels",
+        "return terms * saved > 0",
+        ("tests/recipes/test_conv2d.py",),
+        "vectors of channels are stored across rows where that takes longer than the sums",
+    ),
+    Mutant(
         "undo-keeps-the-condition",
         "schedule/schedule.py",
         "        self._branches.pop()\n",
