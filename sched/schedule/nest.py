@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from ..compute.dtypes import INDEX
 from ..compute.expr import Axis, Const, Expr, Size, transform, walk
@@ -48,6 +48,8 @@ class Loop:
 
 class OrderCommand(Protocol):
     """A command that rewrites the loops of one stage, and is remembered in their history."""
+
+    word: ClassVar[str]
 
     def carried_out(self, nest: StageNest) -> StageNest: ...
 

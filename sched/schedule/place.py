@@ -92,6 +92,7 @@ def settled(program: Program, nests: Nests, places: Places) -> tuple[Program, di
     for stage in program.live_stages():
         if stage.uid in places and together & {stage, places[stage.uid].host}:
             _check_system(program, stage, places, together)
+            _check_slabs(stage, places[stage.uid], nests)
     made = _of_systems(program, [stage for stage in together if stage.uid not in places], nests)
 
     def renew(stage: Tensor) -> None:
@@ -167,6 +168,17 @@ def _check_system(program: Program, stage: Tensor, places: Places, together: Col
         raise ScheduleError(f"{what} and stored further out: the cells of a recurrence are stored where it is computed")
     if program.cuts.get(stage.uid):
         raise ScheduleError(f"{what}, as parts of its equations are separate; place it before")
+
+
+def _check_slabs(stage: Tensor, place: Place, nests: Nests) -> None:
+    """Refuse places in slabs of a recurrence: isl leaves out iterations of its loops, and puts what is left in several
+    others, in each of which the stage would have to be stored."""
+    host = nests.get(place.host.uid)
+    if host is not None and any(command.word == "partition" for command in host.history):
+        raise ScheduleError(
+            f"{stage.name} cannot be computed in {place.loop} of {place.host.name}, whose loops are cut into slabs by "
+            "partition; split tiles instead, or compute it at the root"
+        )
 
 
 def resolved(places: Places, nests: Nests) -> dict[int, Place]:

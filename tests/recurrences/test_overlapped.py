@@ -240,3 +240,16 @@ def test_a_recurrence_without_steps_has_no_blocks(shape: tuple[int, int]) -> Non
     s = ps.Schedule(u[shape[0] - 1])
     with pytest.raises(ps.ScheduleError, match="no step at any size"):
         s["u"].block_steps("t", 4)
+
+
+def test_no_stage_is_computed_in_slabs_of_a_recurrence() -> None:
+    """isl made several loops of the slabs' one over t, and what is stored in it was allocated in each other's."""
+    u, c, last = stencil()
+    s = ps.Schedule(last)
+    blocks, _ = s[u].block_steps("t", 2)
+    with pytest.raises(ps.ScheduleError, match=r"u_steps cannot be computed in t of u_blocks, .* slabs by partition"):
+        blocks.partition("+t", 2, name="slab")
+    s = ps.Schedule(last)
+    s[u].partition("+t", 2, name="slab")
+    with pytest.raises(ps.ScheduleError, match="slabs by partition"):
+        s[c].compute_at(u, "t")

@@ -101,3 +101,14 @@ def test_other_arguments_are_another_question() -> None:
     assert s["S"].why_not("split", "r", 1) is None
     s["S"].split("i", 1)
     assert s.commands == ('S.split("i", 1, outer="i_o", inner="i_i")',)
+
+
+def test_a_rewrite_that_means_nothing_is_a_refusal_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    def meaningless(*_: object) -> Any:
+        raise ps.DefinitionError("no order of loops computes them")
+
+    s = row_sums()
+    monkeypatch.setattr("polysched.schedule.primitives.split.Split.apply", meaningless)
+    refusal = s["S"].why_not("split", "i", 4)
+    assert type(refusal) is ps.ScheduleError
+    assert 'S.split("i", 4, outer="i_o", inner="i_i"): no order of loops computes them' in str(refusal)

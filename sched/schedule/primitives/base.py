@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from ...compute.recurrence import Recurrence
 from ...compute.tensor import Tensor
-from ...errors import PolyschedError, ScheduleError
+from ...errors import DefinitionError, PolyschedError, ScheduleError
 from ...polyhedral.definitions import Factored, Inlined, OperandCopied, ReadThrough, Rewrite
 from ...polyhedral.program import Program
 from ...polyhedral.requirements import Requirement, requirements
@@ -52,7 +52,10 @@ class State:
 
     def after(self, command: Primitive, stage: Tensor) -> State:
         """The state after a command, in which everything that was fetched ahead still can be."""
-        state = command.apply(self, stage)
+        try:
+            state = command.apply(self, stage)
+        except DefinitionError as error:  # of what a rewrite made of the definitions
+            raise ScheduleError(f"{stage.name}.{command}: {error.reason}") from error
         if state.ahead:
             check_ahead(state.program, state.tree(), state.nests, state.ahead)
         return state
