@@ -27,7 +27,8 @@ class Specialization(Schedule):
     def _branch(self) -> Branch:
         return branch_of(self._whole, self._words)
 
-    # What a Schedule has as attributes is the branch's.
+    # What a Schedule has as attributes is the branch's, read anew each time, as undo of the whole may take it back: so
+    # they are properties here, which mypy does not let stand for attributes.
     @property
     def outputs(self) -> tuple[Tensor, ...]:  # type: ignore[override]
         return self._whole.outputs

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from ...compute.expr import Read, Reduce, walk
+from ...compute.expr import Expr, Read, Reduce, walk
 from ...compute.recurrence import Recurrence
 from ...compute.simplify import difference, simplify
 from ...compute.tensor import Tensor
@@ -120,5 +120,5 @@ def _check_needs(state: State, stage: Recurrence, what: str) -> None:
                 )
 
 
-def _reads(value: object, tensor: Tensor) -> Iterator[Read]:
-    return (node for node in walk(value) if isinstance(node, Read) and node.tensor is tensor)  # type: ignore[arg-type]
+def _reads(value: Expr, tensor: Tensor) -> Iterator[Read]:
+    return (node for node in walk(value) if isinstance(node, Read) and node.tensor is tensor)
