@@ -1,19 +1,28 @@
-"""What each elementary function adds to the build of a kernel: python benchmarks/builds.py [function ...]
+"""What builds take: kernels that are claimed to be quick, stage by stage, and what each elementary function adds.
 
-Processor time of scheduling and building y = f(x), beside x + 1 (x + z for functions of two arguments) by turns; the
-least of five each. Arrays are of a fixed size, and of one that is passed, where the function is written for whole
-vectors and for a masked tail as well; in one vector at a time, and in four, as fast kernels have them.
+    python benchmarks/builds.py [function ...]
+
+Kernels are scheduled, which proves their commands, and built in a warm process, without the cache; medians of five.
+Of functions: processor time of scheduling and building y = f(x), beside x + 1 (x + z for functions of two arguments) by
+turns; the least of five each. Arrays are of a fixed size, and of one that is passed, where the function is written for
+whole vectors and for a masked tail as well; in one vector at a time, and in four, as fast kernels have them.
 """
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable
 from itertools import product
 from typing import Any
 
-from harness import Claim, Report
+import dynamic
+import images
+import matmul
+import rowwise
+import stencils
+from harness import STAGES, Claim, Report, stages
 
 import polysched as ps
 
@@ -61,7 +70,77 @@ def added(function: Function, arity: int, dtype: str, size: int | None, vectors:
     return (least[1] - least[0]) * 1e3
 
 
+def _product(symbolic: bool, gelu: bool) -> ps.Tensor:
+    sizes = (ps.size_var("n"), ps.size_var("m"), ps.size_var("k")) if symbolic else (1024, 1024, 1024)
+    C = matmul.definition(*sizes)
+    if not gelu:
+        return C
+    bias = ps.placeholder((sizes[1],), "float32", name="bias")
+    return ps.compute(C.shape, lambda i, j: ps.gelu(C[i, j] + bias[j], "tanh"), name="D")
+
+
+def _by_gemm(*, symbolic: bool, gelu: bool = False) -> Callable[[ps.Target], ps.Schedule]:
+    def make(target: ps.Target) -> ps.Schedule:
+        output = _product(symbolic, gelu)
+        s = ps.Schedule(output)
+        ps.recipes.gemm(s[output], target)
+        return s
+
+    return make
+
+
+def _of_dynamic(name: str) -> Callable[[ps.Target], ps.Schedule]:
+    return lambda target: dynamic.schedule(name, target)
+
+
+def _of_stencils(case: stencils.Case) -> Callable[[ps.Target], ps.Schedule]:
+    return lambda target: stencils.scheduled(case, target)
+
+
+def _softmax(target: ps.Target) -> ps.Schedule:
+    return rowwise.by_recipe(rowwise.softmax(ps.size_var("n"), ps.size_var("m")), target)
+
+
+# A name, what schedules it, and the milliseconds that a build may take; those of recurrences with their scheduling.
+KERNELS: tuple[tuple[str, Callable[[ps.Target], ps.Schedule], float | None, bool], ...] = (
+    ("gemm 1024^3", _by_gemm(symbolic=False), 250, False),
+    ("gemm, symbolic sizes", _by_gemm(symbolic=True), 250, False),
+    ("gemm + bias + gelu", _by_gemm(symbolic=False, gelu=True), 250, False),
+    ("gemm + bias + gelu, symbolic sizes", _by_gemm(symbolic=True, gelu=True), 250, False),
+    ("softmax, symbolic sizes", _softmax, None, False),
+    ("harris", lambda target: images.by_recipe(images.harris(1536, 2560), target), 400, False),
+    *((case.name, _of_stencils(case), 1000.0, True) for case in stencils.CASES),
+    *((name, _of_dynamic(name), 1000.0, True) for name in ("score", "matrix", "lu", "floyd_warshall")),
+)
+
+
+def _kernels(report: Report, target: ps.Target) -> None:
+    print(f"milliseconds of builds, medians of {ROUNDS}")
+    print(f"{'':36}{'scheduling':>12}{'build':>12}" + "".join(f"{stage:>12}" for stage in STAGES))
+    for name, make, bound, together in KERNELS:
+        rows = []
+        for _ in range(ROUNDS):
+            start = time.perf_counter()
+            s = make(target)
+            scheduled = time.perf_counter()
+            kernel = s.build(target, cache=False)
+            built = time.perf_counter()
+            rows.append(((scheduled - start) * 1e3, (built - scheduled) * 1e3, *stages(kernel).values()))
+        columns = [statistics.median(column) for column in zip(*rows, strict=True)]
+        print(f"{name:36}" + "".join(f"{column:12.1f}" for column in columns), flush=True)
+        if bound is not None:
+            text = f"{name}: milliseconds to {'schedule and ' * together}build"
+            taken = columns[0] * together + columns[1]
+            report.claims.append(Claim(text, taken, bound, at_least=False))
+
+
 def run(report: Report, target: ps.Target, names: Iterable[str] = ()) -> None:
+    if not names:
+        _kernels(report, target)
+    _functions(report, target, names)
+
+
+def _functions(report: Report, target: ps.Target, names: Iterable[str]) -> None:
     functions = {**{name: (f, 1) for name, f in ONE.items()}, **{name: (f, 2) for name, f in TWO.items()}}
     columns = list(product(DTYPES, SIZES, VECTORS))
     print("milliseconds that a function adds to a build, fixed and passed size, one vector and four")

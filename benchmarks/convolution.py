@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from harness import Claim, Report, interleaved, table
+from harness import Claim, Report, interleaved, on, table
 
 import polysched as ps
 
@@ -53,13 +53,13 @@ def expected(name: str, image: Any, filters: Any) -> Any:
     return np.einsum(terms[name], windows.astype(np.float64), wide, optimize=True)
 
 
-def torch_peers(image: Any, filters: Any, name: str) -> dict[str, Callable[[], object]]:
+def torch_peers(image: Any, filters: Any, name: str, threads: int) -> dict[str, Callable[[], object]]:
     """As torch is used: the image contiguous in either layout."""
     try:
         import torch
     except ImportError:
         return {}
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     last = name == "conv2d_nhwc"
     x, w = torch.from_numpy(image), torch.from_numpy(filters)
     x = x.permute(0, 3, 1, 2) if last else x
@@ -105,7 +105,7 @@ def run(report: Report, target: ps.Target) -> None:
         contenders: dict[str, Callable[[], object]] = {
             "polysched": lambda k=kernel, i=image, f=filters, o=out: k(i, f, out=o)
         }
-        contenders |= torch_peers(image, filters, name)
+        contenders |= torch_peers(image, filters, name, target.threads)
         wanted = expected(name, image, filters)
         for contender, call in contenders.items():
             result = call()
@@ -114,10 +114,10 @@ def run(report: Report, target: ps.Target) -> None:
             np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3, err_msg=contender)
         work = 2e-9 * out.size * 9 * (1 if definition is depthwise_nchw else sizes[3])
         label = f"{name} {'x'.join(map(str, sizes))}"
-        measured = interleaved(label, contenders, rounds=15, work=work, unit="GFLOP")
-        print(f"{label} 3 x 3 float32, one thread\n{table(measured, 'polysched')}")
+        measured = interleaved(label, contenders, rounds=15, work=work, unit="GFLOP", threads=target.threads)
+        print(f"{label} 3 x 3 float32, {on(target.threads)}\n{table(measured, 'polysched')}")
         report.measurements += measured.values()
         others = [m.median for contender, m in measured.items() if contender != "polysched"]
-        if others and bound is not None:
+        if others and bound is not None and target.threads == 1:
             ratio = min(others) / measured["polysched"].median
             report.claims.append(Claim(f"{label}: speed relative to torch", ratio, bound))

@@ -10,27 +10,27 @@ import numpy as np
 Contenders = dict[str, Callable[[], object]]
 
 
-def products(a: Any, b: Any, out: Any) -> Contenders:
-    """C = A B in float32, each on one thread; OpenBLAS first."""
+def products(a: Any, b: Any, out: Any, threads: int) -> Contenders:
+    """C = A B in float32; OpenBLAS, whose threads the environment says, first."""
     found: Contenders = {"numpy (OpenBLAS)": lambda: np.matmul(a, b, out=out)}
     if a.dtype == np.float32:
         for name, peer in (("torch", _torch), ("onnxruntime", _onnxruntime), ("halide", _halide)):
             try:
-                found[name] = peer(a, b, out)
+                found[name] = peer(a, b, out, threads)
             except ImportError:
                 continue
     return found
 
 
-def _torch(a: Any, b: Any, out: Any) -> Callable[[], object]:
+def _torch(a: Any, b: Any, out: Any, threads: int) -> Callable[[], object]:
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     x, y, z = map(torch.from_numpy, (a, b, out))
     return lambda: torch.mm(x, y, out=z)
 
 
-def _onnxruntime(a: Any, b: Any, out: Any) -> Callable[[], object]:
+def _onnxruntime(a: Any, b: Any, out: Any, threads: int) -> Callable[[], object]:
     import onnxruntime
     from onnx import TensorProto, helper
 
@@ -41,7 +41,8 @@ def _onnxruntime(a: Any, b: Any, out: Any) -> Callable[[], object]:
     graph = helper.make_graph([node], "g", [info("a", a), info("b", b)], [info("y", out)])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     binding = session.io_binding()
     binding.bind_cpu_input("a", a)
@@ -50,7 +51,7 @@ def _onnxruntime(a: Any, b: Any, out: Any) -> Callable[[], object]:
     return lambda: session.run_with_iobinding(binding)
 
 
-def _halide(a: Any, b: Any, out: Any) -> Callable[[], object]:
+def _halide(a: Any, b: Any, out: Any, threads: int) -> Callable[[], object]:
     """Register tiles of two vectors and as many rows as there are registers for, over panels of both operands."""
     import halide as hl
 
@@ -76,27 +77,31 @@ def _halide(a: Any, b: Any, out: Any) -> Callable[[], object]:
     product.update().reorder(j, i, r.x, p, q).vectorize(j, lanes).unroll(j).unroll(i)
     rows.compute_root().bound_extent(i, height).reorder(i, j, p).unroll(i)
     columns.compute_root().bound_extent(j, width).vectorize(j, lanes).unroll(j)
+    if threads > 1:
+        result.parallel(j_o)
+        rows.parallel(p)
+        columns.parallel(p)
     result.compile_jit()
     return lambda: result.realize(z)
 
 
-def bytes_product(a: Any, b: Any) -> Contenders:
+def bytes_product(a: Any, b: Any, threads: int) -> Contenders:
     """int8 x int8 -> int32."""
     try:
         import torch
     except ImportError:
         return {}
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     x, y = torch.from_numpy(a), torch.from_numpy(b)
     return {"torch": lambda: torch._int_mm(x, y)}
 
 
-def with_gelu(a: Any, b: Any, bias: Any) -> Contenders:
+def with_gelu(a: Any, b: Any, bias: Any, threads: int) -> Contenders:
     """gelu(A B + bias), in its approximation by tanh."""
     try:
         import torch
     except ImportError:
         return {}
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     x, y, shift = map(torch.from_numpy, (a, b, bias))
     return {"torch": lambda: torch.nn.functional.gelu(torch.addmm(shift, x, y), approximate="tanh")}

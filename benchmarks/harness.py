@@ -5,6 +5,7 @@ A machine that other programs share changes its speed from second to second; wha
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+import polysched as ps
+
+UNTIL_IDLE = 0.03  # seconds that worker pools spin at most, with the waiting that run.py asks of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +80,27 @@ def interleaved(
     work: float = 0.0,
     unit: str = "",
     shortest: float = 2e-3,
+    threads: int = 1,
 ) -> dict[str, Measurement]:
     """Measure contenders in turns.
 
     shortest  seconds that one measurement takes at least: faster calls are repeated
+    threads   with several, each contender waits until the threads of the one before have gone idle (pools spin for a
+              while, and would take half of the processors), and is called once before the clock starts; a measurement
+              takes 20 times as long, since a virtual machine may be slow to wake a processor
     work      what one call does, in `unit`s (such as 1e-9 * flops, "GFLOP")
     """
+    shortest *= 1 if threads == 1 else 20
     repeats = {name: _repeats(run, shortest) for name, run in contenders.items()}
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    if threads > 1:
+        benchmark = f"{benchmark}/threads:{threads}"
     for _ in range(rounds):
         for name, run in contenders.items():
             count = repeats[name]
+            if threads > 1:
+                time.sleep(UNTIL_IDLE)
+                run()
             start = time.perf_counter()
             for _ in range(count):
                 run()
@@ -106,6 +121,11 @@ def _repeats(run: Callable[[], object], shortest: float) -> int:
         count = max(count * 2, int(count * shortest / max(taken, 1e-9)))
 
 
+def on(threads: int) -> str:
+    """In words."""
+    return "one thread" if threads == 1 else f"{threads} threads"
+
+
 def table(measurements: Mapping[str, Measurement], reference: str) -> str:
     """The contenders of one benchmark, and how many times as fast as `reference` each is."""
     base = measurements[reference].median
@@ -114,6 +134,34 @@ def table(measurements: Mapping[str, Measurement], reference: str) -> str:
         rate = f"{m.rate:9.2f} {m.unit}/s" if m.work else ""
         lines.append(f"  {name:28s} {m.median * 1e3:10.4f} ms  ±{m.spread:5.1%}  {base / m.median:6.2f} x  {rate}")
     return "\n".join(lines)
+
+
+STAGES = ("isl", "lowering", "LLVM IR", "LLVM")
+_STAGE_OF = {"isl": "isl", "emit": "LLVM IR", **dict.fromkeys(("parse", "optimize", "codegen", "link"), "LLVM")}
+
+
+def stages(kernel: ps.Kernel) -> dict[str, float]:
+    """Milliseconds of each of STAGES; all passes over loop IR are lowering."""
+    found = dict.fromkeys(STAGES, 0.0)
+    for name, taken in kernel.timings.items():
+        found[_STAGE_OF.get(name, "lowering")] += taken
+    return found
+
+
+def scaling(report: Report, name: str, call: Callable[[ps.Target], Callable[[], object]], bound: float) -> None:
+    """What `call` makes for two threads against one; both are our own kernels.
+
+    Peers have gone idle before: pools that spin would take half of the second processor.
+    """
+    if (os.cpu_count() or 1) < 2:
+        return
+    time.sleep(1)
+    contenders = {on(threads): call(ps.Target("native", threads=threads)) for threads in (1, 2)}
+    measured = interleaved(f"{name} on two threads", contenders, rounds=9)
+    print(f"{name}\n{table(measured, on(1))}")
+    report.measurements += measured.values()
+    ratio = measured[on(1)].median / measured[on(2)].median
+    report.claims.append(Claim(f"{name}: two threads relative to one", ratio, bound))
 
 
 def aligned(array: Any) -> Any:

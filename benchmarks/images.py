@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import Claim, Report, interleaved, table
+from harness import Claim, Report, interleaved, on, scaling, table
 
 import polysched as ps
 
@@ -115,7 +115,7 @@ def expected(name: str, a: Any) -> Any:
     return xx * yy - xy * xy - 0.04 * (xx + yy) ** 2
 
 
-def halide_peer(name: str, a: Any, out: Any) -> Callable[[], object] | None:
+def halide_peer(name: str, a: Any, out: Any, threads: int) -> Callable[[], object] | None:
     """Schedules written by hand: eight rows in registers, or windows that slide along strips of rows."""
     try:
         import halide as hl
@@ -177,12 +177,14 @@ def halide_peer(name: str, a: Any, out: Any) -> Callable[[], object] | None:
         dx.compute_with(dy, x)
     else:
         return None
+    if threads > 1:
+        output.parallel(y)
     output.compile_jit()
     return lambda: output.realize(result)
 
 
-def adams2019_peer(a: Any, out: Any) -> Callable[[], object] | None:
-    """The box blur as Halide's own search schedules it for one thread (Adams et al., SIGGRAPH 2019)."""
+def adams2019_peer(a: Any, out: Any, threads: int) -> Callable[[], object] | None:
+    """The box blur as Halide's own search schedules it for so many threads (Adams et al., SIGGRAPH 2019)."""
     try:
         import halide as hl
     except ImportError:
@@ -199,7 +201,7 @@ def adams2019_peer(a: Any, out: Any) -> Callable[[], object] | None:
     down.set_estimates([(0, size) for size in out.shape[::-1]])
     pipeline = hl.Pipeline(down)
     pipeline.apply_autoscheduler(
-        hl.get_jit_target_from_environment(), hl.AutoschedulerParams("Adams2019", {"parallelism": "1"})
+        hl.get_jit_target_from_environment(), hl.AutoschedulerParams("Adams2019", {"parallelism": str(threads)})
     )
     image.set(hl.Buffer(a))
     pipeline.compile_jit()
@@ -207,19 +209,19 @@ def adams2019_peer(a: Any, out: Any) -> Callable[[], object] | None:
     return lambda: pipeline.realize(result)
 
 
-def transposing_peers(a: Any, out: Any) -> Contenders:
+def transposing_peers(a: Any, out: Any, threads: int) -> Contenders:
     found: Contenders = {}
     try:
         import cv2
 
-        cv2.setNumThreads(1)
+        cv2.setNumThreads(threads)
         found["opencv"] = lambda: cv2.transpose(a, out)
     except ImportError:
         pass
     try:
         import torch
 
-        torch.set_num_threads(1)
+        torch.set_num_threads(threads)
         x, y = torch.from_numpy(a), torch.from_numpy(out)
         found["torch"] = lambda: y.copy_(x.T)
     except ImportError:
@@ -247,10 +249,10 @@ def run(report: Report, target: ps.Target) -> None:
         peer = np.zeros_like(out)
         contenders: Contenders = {"polysched": lambda k=kernel, a=a, out=out: k(a, out=out)}
         if definition is transposed:
-            contenders |= transposing_peers(a, peer)
-        elif (halide := halide_peer(name, a, peer)) is not None:
+            contenders |= transposing_peers(a, peer, target.threads)
+        elif (halide := halide_peer(name, a, peer, target.threads)) is not None:
             contenders["halide"] = halide
-        if definition is box_blur and (searched := adams2019_peer(a, peer)) is not None:
+        if definition is box_blur and (searched := adams2019_peer(a, peer, target.threads)) is not None:
             contenders["halide, Adams2019"] = searched
         wanted = expected(name, a)
         scale = float(np.abs(wanted).max())
@@ -259,10 +261,21 @@ def run(report: Report, target: ps.Target) -> None:
             call()
             found = out if contender == "polysched" else peer
             np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-6 * scale, err_msg=contender)
-        measured = interleaved(name, contenders, rounds=15, work=(a.nbytes + out.nbytes) * 1e-9, unit="GB")
-        print(f"{name}, {' x '.join(map(str, sizes))} {dtype}, one thread\n{table(measured, 'polysched')}")
+        work = (a.nbytes + out.nbytes) * 1e-9
+        measured = interleaved(name, contenders, rounds=15, work=work, unit="GB", threads=target.threads)
+        print(f"{name}, {' x '.join(map(str, sizes))} {dtype}, {on(target.threads)}\n{table(measured, 'polysched')}")
         report.measurements += measured.values()
         others = [m.median for contender, m in measured.items() if contender != "polysched"]
-        if others:
+        if others and target.threads == 1:
             ratio = min(others) / measured["polysched"].median
             report.claims.append(Claim(f"{name}: speed relative to the best peer", ratio, bound))
+    if target.threads == 1:
+        scaling(report, "harris", _corners, 1.6)
+
+
+def _corners(target: ps.Target) -> Callable[[], object]:
+    sizes = (1536, 2560)
+    kernel = by_recipe(harris(*sizes), target).build(target)
+    a = np.random.default_rng(5).random((sizes[0] + 4, sizes[1] + 4), np.float32)
+    out = kernel(a)
+    return lambda: kernel(a, out=out)

@@ -14,24 +14,9 @@ import images
 import matmul
 import numpy as np
 import stencils
-from harness import Claim, Report, interleaved, table
+from harness import STAGES, Claim, Report, interleaved, stages, table
 
 import polysched as ps
-
-_STAGES = {
-    "isl": ("isl",),
-    "lowering": (
-        "loops",
-        "promote_accumulators",
-        "separate_full_tiles",
-        "vectorize",
-        "split_vectors",
-        "unroll",
-        "simplify",
-    ),
-    "emitting LLVM IR": ("emit",),
-    "LLVM": ("parse", "optimize", "codegen", "link"),
-}
 
 
 def run(report: Report, target: ps.Target) -> None:
@@ -51,8 +36,8 @@ def _build(report: Report, target: ps.Target) -> None:
     kernels = [schedule.build(target, cache=False) for _ in range(9)]
     print("building the tiled matmul with symbolic sizes")
     print(table(measured, "tiled matmul"))
-    for stage, names in _STAGES.items():
-        print(f"  {stage:28s} {statistics.median(sum(k.timings[n] for n in names) for k in kernels):10.4f} ms")
+    for stage in STAGES:
+        print(f"  {stage:28s} {statistics.median(stages(k)[stage] for k in kernels):10.4f} ms")
     report.measurements += measured.values()
     report.claims.append(
         Claim("build of the tiled matmul in ms", measured["tiled matmul"].median * 1e3, 150, at_least=False)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from harness import Claim, Report, aligned, interleaved, table
+from harness import Claim, Report, aligned, interleaved, on, table
 
 import polysched as ps
 
@@ -67,12 +67,12 @@ def by_recipe(output: ps.Tensor, target: ps.Target) -> ps.Schedule:
     return s
 
 
-def torch_peers(arrays: dict[str, Any]) -> dict[str, Callable[[], object]]:
+def torch_peers(arrays: dict[str, Any], threads: int) -> dict[str, Callable[[], object]]:
     try:
         import torch
     except ImportError:
         return {}
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     x, weight, bias, out = (torch.from_numpy(arrays[name]) for name in ("x", "weight", "bias", "peer"))
     return {
         "softmax": lambda: torch.softmax(x, 1, out=out),
@@ -81,14 +81,15 @@ def torch_peers(arrays: dict[str, Any]) -> dict[str, Callable[[], object]]:
     }
 
 
-def onnxruntime_peers(arrays: dict[str, Any]) -> dict[str, Callable[[], object]]:
+def onnxruntime_peers(arrays: dict[str, Any], threads: int) -> dict[str, Callable[[], object]]:
     try:
         import onnxruntime
         from onnx import TensorProto, helper
     except ImportError:
         return {}
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     out = arrays["peer"]
 
     def bound(operation: str, *inputs: str, **attributes: Any) -> Callable[[], object]:
@@ -112,13 +113,13 @@ def onnxruntime_peers(arrays: dict[str, Any]) -> dict[str, Callable[[], object]]
     }
 
 
-def halide_peers(arrays: dict[str, Any]) -> dict[str, Callable[[], object]]:
+def halide_peers(arrays: dict[str, Any], threads: int) -> dict[str, Callable[[], object]]:
     """The same schedules in Halide: everything in the loop over rows, partial results by rfactor."""
     try:
         import halide as hl
     except ImportError:
         return {}
-    j, i, u = hl.Var("j"), hl.Var("i"), hl.Var("u")
+    j, i, u, i_o = hl.Var("j"), hl.Var("i"), hl.Var("u"), hl.Var("i_o")
     width = min(4 * hl.get_host_target().natural_vector_size(hl.Float(32)), 1 << COLUMNS.bit_length() - 1)
     x, weight, bias = (hl.Buffer(arrays[name]) for name in ("x", "weight", "bias"))
     out, one = hl.Buffer(arrays["peer"]), hl.f32(1)
@@ -139,7 +140,10 @@ def halide_peers(arrays: dict[str, Any]) -> dict[str, Callable[[], object]]:
             partial.compute_at(y, i).vectorize(u, width).update().reorder(u, outer).vectorize(u, width)
         for f in others:
             f.compute_at(y, i).vectorize(j, width)
-        y.vectorize(j, width).compile_jit()
+        y.vectorize(j, width)
+        if threads > 1:
+            y.split(i, i_o, i, 16).parallel(i_o)
+        y.compile_jit()
         return lambda: y.realize(out)
 
     top, e, y = reduced(hl.f32(-np.inf), hl.max, lambda r: x[r, i]), hl.Func(), hl.Func()
@@ -178,7 +182,7 @@ def run(report: Report, target: ps.Target) -> None:
     rng = np.random.default_rng(3)
     arrays = {name: aligned(rng.standard_normal(shape, np.float32)) for name, shape in SHAPES.items()}
     x, out, peer = arrays["x"], arrays["out"], arrays["peer"]
-    peers = {name: make(arrays) for name, make in PEERS.items()}
+    peers = {name: make(arrays, target.threads) for name, make in PEERS.items()}
     for definition, names in ((softmax, ()), (layernorm, ("weight", "bias")), (rmsnorm, ("weight",))):
         name = definition.__name__
         kernel = by_recipe(definition(ROWS, COLUMNS), target).build(target)
@@ -191,14 +195,16 @@ def run(report: Report, target: ps.Target) -> None:
             result = contenders[contender]()
             found = out if contender == "polysched" else _filled(peer, result)
             np.testing.assert_allclose(found, expected(name, arrays), rtol=2e-5, atol=2e-6, err_msg=contender)
-        measured = interleaved(name, contenders, rounds=21, work=x.nbytes * 2e-9, unit="GB")
-        print(f"{name}, {ROWS} x {COLUMNS} float32, one thread\n{table(measured, 'polysched')}")
+        work = x.nbytes * 2e-9
+        measured = interleaved(name, contenders, rounds=21, work=work, unit="GB", threads=target.threads)
+        print(f"{name}, {ROWS} x {COLUMNS} float32, {on(target.threads)}\n{table(measured, 'polysched')}")
         report.measurements += measured.values()
         others = [m.median for contender, m in measured.items() if contender in PEERS]
-        if others:
+        if others and target.threads == 1:
             ratio = min(others) / measured["polysched"].median
             report.claims.append(Claim(f"{name}: speed relative to the best peer", ratio, 1.0))
-    _row_sums(report, target)
+    if target.threads == 1:
+        _row_sums(report, target)
 
 
 SHAPES = {"x": (ROWS, COLUMNS), "weight": COLUMNS, "bias": COLUMNS, "out": (ROWS, COLUMNS), "peer": (ROWS, COLUMNS)}

@@ -1,16 +1,18 @@
-"""Run all benchmarks (`make bench`): tables, claims, and results/latest.json in Google Benchmark's format."""
+"""Run all benchmarks (`make bench`): tables, claims, and results/latest.json in Google Benchmark's format.
+
+What has peers with threads is measured on one thread and on all, each in a process of its own, as some peers settle how
+many threads they have when they are loaded.
+"""
 
 from __future__ import annotations
 
-import os
-
-# Peers choose their own code for this processor, and run on one thread unless a benchmark says otherwise.
-os.environ.pop("OPENBLAS_CORETYPE", None)
-os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
-
 import argparse
 import json
+import os
 import platform
+import subprocess
+import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,7 +29,7 @@ import overhead
 import rowwise
 import stencils
 import sweeps
-from harness import Report
+from harness import Claim, Report
 
 import polysched as ps
 
@@ -45,6 +47,17 @@ BENCHMARKS = {
     "stencils": stencils.run,
     "sweeps": sweeps.run,
 }
+THREADED = ("gemm", "rowwise", "images", "convolution")  # with peers on all threads as well
+HERE = "POLYSCHED_BENCH_THREADS"  # set in the process that measures
+
+
+def environment(threads: int) -> dict[str, str]:
+    """That of a process whose peers have so many threads; they choose their own code for this processor."""
+    found = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
+    found |= {name: str(threads) for name in (HERE, "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "HL_NUM_THREADS")}
+    if threads > 1:  # idle threads sleep soon rather than spin
+        found |= {"OMP_WAIT_POLICY": "passive", "OPENBLAS_THREAD_TIMEOUT": "4"}
+    return found
 
 
 def as_google_benchmark(report: Report, target: ps.Target) -> dict[str, object]:
@@ -72,22 +85,42 @@ def as_google_benchmark(report: Report, target: ps.Target) -> dict[str, object]:
             }
             for m in report.measurements
         ],
-        "claims": [{"text": c.text, "value": c.value, "bound": c.bound, "met": c.met} for c in report.claims],
+        "claims": [{**asdict(claim), "met": claim.met} for claim in report.claims],
     }
+
+
+def measure(names: list[str], threads: int, file: Path) -> None:
+    """In this process."""
+    target, report = ps.Target("native", threads=threads), Report()
+    for name in names:
+        BENCHMARKS[name](report, target)
+        print(flush=True)
+    file.write_text(json.dumps(as_google_benchmark(report, target), indent=1))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="benchmarks to run; all by default")
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results" / "latest.json")
+    parser.add_argument("--threads", type=int, nargs="+", help="numbers of threads; 1 and all by default")
     options = parser.parse_args()
-    target, report = ps.Target("native", threads=1), Report()
-    for name in options.names or BENCHMARKS:
-        BENCHMARKS[name](report, target)
-        print()
-    print("\n".join(map(str, report.claims)))
+    names = options.names or list(BENCHMARKS)
+    if HERE in os.environ:
+        measure(names, int(os.environ[HERE]), options.json)
+        return
     options.json.parent.mkdir(exist_ok=True)
-    options.json.write_text(json.dumps(as_google_benchmark(report, target), indent=1))
+    runs = []
+    for threads in options.threads or sorted({1, os.cpu_count() or 1}):
+        chosen = [name for name in names if threads == 1 or name in THREADED]
+        if chosen:
+            command = [sys.executable, __file__, *chosen, "--json", str(options.json)]
+            subprocess.run(command, env=environment(threads), check=True)
+            runs.append(json.loads(options.json.read_text()))
+    whole = {"context": runs[0]["context"]}
+    for key in ("benchmarks", "claims"):
+        whole[key] = [entry for run in runs for entry in run[key]]
+    print("\n".join(str(Claim(**{k: v for k, v in claim.items() if k != "met"})) for claim in whole["claims"]))
+    options.json.write_text(json.dumps(whole, indent=1))
 
 
 if __name__ == "__main__":

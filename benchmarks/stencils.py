@@ -100,13 +100,18 @@ CASES = (
 )
 
 
-def tiled(case: Case, target: ps.Target, shape: str | None = None) -> tuple[Any, float]:
-    """A kernel for so many steps and any number of points, and the seconds that scheduling and building it took."""
-    begin = time.perf_counter()
+def scheduled(case: Case, target: ps.Target, shape: str | None = None) -> ps.Schedule:
+    """For so many steps and any number of points."""
     outputs = case.define(case.T, ps.size_var("n", min=3))
     s = ps.Schedule(outputs)
     ps.recipes.time_tile(s[s.stages[0]], target, shape=shape)
-    return s.build(target, cache=False), time.perf_counter() - begin
+    return s
+
+
+def tiled(case: Case, target: ps.Target, shape: str | None = None) -> tuple[Any, float]:
+    """A kernel, and the seconds that scheduling and building it took."""
+    begin = time.perf_counter()
+    return scheduled(case, target, shape).build(target, cache=False), time.perf_counter() - begin
 
 
 def inputs(case: Case) -> list[Array]:
