@@ -187,3 +187,11 @@ def test_what_is_no_product_is_refused() -> None:
     with pytest.raises(ps.ScheduleError, match="T is none"):
         ps.recipes.gemm(copy["T"])
     assert sums.commands == copy.commands == ()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_operand_for_both(threads: int) -> None:
+    n, k = ps.size_var("n"), ps.size_var("k")
+    A, r = ps.placeholder((n, k), "float32", name="A"), ps.reduce_axis((0, k), name="r")
+    C = ps.compute((n, n), lambda i, j: ps.sum(A[i, r] * A[j, r], axis=r), name="C")
+    agrees(C, by_target, [(some(1, shape, "float32"),) for shape in [(1, 1), (37, 29), (130, 9)]], threads=threads)

@@ -194,3 +194,21 @@ def test_softmax_is_softmax() -> None:
     ps.recipes.rowwise(s["y"])
     e = np.exp(x.astype("float64") - x.max(1, keepdims=True))
     np.testing.assert_allclose(ps.build(s)(x), e / e.sum(1, keepdims=True), rtol=1e-6)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_columns_are_reduced_in_order_a_row_at_a_time(threads: int) -> None:
+    b, n, m = ps.size_var("b"), ps.size_var("n"), ps.size_var("m")
+    x, r = ps.placeholder((b, n, m), "float32", name="x"), ps.reduce_axis((0, n), name="r")
+    y = ps.compute((b, m), lambda k, j: ps.sum(x[k, r, j], axis=r), name="y")
+    shapes = [(1, 0, 3), (2, 1, 1), (3, 7, 45), (1, 9, 1700)]
+    s = agrees(y, recipe, [(some(3, shape, "float32"),) for shape in shapes], threads=threads)
+    assert ps.build(s, ps.Target("native", threads=threads)).warnings == ()
+
+
+def test_rows_and_columns_of_a_matrix_are_reduced_into_what_is_of_neither() -> None:
+    n, m = ps.size_var("n", min=1), ps.size_var("m")
+    x = ps.placeholder((n, 3, m), "int8", name="x")
+    r, q = ps.reduce_axis((0, n), name="r"), ps.reduce_axis((0, 3), name="q")
+    y = ps.compute((m,), lambda j: ps.max(x[r, q, j], axis=(r, q)), name="y")
+    agrees(y, recipe, [(some(4, shape, "int8"),) for shape in [(1, 3, 1), (5, 3, 0), (6, 3, 333)]], threads=2)

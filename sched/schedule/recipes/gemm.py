@@ -75,8 +75,9 @@ def gemm(
     right = _blocked(stage, product, sizes) if product.stage is stage.tensor else _fused(stage, product, sizes)
     if target.thread_count() > 1:
         stage.parallel("j_c" if sizes.few else "i_c")
-        if right is not None and not sizes.few:
-            right.parallel(f"{product.j}_o")
+        panels = () if right is None else [x for x in (f"{product.j}_o", f"{product.i}_o") if x in right.loops]
+        if right is not None and panels and not sizes.few:
+            right.parallel(panels[0])
 
 
 @dataclass(frozen=True, slots=True)

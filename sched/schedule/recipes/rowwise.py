@@ -41,7 +41,10 @@ def rowwise(
     Sums are vectorized where their order is free: integers, min and max, and floats declared with reassociate=True;
     float sums that keep their order stay as they are. Works for any size, fixed or symbolic, and every dtype.
 
-    Raises `ScheduleError` where a stage is reduced over rows instead of along them, or other stages share its parts.
+    A reduction down columns, y[j] of x[r, j], goes through whole rows all the same, some at once, and keeps its order.
+
+    Raises `ScheduleError` where a stage is made of what is reduced over rows instead of along them, or other stages
+    share its parts.
 
     >>> import polysched as ps
     >>> n, m = ps.size_var("n"), ps.size_var("m")
@@ -61,6 +64,9 @@ def rowwise(
     """
     target = Target.of(target)
     parts = upstream(stage, "rowwise")
+    if not parts and _is_down_columns(stage):
+        _down_columns(stage, target, vectors)
+        return
     rows = _rows(stage, parts)
     for condition, at_once in _short_rows(stage, parts, rows, target):
         _schedule(stage.specialize(condition), target, rows, at_once, vectors, streaming)
@@ -98,10 +104,39 @@ def _schedule(stage: Stage, target: Target, rows: int, at_once: int, vectors: in
     # A single pass over all rows is one stream, which hardware follows as well by itself, and so are short rows.
     if inside and schedule.condition is None:
         _fetch_rows(stage, (*inside, stage.tensor), loop, row, target)
+    _share(stage, target, rows, 0)
+
+
+def _is_down_columns(stage: Stage) -> bool:
+    """Whether elements side by side belong to different results."""
+    equation = stage.schedule.program.definitions.equations[stage.tensor.uid]
+    reads = [read for read in reads_of(stage.schedule, stage.tensor) if equation.reduce is not None and read.indices]
+    return bool(equation.axes) and any(
+        read.indices[-1] is equation.axes[-1] and len(read.indices) > len(equation.axes) for read in reads
+    )
+
+
+def _down_columns(stage: Stage, target: Target, vectors: int) -> None:
+    """Blocks of columns whose results stay in the first-level cache while their rows go by, `vectors` of them at once:
+    those are added up in a register."""
+    column, rows = stage.loops[len(stage.tensor.shape) - 1], stage.loops[len(stage.tensor.shape) :]
+    lanes, size = lanes_of(stage.tensor.dtype.bytes, target), stage.tensor.dtype.bytes
+    block, _ = stage.split(column, max(lanes, target.l1_bytes // (8 * size)))
+    piece, lane = stage.split(stage.loops[stage.loops.index(block) + 1], lanes)
+    around, row = stage.split(rows[-1], vectors)
+    stage.reorder(block, *rows[:-1], around, piece, row, lane)
+    stage.unroll(row)
+    stage.vectorize(lane)
+    outer = len(stage.tensor.shape) - 1
+    _share(stage, target, outer, outer)
+
+
+def _share(stage: Stage, target: Target, count: int, otherwise: int) -> None:
+    """With several threads, the first of `count` loops that has several iterations is parallel, or else another one."""
     if target.thread_count() > 1:
-        outer = axes_of(schedule, stage.tensor)[:rows]
-        whole = next((number for number, axis in enumerate(outer) if extent(axis) != 1), 0)
-        stage.parallel(stage.loops[whole])
+        outer = axes_of(stage.schedule, stage.tensor)[:count]
+        several = (number for number, axis in enumerate(outer) if extent(axis) != 1)
+        stage.parallel(stage.loops[next(several, otherwise)])
 
 
 @dataclass(frozen=True, slots=True)
