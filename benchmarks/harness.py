@@ -16,7 +16,7 @@ import numpy as np
 
 import polysched as ps
 
-UNTIL_IDLE = 0.03  # seconds that worker pools spin at most, with the waiting that run.py asks of them
+UNTIL_IDLE = 0.05  # seconds; OpenBLAS, which spins longest, waits 2^26 cycles for work
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,6 @@ def onnxruntime_peers(arrays: dict[str, Any], threads: int) -> dict[str, Callabl
         return {}
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     out = arrays["peer"]
 
     def bound(operation: str, *inputs: str, **attributes: Any) -> Callable[[], object]:

@@ -54,10 +54,7 @@ HERE = "POLYSCHED_BENCH_THREADS"  # set in the process that measures
 def environment(threads: int) -> dict[str, str]:
     """That of a process whose peers have so many threads; they choose their own code for this processor."""
     found = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
-    found |= {name: str(threads) for name in (HERE, "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "HL_NUM_THREADS")}
-    if threads > 1:  # idle threads sleep soon rather than spin
-        found |= {"OMP_WAIT_POLICY": "passive", "OPENBLAS_THREAD_TIMEOUT": "4"}
-    return found
+    return found | {name: str(threads) for name in (HERE, "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "HL_NUM_THREADS")}
 
 
 def as_google_benchmark(report: Report, target: ps.Target) -> dict[str, object]:
