@@ -7,35 +7,14 @@ recurrences, and its update definitions have no skewed loops; it is left out.
 from __future__ import annotations
 
 import ctypes
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from c_library import c_library, pointer
 
 Array = np.ndarray[Any, Any]
 Peers = dict[str, Callable[[], Any]]
-
-
-@cache
-def _library() -> Any:
-    """The functions of dynamic_peers.c, or None where there is no compiler."""
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        return None
-    made = Path(tempfile.mkdtemp()) / "peers.so"
-    flags = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
-    source = Path(__file__).with_name("dynamic_peers.c")
-    subprocess.run([compiler, *flags, str(source), "-o", str(made), "-lm"], check=True)
-    return ctypes.CDLL(str(made))
-
-
-def _at(array: Array) -> Any:
-    return array.ctypes.data_as(ctypes.c_void_p)
 
 
 def _in_place(name: str, given: Array) -> Callable[[], Array]:
@@ -43,7 +22,7 @@ def _in_place(name: str, given: Array) -> Callable[[], Array]:
 
     def run() -> Array:
         np.copyto(own, given)
-        getattr(_library(), name)(n, _at(own))
+        getattr(c_library("dynamic_peers"), name)(n, pointer(own))
         return own
 
     return run
@@ -52,7 +31,7 @@ def _in_place(name: str, given: Array) -> Callable[[], Array]:
 def peers(name: str, given: tuple[Array, ...]) -> Peers:
     """Calls that return the result, by the name of the system."""
     found: Peers = {}
-    if _library() is not None:
+    if c_library("dynamic_peers") is not None:
         found |= _c(name, given)
     found |= _numba(name, given)
     if name == "cholesky":
@@ -61,7 +40,7 @@ def peers(name: str, given: tuple[Array, ...]) -> Peers:
 
 
 def _c(name: str, given: tuple[Array, ...]) -> Peers:
-    library = _library()
+    library = c_library("dynamic_peers")
     if name in ("lu", "cholesky", "floyd_warshall", "paths_compared"):
         return {"C": _in_place("floyd_warshall" if name == "paths_compared" else name, given[0])}
     if name == "triangular":
@@ -69,7 +48,9 @@ def _c(name: str, given: tuple[Array, ...]) -> Peers:
 
         def solve() -> Array:
             np.copyto(solved, given[1])
-            library.triangular(ctypes.c_long(len(solved)), ctypes.c_long(solved.shape[1]), _at(given[0]), _at(solved))
+            library.triangular(
+                ctypes.c_long(len(solved)), ctypes.c_long(solved.shape[1]), pointer(given[0]), pointer(solved)
+            )
             return solved
 
         return {"C": solve}
@@ -79,7 +60,7 @@ def _c(name: str, given: tuple[Array, ...]) -> Peers:
         out = np.empty((len(a), len(a)), np.int32)
 
         def run() -> Array:
-            library.nussinov(n, _at(a), _at(out))
+            library.nussinov(n, pointer(a), pointer(out))
             return out
 
         return {"C": run}
@@ -89,14 +70,14 @@ def _c(name: str, given: tuple[Array, ...]) -> Peers:
         whole = np.empty((len(a) + 1, len(b) + 1), np.int32)
 
         def fill() -> Array:
-            library.matrix_rows(n, m, _at(a), _at(b), _at(whole), _at(scratch))
+            library.matrix_rows(n, m, pointer(a), pointer(b), pointer(whole), pointer(scratch))
             return whole
 
         buffer, turned = np.empty(66 * (len(a) + 16), np.int32), np.empty_like(b)
 
         def fill_skewed() -> Array:
             np.copyto(turned, b[::-1])
-            library.matrix_diagonals(n, m, _at(a), _at(turned), _at(whole), _at(buffer))
+            library.matrix_diagonals(n, m, pointer(a), pointer(turned), pointer(whole), pointer(buffer))
             return whole
 
         return {"C by rows": fill, "C skewed by hand": fill_skewed}
@@ -104,10 +85,10 @@ def _c(name: str, given: tuple[Array, ...]) -> Peers:
 
     def skewed() -> Any:
         np.copyto(backwards, b[::-1])
-        return library.score_diagonals(n, m, _at(a), _at(backwards), _at(diagonals))
+        return library.score_diagonals(n, m, pointer(a), pointer(backwards), pointer(diagonals))
 
     return {
-        "C by rows": lambda: library.score_rows(n, m, _at(a), _at(b), _at(row), _at(scratch)),
+        "C by rows": lambda: library.score_rows(n, m, pointer(a), pointer(b), pointer(row), pointer(scratch)),
         "C skewed by hand": skewed,
     }
 

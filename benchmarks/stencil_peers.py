@@ -7,15 +7,12 @@ between two planes, or in place; Halide runs several steps in one pass over the 
 from __future__ import annotations
 
 import ctypes
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from c_library import c_library, pointer
 
 Array = np.ndarray[Any, Any]
 
@@ -54,14 +51,11 @@ def _stepped(name: str, given: list[Array], call: Callable[..., int]) -> Peer:
 
 
 def _c(name: str, given: list[Array], steps: int) -> Peer | None:
-    library = _compiled()
+    library = c_library("stencil_peers")
     if library is None:
         return None
     function, n = getattr(library, name), given[0].shape[0]
     row = np.zeros(n)
-
-    def pointer(a: Array) -> Any:
-        return a.ctypes.data_as(ctypes.c_void_p)
 
     sizes = [ctypes.c_long(steps), ctypes.c_long(n)]
     if name == "fdtd_2d":
@@ -69,17 +63,6 @@ def _c(name: str, given: list[Array], steps: int) -> Peer | None:
     if name == "seidel_2d":
         return _stepped(name, given, lambda u: function(*sizes, pointer(u), pointer(row)) * 0)
     return _stepped(name, given, lambda a, b: function(*sizes, pointer(a), pointer(b)))
-
-
-def _compiled() -> ctypes.CDLL | None:
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        return None
-    source = Path(__file__).with_suffix(".c")
-    library = Path(tempfile.mkdtemp()) / "stencil_peers.so"
-    options = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
-    subprocess.run([compiler, *options, "-o", library, source], check=True)
-    return ctypes.CDLL(str(library))
 
 
 # --- Numba

@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from c_library import c_library, pointer
 
 Array = np.ndarray[Any, Any]
 Peers = dict[str, Callable[[], Array]]
 
 
-@cache
-def _library() -> Any:
-    """The functions of sweep_peers.c, or None where there is no compiler."""
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        return None
-    made = Path(tempfile.mkdtemp()) / "peers.so"
-    flags = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
-    subprocess.run([compiler, *flags, str(Path(__file__).with_name("sweep_peers.c")), "-o", str(made)], check=True)
-    return ctypes.CDLL(str(made))
-
-
-def _at(array: Array) -> Any:
-    return array.ctypes.data_as(ctypes.c_void_p)
-
-
 def peers(name: str, x: Array, steps: int) -> Peers:
     """Calls that return the result, by the name of the system."""
     found: Peers = {}
-    if _library() is not None:
+    if c_library("sweep_peers") is not None:
         kinds = {"C": ""} if name in ("scan_columns", "solve") else {"C": "", "C side by side": "_side_by_side"}
         found |= {peer: _c(name, x, steps, kind) for peer, kind in kinds.items()}
     return found | _numba(name, x, steps)
@@ -48,26 +28,26 @@ def _c(name: str, x: Array, steps: int, kind: str) -> Callable[[], Array]:
         solved = np.empty(len(x), x.dtype)
 
         def substitute() -> Array:
-            _library().solve(n, _at(x), _at(solved))
+            c_library("sweep_peers").solve(n, pointer(x), pointer(solved))
             return solved
 
         return substitute
     out, buffer = np.empty_like(x), np.empty(16 * (x.shape[1] + 1), x.dtype)
     if name != "implicit":
-        function = getattr(_library(), name + kind)
+        function = getattr(c_library("sweep_peers"), name + kind)
         own = (buffer,) if name == "filter_rows" else ()
 
         def run() -> Array:
-            function(n, m, _at(x), _at(out), *map(_at, own))
+            function(n, m, pointer(x), pointer(out), *map(pointer, own))
             return out
 
         return run
-    function = getattr(_library(), name + (kind or "_rows"))
+    function = getattr(c_library("sweep_peers"), name + (kind or "_rows"))
     p, q, other = np.empty_like(x), np.empty_like(x), np.empty_like(x)
 
     def solve() -> Array:
         np.copyto(out, x)
-        function(n, ctypes.c_long(steps), _at(out), _at(other), _at(p), _at(q))
+        function(n, ctypes.c_long(steps), pointer(out), pointer(other), pointer(p), pointer(q))
         return other if steps % 2 and not kind else out
 
     return solve
