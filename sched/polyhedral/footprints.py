@@ -27,6 +27,8 @@ from .program import Program
 from .statement import Statement
 from .tree import Leaf, LoopNode, Node, Sequence, Tree, statements_below
 
+_SHARE = 16  # of the budget of a proof, what a number in a table may take
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Footprint:
@@ -104,7 +106,7 @@ def iterations_of(program: Program, tree: Tree, sizes: Mapping[str, int]) -> tup
     known = all(size.name in sizes for size in program.sizes)
     walker = _Walker(program, at_sizes(tree, sizes) if known else tree, sizes, known)
     roots = tree.root.children if isinstance(tree.root, Sequence) else (tree.root,)
-    return tuple(walker.row(root, None, (), ()) for root in roots)
+    return tuple(walker.row(root, None, (), (), None) for root in roots)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,17 +117,23 @@ class _Walker:
     known: bool
 
     def row(
-        self, body: Node, loop: LoopNode | None, around: tuple[LoopNode, ...], outer: tuple[int | None, ...]
+        self,
+        body: Node,
+        loop: LoopNode | None,
+        around: tuple[LoopNode, ...],
+        outer: tuple[int | None, ...],
+        parent: Iteration | None,
     ) -> Iteration:
+        """What isl does not find within its budget is at most what an iteration of the loop around touches."""
         statements = statements_below(body)
         usable = [node for node in around if all(self._counter(node, s) is not None for s in statements)]
         axes = tuple(Axis(node.name, _constant(0), _constant(0)) for node in usable)
         frame = self.program.world.frame(axes, "X")
-        inner = (self.row(n.body, n, (*around, n), (*outer, self._count((*around, n)))) for n in _loops(body))
-        with self.program.world.budgeted(f"the footprints of {loop.name if loop else 'a nest'}"):
-            footprints = tuple(self._footprints(statements, usable, around, frame))
-            instances = tuple(self._instances(statement, usable, around, frame) for statement in statements)
-        return Iteration(loop, around, footprints, instances, outer, tuple(inner))
+        footprints = tuple(self._footprints(statements, usable, around, frame, parent))
+        instances = tuple(self._instances(statement, usable, around, frame, parent) for statement in statements)
+        own = Iteration(loop, around, footprints, instances, outer, ())
+        inner = (self.row(n.body, n, (*around, n), (*outer, self._count((*around, n))), own) for n in _loops(body))
+        return replace(own, children=tuple(inner))
 
     def _counter(self, node: LoopNode, statement: Statement) -> Expr | None:
         """The counter as an affine function of the statement's axes; None for positions that are not affine."""
@@ -148,7 +156,7 @@ class _Walker:
             known = None if counter is None else affine(counter, statement.frame)
             assert known is not None, "only affine counters are asked for"
             values.append(known)
-        return statement.frame.map_to(values).intersect_domain(statement.domain)
+        return self._known(statement.frame.map_to(values).intersect_domain(statement.domain))
 
     def _count(self, loops: tuple[LoopNode, ...]) -> int | None:
         """How many iterations the last of these loops has in a call."""
@@ -162,34 +170,73 @@ class _Walker:
             points = new if points is None else points.union(new)
         assert points is not None, "there are statements in every loop"
         try:
-            with self.program.world.budgeted(f"counting the iterations of {loops[-1].name}"):
+            with self.program.world.budgeted(f"counting the iterations of {loops[-1].name}", _SHARE):
                 return cardinality(points, self.program.world, self.sizes)
         except BudgetError:
             return None
 
     def _footprints(
-        self, statements: tuple[Statement, ...], loops: list[LoopNode], around: tuple[LoopNode, ...], frame: Frame
+        self,
+        statements: tuple[Statement, ...],
+        loops: list[LoopNode],
+        around: tuple[LoopNode, ...],
+        frame: Frame,
+        parent: Iteration | None,
     ) -> Iterator[Footprint]:
-        found: dict[int, list[_Access]] = {}
+        found: dict[int, list[tuple[Statement, _Access]]] = {}
         decided = self._decided(statements, loops, around)
         for statement in statements:
-            prefix = self._prefix(statement, loops).reverse()
             for access in _accesses(statement):
-                moved = replace(access, elements=prefix.apply_range(access.elements))
-                found.setdefault(access.tensor.uid, []).append(moved)
+                found.setdefault(access.tensor.uid, []).append((statement, access))
         for accesses in found.values():
-            tensor = accesses[0].tensor
-            relation = fold(Map.union, (access.elements for access in accesses))
-            relation = self._known(relation).coalesce().detect_equalities()
-            shape, exact = self._box(relation, frame, tensor.shape)
-            smaller, private = self._stored(tensor, shape, around)
-            yield Footprint(
-                tensor, smaller, exact and decided and smaller is shape,
-                reads=_fetches(accesses),
-                writes=any(access.kind != "read" for access in accesses),
-                depth=self._depth(relation, loops, around),
-                private=private,
-            )  # fmt: skip
+            tensor = accesses[0][1].tensor
+            try:
+                with self.program.world.budgeted(f"the footprint of {tensor.name}", _SHARE):
+                    relation, footprint = self._footprint(accesses, loops, around, frame, decided)
+            except BudgetError:
+                yield self._at_most(accesses, around, parent)
+            else:
+                yield replace(footprint, depth=self._depth(relation, loops, around))
+
+    def _footprint(
+        self,
+        accesses: list[tuple[Statement, _Access]],
+        loops: list[LoopNode],
+        around: tuple[LoopNode, ...],
+        frame: Frame,
+        decided: bool,
+    ) -> tuple[Map, Footprint]:
+        """From counters of the loops to elements, and the footprint as if all loops around decided these."""
+        tensor = accesses[0][1].tensor
+        moved = [
+            replace(access, elements=self._prefix(statement, loops).reverse().apply_range(access.elements))
+            for statement, access in accesses
+        ]
+        relation = fold(Map.union, (access.elements for access in moved))
+        relation = self._known(relation).coalesce().detect_equalities()
+        shape, exact = self._box(relation, frame, tensor.shape)
+        smaller, private = self._stored(tensor, shape, around)
+        return relation, Footprint(
+            tensor, smaller, exact and decided and smaller is shape,
+            reads=_fetches(moved),
+            writes=any(access.kind != "read" for access in moved),
+            depth=len(around),
+            private=private,
+        )  # fmt: skip
+
+    def _at_most(
+        self, accesses: list[tuple[Statement, _Access]], around: tuple[LoopNode, ...], parent: Iteration | None
+    ) -> Footprint:
+        """All that an iteration of the loop around touches, or the tensor; other elements in every iteration."""
+        tensor = accesses[0][1].tensor
+        wider = () if parent is None else parent.footprints
+        known = (footprint.shape for footprint in wider if footprint.tensor is tensor)
+        shape, private = self._stored(tensor, next(known, tuple(map(self.fixed, tensor.shape))), around)
+        kinds = {access.kind for _, access in accesses}
+        return Footprint(
+            tensor, shape, exact=False, reads="read" in kinds, writes=kinds != {"read"}, depth=len(around),
+            private=private,
+        )  # fmt: skip
 
     def _decided(self, statements: tuple[Statement, ...], loops: list[LoopNode], around: tuple[LoopNode, ...]) -> bool:
         """Whether the counters of `loops` decide those of all loops around: positions that are not affine follow from
@@ -246,18 +293,36 @@ class _Walker:
         return (shape if same else stored), True
 
     def _depth(self, relation: Map, loops: list[LoopNode], around: tuple[LoopNode, ...]) -> int:
-        """Up to which of the loops around the elements differ from iteration to iteration."""
-        deciding = (k for k in reversed(range(len(loops))) if involves_input(relation, k))
-        return next((around.index(loops[k]) + 1 for k in deciding), 0)
+        """Up to which of the loops around the elements differ, or may differ, from iteration to iteration."""
+        for k in reversed(range(len(loops))):
+            try:
+                with self.program.world.budgeted(f"what {loops[k].name} decides", _SHARE):
+                    differ = involves_input(relation, k)
+            except BudgetError:
+                differ = True
+            if differ:
+                return around.index(loops[k]) + 1
+        return 0
 
     def _instances(
-        self, statement: Statement, loops: list[LoopNode], around: tuple[LoopNode, ...], frame: Frame
+        self,
+        statement: Statement,
+        loops: list[LoopNode],
+        around: tuple[LoopNode, ...],
+        frame: Frame,
+        parent: Iteration | None,
     ) -> Instances:
         offsets = [affine(axis - axis.lower, statement.frame) for axis in statement.axes]
         own = statement.frame.map_to([value for value in offsets if value is not None])
-        relation = self._known(self._prefix(statement, loops).reverse().apply_range(own)).coalesce().detect_equalities()
         extents = tuple(upper_bound(axis.upper - axis.lower) for axis in statement.axes)
-        shape, exact = self._box(relation, frame, extents)
+        try:
+            with self.program.world.budgeted(f"the instances of {statement.stage.name}", _SHARE):
+                relation = self._known(self._prefix(statement, loops).reverse().apply_range(own))
+                shape, exact = self._box(relation.coalesce().detect_equalities(), frame, extents)
+        except BudgetError:
+            wider = () if parent is None else parent.instances
+            known = (instances.shape for instances in wider if instances.statement is statement)
+            return Instances(statement, next(known, tuple(map(self.fixed, extents))), exact=False)
         return Instances(statement, shape, exact and self._decided((statement,), loops, around))
 
 

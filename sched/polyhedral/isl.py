@@ -118,10 +118,11 @@ class World:
         return found
 
     @contextmanager
-    def budgeted(self, step: str) -> Iterator[None]:
-        """Bound the isl operations of a proof; the count is the same on every machine."""
+    def budgeted(self, step: str, share: int = 1) -> Iterator[None]:
+        """Bound the isl operations of a proof, by the budget or one `share`-th of it; the count is the same on every
+        machine. Not to be nested."""
         self.context.reset_operations()
-        self.context.set_max_operations(self.budget)
+        self.context.set_max_operations(max(1, self.budget // share))
         try:
             yield
         except islpy.Error as error:

@@ -67,3 +67,36 @@ def test_boxes_against_enumeration(make: Any, monkeypatch: pytest.MonkeyPatch) -
     s = make()
     footprints.iterations_of(s.program, s.tree(), {})
     assert checked > 6
+
+
+@pytest.mark.parametrize("make", [triangle, windows, strided])
+def test_what_is_undecided_is_at_most_what_the_loop_around_touches(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    s = make()
+    exact = footprints.iterations_of(s.program, s.tree(), {})
+    monkeypatch.setattr(footprints, "_SHARE", 10**9)
+    bounds = footprints.iterations_of(s.program, s.tree(), {})
+    pairs = list(zip(exact, bounds, strict=True))
+    while pairs:
+        found, bound = pairs.pop()
+        for a, b in zip(found.footprints, bound.footprints, strict=True):
+            assert a.tensor is b.tensor and not b.exact and a.depth <= b.depth and a.reads <= b.reads
+            assert a.writes == b.writes and int(str(a.bytes)) <= int(str(b.bytes))
+        for a, b in zip(found.instances, bound.instances, strict=True):
+            assert not b.exact and int(str(a.count)) <= int(str(b.count))
+        assert bound.iterations is None or bound.iterations == found.iterations
+        pairs += zip(found.children, bound.children, strict=True)
+
+
+@pytest.mark.parametrize("sizes", [{}, {"n": 300, "T": 20}])
+def test_time_tiles_of_symbolic_sizes_are_explained(sizes: dict[str, int]) -> None:
+    T, n = ps.size_var("T", min=1), ps.size_var("n", min=3)
+    A, (t, i) = ps.placeholder((n,), "float32", name="A"), ps.axes("t i")
+    u = ps.recurrence((T + 1, n), "float32", name="u")
+    u[0, i] = A[i]
+    inner = u[t, i] + 0.25 * (u[t, i - 1] - 2 * u[t, i] + u[t, i + 1])
+    u[t + 1, i] = ps.select((i > 0) & (i < n - 1), inner, u[t, i])
+    s = ps.Schedule(u[T])
+    ps.recipes.time_tile(s[u], ps.Target("x86-64-v4", threads=2))
+    explanation = s.explain("x86-64-v4", **sizes)
+    assert all(level.iteration.footprints for nest in explanation.nests for level in nest.level.all_below())
+    assert bool(sizes) == (explanation.nests[0].level.bytes is not None)
