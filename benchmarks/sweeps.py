@@ -51,9 +51,10 @@ def _implicit() -> ps.Tensor:
     p, q = ps.recurrence((T, n, n), "float64", name="p"), ps.recurrence((T, n, n), "float64", name="q")
     v = ps.recurrence((T + 1, n, n), "float64", name="v")
     p[t, i, 0] = ps.cast("float64", 0.0)
-    p[t, i, j + 1] = 0.3 / (1.6 - 0.3 * p[t, i, j])
+    divided = 1 / (1.6 - 0.3 * p[t, i, j])
+    p[t, i, j + 1] = 0.3 * divided
     q[t, i, 0] = v[t, 0, i]
-    q[t, i, j + 1] = (v[t, j + 1, i] + 0.3 * q[t, i, j]) / (1.6 - 0.3 * p[t, i, j])
+    q[t, i, j + 1] = (v[t, j + 1, i] + 0.3 * q[t, i, j]) * divided
     v[0, i, j] = A[i, j]
     v[t + 1, i, n - 1] = ps.cast("float64", 1.0)
     v[t + 1, i, n - 2 - j] = p[t, i, n - 1 - j] * v[t + 1, i, n - 1 - j] + q[t, i, n - 1 - j]
