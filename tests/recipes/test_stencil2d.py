@@ -103,6 +103,23 @@ def test_corners(schedule: Any, threads: int) -> None:
     assert {'dx.compute_at("out", "j_t")', "xx.inline()", 'total.compute_at("out", "j_o")'} <= set(s.commands)
 
 
+@pytest.mark.parametrize("schedule", [recipe, small])
+def test_stages_in_tiles_that_read_the_same_share_loops(schedule: Any) -> None:
+    """Two derivatives do; a third has a footprint of its own, and what is made of it reads something else."""
+    n, m = ps.size_var("n"), ps.size_var("m")
+    A = ps.placeholder((n + 2, m + 3), "float32", name="A")
+    dx = ps.compute((n + 2, m + 2), lambda i, j: A[i, j + 1] * 2 - A[i, j] * 3, name="dx")
+    dy = ps.compute((n + 2, m + 2), lambda i, j: A[i, j + 1] * 5 + A[i, j], name="dy")
+    dz = ps.compute((n, m + 2), lambda i, j: A[i, j + 1] * 4 + A[i, j], name="dz")
+    out = ps.compute(
+        (n, m), lambda i, j: dx[i, j] * dy[i + 1, j + 1] + dx[i + 2, j + 2] * dy[i, j + 2] - dy[i + 2, j] * dx[i, j + 1]
+        + dz[i, j] * dz[i, j + 2], name="out"
+    )  # fmt: skip
+    calls = [(some(3, (rows + 2, columns + 3), "float32"),) for rows, columns in SIZES]
+    s = agrees(out, schedule, calls)
+    assert [command for command in s.commands if "compute_with" in command] == ['dx.compute_with("dy", "j_o")']
+
+
 def test_colours() -> None:
     calls = [(some(4, (3, n + 2, m + 2), "float32"),) for n, m in SIZES]
     s = agrees(colours(ps.size_var("n"), ps.size_var("m")), small, calls)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isqrt
 
 from ...compute.expr import Axis, Const, Expr, Op, Read, walk
-from ...compute.simplify import simplify
+from ...compute.simplify import constant_value, simplify
 from ...compute.tensor import Tensor
 from ...errors import ScheduleError
 from ...target.machine import Target
@@ -45,10 +46,10 @@ def stencil2d(
     column alone, in whatever rows, is computed for each register tile: several rows of the output share what is in
     registers, and vectors along rows need nothing beside them. What is needed of all rows is computed before. All other
     stages are computed for each tile, in buffers (overlapped tiles: Krishnamoorthy et al., PLDI 2007; Halide:
-    Ragan-Kelley et al., PLDI 2013). Without such buffers, rows of what is larger than a quarter of the third-level
-    cache are fetched while those above are worked on; if rows and columns are sizes, small images, for which their sum
-    tells that they stay in that cache, have a schedule of their own (`specialize`), in which nothing is fetched or
-    streamed. Works for any size, fixed or symbolic, and every dtype.
+    Ragan-Kelley et al., PLDI 2013), those that read the same in common loops (`compute_with`). Without such buffers,
+    rows of what is larger than a quarter of the third-level cache are fetched while those above are worked on; if rows
+    and columns are sizes, small images, for which their sum tells that they stay in that cache, have a schedule of their
+    own (`specialize`), in which nothing is fetched or streamed. Works for any size, fixed or symbolic, and every dtype.
 
     Raises `ScheduleError` where the output has less than two axes or is a reduction over more than a small window, or
     other stages share its parts.
@@ -104,11 +105,26 @@ def _schedule(
             stage.schedule[part].compute_at(stage, outer if part in plan.in_tiles else inner)
     for part in plan.in_registers:
         _in_registers(stage.schedule[part])
+    _share_loops(stage.schedule, plan.in_tiles)
     for tensor in fetched:
         if stage.why_not("prefetch", tensor, at=inner, by="i_o") is None:
             stage.prefetch(tensor, at=inner, by="i_o")
     if target.thread_count() > 1:
         stage.parallel(stage.loops[0])
+
+
+def _share_loops(schedule: Schedule, in_tiles: tuple[Tensor, ...]) -> None:
+    """Compute stages of a tile that have buffers of one shape, and read the same, in the same loops: what one has
+    loaded, the next one needs. `in_tiles` are readers first."""
+    for later, part in pairwise(in_tiles):
+        mine, theirs = ({read.tensor for read in reads_of(schedule, each)} for each in (part, later))
+        shapes = [schedule.program.placements[each.uid].stored.shape for each in (part, later)]
+        alike = len(shapes[0]) == len(shapes[1]) and all(
+            constant_value(a - b) == 0 for a, b in zip(*shapes, strict=True)
+        )
+        loop = f"{axes_of(schedule, later)[-1].name}_o"
+        if mine & theirs and alike and schedule[part].why_not("compute_with", later, loop) is None:
+            schedule[part].compute_with(later, loop)
 
 
 def _small(stage: Stage, target: Target) -> Expr | None:
