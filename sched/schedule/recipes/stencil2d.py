@@ -48,8 +48,9 @@ def stencil2d(
     stages are computed for each tile, in buffers (overlapped tiles: Krishnamoorthy et al., PLDI 2007; Halide:
     Ragan-Kelley et al., PLDI 2013), those that read the same in common loops (`compute_with`). Without such buffers,
     rows of what is larger than a quarter of the third-level cache are fetched while those above are worked on; if rows
-    and columns are sizes, small images, for which their sum tells that they stay in that cache, have a schedule of their
-    own (`specialize`), in which nothing is fetched or streamed. Works for any size, fixed or symbolic, and every dtype.
+    and columns are sizes, small images, for which their sum tells that they stay in that cache, have a schedule of
+    their own (`specialize`), in which nothing is fetched or streamed. Works for any size, fixed or symbolic, and every
+    dtype.
 
     Raises `ScheduleError` where the output has less than two axes or is a reduction over more than a small window, or
     other stages share its parts.
