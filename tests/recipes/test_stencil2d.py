@@ -68,7 +68,9 @@ def test_small_images_have_a_schedule_of_their_own() -> None:
     recipe(s := ps.Schedule(blur(ps.size_var("n"), ps.size_var("m"), "uint16")), target)
     own = [command for command in s.commands if 'specialize("n + m <= ' in command]
     assert own
-    assert not any("prefetch" in command or "streaming" in command for command in own)
+    assert not any("prefetch" in command for command in own)
+    streamed = [command.split("at_least=")[1] for command in s.commands if "store_streaming" in command]
+    assert [int(bytes_[:-1]) for bytes_ in streamed] == [target.l3_bytes // 8, target.l2_bytes]
     assert any(command.startswith("C.prefetch") for command in s.commands)
     recipe(fixed := ps.Schedule(blur(45, 131, "uint16")), target)
     assert not any("specialize" in command for command in fixed.commands)
@@ -76,6 +78,16 @@ def test_small_images_have_a_schedule_of_their_own() -> None:
         (wanted := ps.Schedule(blur(ps.size_var("n"), ps.size_var("m"), "uint16")))["C"], target, streaming=True
     )
     assert "C.store_streaming()" in wanted.commands
+
+
+def test_narrowed_vectors_are_not_streamed() -> None:
+    target = ps.Target("x86-64-v4", threads=1)
+    A = ps.placeholder((4004, 4096), "uint8", name="A")
+    B = ps.compute((4000, 4096), lambda i, j: ps.cast("uint16", A[i, j]) + A[i + 1, j] + A[i + 4, j], name="B")
+    for dtype in ("uint8", "uint16"):
+        C = ps.compute((3999, 4096), lambda i, j, to=dtype: ps.cast(to, B[i, j] + B[i + 1, j]), name="C")
+        recipe(s := ps.Schedule(C), target)
+        assert any("store_streaming" in command for command in s.commands) == (dtype == "uint16")
 
 
 @pytest.mark.parametrize("columns", [641, 1920, 64])
