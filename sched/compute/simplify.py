@@ -63,12 +63,12 @@ def key(expr: Expr) -> Hashable:
         case Read(tensor, indices):
             return "read", tensor.uid, *map(key, indices)
         case _ if expr.children:
-            return type(expr).__name__, *_own(expr), *map(key, expr.children)
+            return type(expr).__name__, *own_fields(expr), *map(key, expr.children)
         case _:
             return id(expr)
 
 
-def _own(expr: Expr) -> Iterator[Hashable]:
+def own_fields(expr: Expr) -> Iterator[Hashable]:
     """What a node has beside its operands: the type of a cast, the buffer of a load."""
     for field in fields(expr):  # type: ignore[arg-type]  # every node is a dataclass
         value = getattr(expr, field.name)

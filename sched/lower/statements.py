@@ -9,6 +9,7 @@ from ..compute.dtypes import BOOL, INDEX, DType
 from ..compute.expr import Axis, Const, Expr, Op, Read, rebuild, substitute, walk
 from ..compute.operations import convert
 from ..compute.reductions import REDUCTIONS
+from ..compute.sharing import shared
 from ..compute.simplify import simplify
 from ..compute.tensor import Tensor
 from ..polyhedral.bounds import outside
@@ -35,6 +36,7 @@ class StatementLowering:
         self._state: dict[int, Buffer] = {}
         self._accumulators: dict[tuple[int, int], Accumulator] = {}
         self._safe: dict[tuple[int, int], bool] = {}
+        self._values: dict[int, Expr] = {}
         self._stack = _STACK_BYTES
         for tensor in argument_tensors(program):
             self._buffers[tensor.uid] = _argument(tensor, streaming=program.layout(tensor).streaming)
@@ -121,7 +123,7 @@ class StatementLowering:
         if reduce is not None and REDUCTIONS[reduce.name].combine is None:
             stores = self._arg_reduction(statement, value, buffer, indices)
         else:
-            stores = (Store(buffer, indices, value.lower(statement.value, None)),)
+            stores = (Store(buffer, indices, value.lower(self.value(statement), None)),)
         every = (*value.checks, *stores)
         return every[0] if len(every) == 1 else Block(every)
 
@@ -132,11 +134,19 @@ class StatementLowering:
         reduce = statement.reduce
         assert reduce is not None
         state = self.state(statement.stage, reduce.operand.dtype)
-        operand = value.lower(statement.value, None)
+        operand = value.lower(self.value(statement), None)
         if statement.kind == "init":
             return Store(buffer, indices, Const(-1, INDEX)), Store(state, indices, operand)
         here = value.index(_position(reduce.axes))
         return take_better(reduce.name, (buffer, state), indices, operand, here)
+
+    def value(self, statement: Statement) -> Expr:
+        """What a statement computes, equal parts of it as one node. What it reads of its own stage is left alone, since
+        the accumulator is known by its indices."""
+        own, place = statement.stage, id(statement.value)
+        if place not in self._values:
+            self._values[place] = shared(statement.value, lambda node: isinstance(node, Read) and node.tensor is own)
+        return self._values[place]
 
     def is_safe(self, read: Read, statement: Statement) -> bool:
         """Whether a read is in bounds at every instance of its statement, also where a guard does not need it. Pieces

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,20 @@ def test_what_is_small_is_stored_as_always() -> None:
         kernel = s.build(ps.Target("native", threads=2), check=True)
         for rows, columns in ((8, 1024), (7, 1024), (8, 1030)):
             assert (kernel(a[:rows, :columns].copy()) == 3).all()
+
+
+def test_small_arrays_have_loops_without_the_choice() -> None:
+    """One question before an innermost loop, and none at the stores in it."""
+    raw = streamed(n, 1024, at_least=4 * 8192).build(ps.Target("x86-64-v4")).source("llvm-raw")
+    asked = re.search(r"(%v\d+) = icmp ult i64 \S+ 8192\n", raw)
+    assert asked is not None
+    chosen = re.search(rf"br i1 {asked[1]}, label %(b\d+), label %(b\d+)", raw)
+    assert chosen is not None
+    assert len(re.findall(rf"{asked[1]}\b", raw)) == 1 + raw.count(f"br i1 {asked[1]},")
+    small, large = (raw.index(f"\n{label}:") for label in chosen.groups())
+    assert small < large
+    assert "store <16 x float>" in raw[small:large] and "!nontemporal" not in raw[small:large]
+    assert "!nontemporal" in raw[large:]
 
 
 def test_bytes_that_are_no_number_are_refused() -> None:

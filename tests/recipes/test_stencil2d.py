@@ -68,7 +68,9 @@ def test_small_images_have_a_schedule_of_their_own() -> None:
     recipe(s := ps.Schedule(blur(ps.size_var("n"), ps.size_var("m"), "uint16")), target)
     own = [command for command in s.commands if 'specialize("n + m <= ' in command]
     assert own
-    assert not any("prefetch" in command or "streaming" in command for command in own)
+    assert not any("prefetch" in command for command in own)
+    streamed = [command.split("at_least=")[1] for command in s.commands if "store_streaming" in command]
+    assert [int(bytes_[:-1]) for bytes_ in streamed] == [target.l3_bytes // 8, target.l2_bytes]
     assert any(command.startswith("C.prefetch") for command in s.commands)
     recipe(fixed := ps.Schedule(blur(45, 131, "uint16")), target)
     assert not any("specialize" in command for command in fixed.commands)
@@ -76,6 +78,16 @@ def test_small_images_have_a_schedule_of_their_own() -> None:
         (wanted := ps.Schedule(blur(ps.size_var("n"), ps.size_var("m"), "uint16")))["C"], target, streaming=True
     )
     assert "C.store_streaming()" in wanted.commands
+
+
+def test_narrowed_vectors_are_not_streamed() -> None:
+    target = ps.Target("x86-64-v4", threads=1)
+    A = ps.placeholder((4004, 4096), "uint8", name="A")
+    B = ps.compute((4000, 4096), lambda i, j: ps.cast("uint16", A[i, j]) + A[i + 1, j] + A[i + 4, j], name="B")
+    for dtype in ("uint8", "uint16"):
+        C = ps.compute((3999, 4096), lambda i, j, to=dtype: ps.cast(to, B[i, j] + B[i + 1, j]), name="C")
+        recipe(s := ps.Schedule(C), target)
+        assert any("store_streaming" in command for command in s.commands) == (dtype == "uint16")
 
 
 @pytest.mark.parametrize("columns", [641, 1920, 64])
@@ -101,6 +113,23 @@ def test_corners(schedule: Any, threads: int) -> None:
     calls = [(some(3, (n + 2, m + 3), "float32"),) for n, m in SIZES]
     s = agrees(corners(ps.size_var("n"), ps.size_var("m")), schedule, calls, threads=threads)
     assert {'dx.compute_at("out", "j_t")', "xx.inline()", 'total.compute_at("out", "j_o")'} <= set(s.commands)
+
+
+@pytest.mark.parametrize("schedule", [recipe, small])
+def test_stages_in_tiles_that_read_the_same_share_loops(schedule: Any) -> None:
+    """Two derivatives do; a third has a footprint of its own, and what is made of it reads something else."""
+    n, m = ps.size_var("n"), ps.size_var("m")
+    A = ps.placeholder((n + 2, m + 3), "float32", name="A")
+    dx = ps.compute((n + 2, m + 2), lambda i, j: A[i, j + 1] * 2 - A[i, j] * 3, name="dx")
+    dy = ps.compute((n + 2, m + 2), lambda i, j: A[i, j + 1] * 5 + A[i, j], name="dy")
+    dz = ps.compute((n, m + 2), lambda i, j: A[i, j + 1] * 4 + A[i, j], name="dz")
+    out = ps.compute(
+        (n, m), lambda i, j: dx[i, j] * dy[i + 1, j + 1] + dx[i + 2, j + 2] * dy[i, j + 2] - dy[i + 2, j] * dx[i, j + 1]
+        + dz[i, j] * dz[i, j + 2], name="out"
+    )  # fmt: skip
+    calls = [(some(3, (rows + 2, columns + 3), "float32"),) for rows, columns in SIZES]
+    s = agrees(out, schedule, calls)
+    assert [command for command in s.commands if "compute_with" in command] == ['dx.compute_with("dy", "j_o")']
 
 
 def test_colours() -> None:

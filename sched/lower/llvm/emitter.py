@@ -84,8 +84,8 @@ class Emitter:
     """
 
     __slots__ = (
-        "buffers", "called_from", "failure", "fn", "imports", "indices", "machine", "memo", "module", "notes",
-        "on_failure", "parameters", "parent", "parts", "streams", "tiles", "variables", "widened",
+        "buffers", "called_from", "decided", "failure", "fn", "imports", "indices", "machine", "memo", "module",
+        "notes", "on_failure", "parameters", "parent", "parts", "streams", "tiles", "variables", "widened",
     )  # fmt: skip
 
     def __init__(self, module: Module, machine: Machine, parent: Emitter | None = None) -> None:
@@ -103,6 +103,7 @@ class Emitter:
         self.parts: dict[int, tuple[Value, ...]] = {}
         self.widened: dict[str, Value] = {}  # the halves that float32s are the values of, by their text; see `halves`
         self.called_from = 0  # operations from which on functions are called in this statement; see `called`
+        self.decided: dict[str, bool] = {}  # what conditions are in this version of a loop; see `streaming`
         self.failure: str | None = None
         self.on_failure: str | None = None
         self.streams = False

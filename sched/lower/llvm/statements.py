@@ -7,7 +7,7 @@ from typing import assert_never
 from ...compute.dtypes import INDEX
 from ..abi import CHECK_FAILED
 from ..ir import Allocate, Block, Check, Comment, For, If, Let, Prefetch, Stmt, Store
-from . import called, horizontal, in_step, interleaved, lane_index, memory, transposed
+from . import called, horizontal, in_step, interleaved, lane_index, memory, streaming, transposed
 from .allocation import allocate
 from .casts import cast
 from .comparisons import compare
@@ -53,7 +53,8 @@ def _emit(e: Emitter, stmt: Statement) -> None:
             parallel_for(e, stmt, _loop)
         case For(kind=kind):
             assert kind != "vectorize", "vector loops are gone by now"
-            _loop(e, stmt, operand_of(e, stmt.begin), operand_of(e, stmt.end))
+            begin, end = operand_of(e, stmt.begin), operand_of(e, stmt.end)
+            streaming.in_versions(e, stmt, lambda: _loop(e, stmt, begin, end))
         case If():
             _if(e, stmt)
         case Let(var, value, body):

@@ -6,14 +6,18 @@ branches always go the same way.) Such stores are ordered by nothing, so a fence
 
 Of a line that is written by both kinds of stores, each part goes to memory and back. So where rows are not whole lines,
 only vectors that are one go past the caches, and only of long rows, which begin and end elsewhere (`align_rows`).
+
+Of symbolic sizes that is asked before each innermost loop, and whether there is enough to be streamed. There are two of
+these loops then, one that streams and one with nothing but plain stores (loop unswitching).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..align_rows import LINE, LONG
+from ..ir import Allocate, For, Store, lanes, statements
 from .emitter import Emitter
 from .module import Function
 from .storage import Storage
@@ -41,20 +45,56 @@ def _rows(storage: Storage) -> list[int]:
     return [stride * storage.dtype.bytes for stride in strides]
 
 
+def in_versions(e: Emitter, loop: For, emit: Callable[[], None]) -> None:
+    """Emit a loop: twice, if it is an innermost one and a question about sizes decides what all of its stores are."""
+    fn = e.fn
+    found = {_is_plain(fn, storage, size) for storage, size in _vectors(e, loop)} - {None}
+    condition = found.pop() if len(found) == 1 else None
+    if condition is None:
+        emit()
+        return
+    plain, streaming, after = fn.label(), fn.label(), fn.label()
+    fn.branch(condition, plain, streaming)
+    for label, decided in ((plain, True), (streaming, False)):
+        fn.start(label)
+        e.decided[condition] = decided
+        with fn.region():
+            emit()
+        fn.jump(after)
+    del e.decided[condition]
+    fn.start(after)
+
+
+def _vectors(e: Emitter, loop: For) -> set[tuple[Storage, int]]:
+    """What an innermost loop may stream, and the bytes of its vectors; nothing of other loops."""
+    inside = list(statements(loop.body))
+    if any(isinstance(stmt, For) for stmt in inside):
+        return set()
+    own = {stmt.buffer for stmt in inside if isinstance(stmt, Allocate)}
+    stores = [stmt for stmt in inside if isinstance(stmt, Store) and stmt.mask is None and stmt.buffer not in own]
+    streamed = [stmt for stmt in stores if stmt.buffer.streaming is not None]
+    widths = {(e.storage(stmt.buffer), max(map(lanes, stmt.indices), default=1)) for stmt in streamed}
+    return {(storage, storage.dtype.bytes * count) for storage, count in widths if can_stream(storage, count)}
+
+
 def store_streaming(e: Emitter, storage: Storage, lanes: int, bits: str, place: str, plain: str) -> None:
     """Store a vector at `place` past the caches, or with the instruction `plain`."""
     fn, element, hint = e.fn, memory_element(storage.dtype), e.module.nontemporal()
+    size = storage.dtype.bytes * lanes
+    is_plain = _is_plain(fn, storage, size)
+    if is_plain is not None and e.decided.get(is_plain):
+        fn.store(storage.pointer, plain)
+        return
     e.streams = True
-    size, after = storage.dtype.bytes * lanes, fn.label()
-    address = fn.pure(f"ptrtoint ptr {place} to i64")
-    with_ends = _with_ends_of_rows(fn, storage, address)
-    whole_lines = _with_ends_of_rows(fn, storage, address, long=True) if size == LINE else with_ends
+    after, address = fn.label(), fn.pure(f"ptrtoint ptr {place} to i64")
+    in_pieces = _is_plain(fn, storage, PIECE)
+    asked, in_pieces = (None if condition in e.decided else condition for condition in (is_plain, in_pieces))
     with fn.region():  # nothing in here is known after it
-        with _aligned(fn, whole_lines, size, after):
+        with _aligned(fn, address, asked, size, after):
             whole = f"store {vector(element, lanes)} {bits}, ptr {place}, align {size}, {hint}"
             fn.store(storage.pointer, whole)
         if size > PIECE and not _is_ragged(storage):
-            with _aligned(fn, with_ends, PIECE, after):
+            with _aligned(fn, address, in_pieces, PIECE, after):
                 for first in range(0, lanes, PIECE // storage.dtype.bytes):
                     _store_piece(fn, storage, lanes, first, bits, place, hint)
         fn.store(storage.pointer, plain)
@@ -62,31 +102,32 @@ def store_streaming(e: Emitter, storage: Storage, lanes: int, bits: str, place: 
     fn.start(after)
 
 
-def _with_ends_of_rows(fn: Function, storage: Storage, address: str, *, long: bool = False) -> str:
-    """An address that is as little aligned as the rows: its lowest bit is set where some are no whole lines, and where
-    all rows together are too few. With `long`, only where those rows are short."""
-    plain: list[str] = []
+def _is_plain(fn: Function, storage: Storage, size: int) -> str | None:
+    """A condition on sizes for which vectors of so many bytes are stored as any others: rows that are no whole lines,
+    unless they are long and a vector is a line, or too few bytes in all. None where no such vectors are."""
+    found: list[str] = []
     distances = [stride for stride in storage.strides if isinstance(stride, str)]
     if distances:
         together = distances[0]
         for distance in distances[1:]:
             together = fn.pure(f"or i64 {together}, {distance}")
         within = fn.pure(f"and i64 {fn.pure(f'mul i64 {together}, {storage.dtype.bytes}')}, {LINE - 1}")
-        plain.append(fn.pure(f"icmp ne i64 {within}, 0"))
-        if long:
+        found.append(fn.pure(f"icmp ne i64 {within}, 0"))
+        if size == LINE:
             short = fn.pure(f"icmp ult i64 {distances[-1]}, {LONG * LINE // storage.dtype.bytes}")
-            plain[0] = fn.pure(f"and i1 {plain[0]}, {short}")
+            found[0] = fn.pure(f"and i1 {found[0]}, {short}")
     if isinstance(storage.size, str) and storage.streaming:
-        plain.append(fn.pure(f"icmp ult i64 {storage.size}, {-(-storage.streaming // storage.dtype.bytes)}"))
-    for condition in plain:
-        address = fn.pure(f"or i64 {address}, {fn.pure(f'zext i1 {condition} to i64')}")
-    return address
+        found.append(fn.pure(f"icmp ult i64 {storage.size}, {-(-storage.streaming // storage.dtype.bytes)}"))
+    return None if not found else found[0] if len(found) == 1 else fn.pure(f"or i1 {found[0]}, {found[1]}")
 
 
 @contextmanager
-def _aligned(fn: Function, address: str, size: int, after: str) -> Iterator[None]:
-    """What is done, before going on at `after`, where an address is aligned; what follows is done where it is not."""
+def _aligned(fn: Function, address: str, is_plain: str | None, size: int, after: str) -> Iterator[None]:
+    """What is done, before going on at `after`, where an address is aligned, unless vectors are plain by their sizes;
+    what follows is done where it is not."""
     inside, otherwise = fn.label(), fn.label()
+    if is_plain is not None:  # as if the address were odd
+        address = fn.pure(f"or i64 {address}, {fn.pure(f'zext i1 {is_plain} to i64')}")
     low = fn.pure(f"and i64 {address}, {size - 1}")
     fn.branch(fn.pure(f"icmp eq i64 {low}, 0"), inside, otherwise)
     fn.start(inside)

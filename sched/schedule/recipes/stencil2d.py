@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isqrt
 
 from ...compute.expr import Axis, Const, Expr, Op, Read, walk
-from ...compute.simplify import simplify
+from ...compute.simplify import constant_value, simplify
 from ...compute.tensor import Tensor
 from ...errors import ScheduleError
 from ...target.machine import Target
@@ -39,16 +40,18 @@ def stencil2d(
     tile       rows and columns of the tiles in which stages with buffers are computed; by default as large as fits a
                quarter of the second-level cache. Where tiles overlap, their stages are computed again
     streaming  whether the output is written past the caches; by default, where it is larger than the second-level
-               cache, which each call looks at where sizes are symbolic
+               cache, which each call looks at where sizes are symbolic, and its vectors are as long as those that are
+               computed
 
     A stage that is read once an element, or is a single operation, is inlined. One that its readers read in their own
     column alone, in whatever rows, is computed for each register tile: several rows of the output share what is in
     registers, and vectors along rows need nothing beside them. What is needed of all rows is computed before. All other
     stages are computed for each tile, in buffers (overlapped tiles: Krishnamoorthy et al., PLDI 2007; Halide:
-    Ragan-Kelley et al., PLDI 2013). Without such buffers, rows of what is larger than a quarter of the third-level
-    cache are fetched while those above are worked on; if rows and columns are sizes, small images, for which their sum
-    tells that they stay in that cache, have a schedule of their own (`specialize`), in which nothing is fetched or
-    streamed. Works for any size, fixed or symbolic, and every dtype.
+    Ragan-Kelley et al., PLDI 2013), those that read the same in common loops (`compute_with`). Without such buffers,
+    rows of what is larger than a quarter of the third-level cache are fetched while those above are worked on; if rows
+    and columns are sizes, small images, for which their sum tells that they stay in that cache, have a schedule of
+    their own (`specialize`), in which nothing is fetched, and streamed from an eighth of that cache on. Works for any
+    size, fixed or symbolic, and every dtype.
 
     Raises `ScheduleError` where the output has less than two axes or is a reduction over more than a small window, or
     other stages share its parts.
@@ -67,10 +70,11 @@ def stencil2d(
     parts = upstream(stage, "stencil2d")
     _check(stage)
     plan = _planned(stage, parts)
+    wanted = _Wanted(rows, vectors, tile, streaming)
     condition = None if plan.in_tiles or streaming is not None else _small(stage, target)
     if condition is not None and stage.why_not("specialize", condition) is None:
-        _schedule(stage.specialize(condition), parts, plan, target, _Wanted(rows, vectors, tile, False), in_caches=True)
-    _schedule(stage, parts, plan, target, _Wanted(rows, vectors, tile, streaming))
+        _schedule(stage.specialize(condition), parts, plan, target, wanted, in_caches=True)
+    _schedule(stage, parts, plan, target, wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +90,11 @@ class _Wanted:
 def _schedule(
     stage: Stage, parts: tuple[Tensor, ...], plan: _Plan, target: Target, wanted: _Wanted, in_caches: bool = False
 ) -> None:
-    """Schedule what is planned; of what stays in the caches, nothing is fetched ahead."""
+    """Schedule what is planned; of what stays in the caches, nothing is fetched ahead, and less is streamed. Vectors
+    made shorter before they are stored would be streamed in parts of a line, which costs more than it saves."""
     if wanted.streaming is None:
-        stream(stage, target)
+        if stage.tensor.dtype.bytes == plan.widest:
+            stream(stage, target, max(target.l2_bytes, target.l3_bytes // 8) if in_caches else target.l2_bytes)
     elif wanted.streaming:
         stage.store_streaming()
     many = target.vector_registers >= 32
@@ -104,11 +110,26 @@ def _schedule(
             stage.schedule[part].compute_at(stage, outer if part in plan.in_tiles else inner)
     for part in plan.in_registers:
         _in_registers(stage.schedule[part])
+    _share_loops(stage.schedule, plan.in_tiles)
     for tensor in fetched:
         if stage.why_not("prefetch", tensor, at=inner, by="i_o") is None:
             stage.prefetch(tensor, at=inner, by="i_o")
     if target.thread_count() > 1:
         stage.parallel(stage.loops[0])
+
+
+def _share_loops(schedule: Schedule, in_tiles: tuple[Tensor, ...]) -> None:
+    """Compute stages of a tile that have buffers of one shape, and read the same, in the same loops: what one has
+    loaded, the next one needs. `in_tiles` are readers first."""
+    for later, part in pairwise(in_tiles):
+        mine, theirs = ({read.tensor for read in reads_of(schedule, each)} for each in (part, later))
+        shapes = [schedule.program.placements[each.uid].stored.shape for each in (part, later)]
+        alike = len(shapes[0]) == len(shapes[1]) and all(
+            constant_value(a - b) == 0 for a, b in zip(*shapes, strict=True)
+        )
+        loop = f"{axes_of(schedule, later)[-1].name}_o"
+        if mine & theirs and alike and schedule[part].why_not("compute_with", later, loop) is None:
+            schedule[part].compute_with(later, loop)
 
 
 def _small(stage: Stage, target: Target) -> Expr | None:

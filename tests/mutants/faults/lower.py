@@ -219,6 +219,22 @@ IN_LOWER: tuple[Mutant, ...] = (
         "what is small goes past the caches, and what is large does not",
     ),
     Mutant(
+        "small-loop-streams",
+        "lower/llvm/streaming.py",
+        "((plain, True), (streaming, False))",
+        "((plain, False), (streaming, True))",
+        ("tests/lower/test_align_rows.py",),
+        "of the two versions of a loop the one for small arrays streams",
+    ),
+    Mutant(
+        "constants-of-other-types-are-one",
+        "compute/sharing.py",
+        "(node.dtype.name, node.weak, repr(node.value))",
+        "(node.weak, node.value)",
+        ("tests/compute/test_sharing.py",),
+        "zeros of either sign and constants of any type are one node",
+    ),
+    Mutant(
         "row-begins-a-line-late",
         "lower/align_rows.py",
         'Op("gt", (first, Const(0, INDEX)), BOOL)',
