@@ -47,20 +47,12 @@ class Extended:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Band:
-    """What runs in the tiles of a band, as one statement over their numbers, the counters of `loops`; `inside` are the
-    loops in a tile, in which the numbers are parameters. There may be nothing in a tile."""
+    """What runs in the tiles of a band, as one statement over the counters of `loops`, the numbers of the tiles and
+    what is around; `inside` are the loops in a tile, in which these are parameters. There may be nothing in a tile."""
 
     loops: tuple[LoopNode, ...]
-    frame: Frame
-    domain: Set
     parameters: tuple[str, ...]
     inside: Nest
-
-    def counter(self, loop: LoopNode) -> PwAff:
-        """The value of a loop's counter."""
-        value = self.frame.axis(self.frame.axes[self.loops.index(loop)])
-        assert value is not None
-        return value.intersect_domain(self.domain)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,11 +87,29 @@ class Nest:
 def make_nest(program: Program, tree: Tree) -> Nest:
     """isl's loops for the tree, for all sizes of the Program's context."""
     extended = {s.number: _extended(program, tree, s) for s in statements_below(tree.root)}
+    region = _Region(program, tree.root, extended, program.context)
     with program.world.budgeted("generating loops"):
-        return _Region(program, tree.root, extended, program.context).nest()
+        return region.nest()
 
 
-Items = Callable[[Node], list["Extended | Band"]]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tiles:
+    """The tiles of a band, in a convex set of the counters of `loops`."""
+
+    loops: tuple[LoopNode, ...]
+    frame: Frame
+    domain: Set
+    parameters: tuple[str, ...]
+    inside: _Region
+
+    def counter(self, loop: LoopNode) -> PwAff:
+        """The value of a loop's counter."""
+        value = self.frame.axis(self.frame.axes[self.loops.index(loop)])
+        assert value is not None
+        return value.intersect_domain(self.domain)
+
+
+_Item = Extended | _Tiles
 
 
 class _Region:
@@ -119,13 +129,14 @@ class _Region:
         schedule = self.builder.schedule()
         ast = generate_ast(schedule, self.context)
         items = self._items(self.root)
-        bands = {item.frame.name or "": item for item in items if isinstance(item, Band)}
+        tiles = [item for item in items if isinstance(item, _Tiles)]
+        bands = {band.frame.name or "": Band(band.loops, band.parameters, band.inside.nest()) for band in tiles}
         extended = {item.frame.name or "": item for item in items if isinstance(item, Extended)}
         return Nest(schedule, ast, self.loops, extended, bands, self.program)
 
     def _bands(
         self, node: Node, around: tuple[LoopNode, ...], extended: Mapping[int, Extended]
-    ) -> Iterator[tuple[int, Band]]:
+    ) -> Iterator[tuple[int, _Tiles]]:
         """The bands of tiles whose loops are made apart, by their last loops."""
         match node:
             case Leaf():
@@ -137,11 +148,11 @@ class _Region:
                 plain = all(e.numbers is None and e.frame is e.statement.frame for e in extended.values())
                 band = band_of_tiles(around, node) if plain else ()
                 if band:
-                    yield id(band[-1]), _band(self.program, (*around, *band), extended)
+                    yield id(band[-1]), _tiles(self.program, (*around, *band), extended)
                 else:
                     yield from self._bands(node.body, (*around, node), extended)
 
-    def _items(self, node: Node) -> list[Extended | Band]:
+    def _items(self, node: Node) -> list[_Item]:
         """The statements below a node, and the bands in their place."""
         match node:
             case Leaf(statement):
@@ -181,8 +192,8 @@ class _Region:
             )
 
 
-def _band(program: Program, loops: tuple[LoopNode, ...], extended: Mapping[int, Extended]) -> Band:
-    """The band that ends with the last of these loops, all that are around what is in its tiles."""
+def _tiles(program: Program, loops: tuple[LoopNode, ...], extended: Mapping[int, Extended]) -> _Tiles:
+    """The tiles of the band that ends with the last of these loops, all that are around what is in its tiles."""
     name = inert("T", loops[-1].uid, loops[-1].name)
     axes = tuple(Axis(loop.name, _ZERO, _ZERO) for loop in loops)
     parameters = tuple(inert("N", loop.uid, loop.name) for loop in loops)
@@ -195,7 +206,7 @@ def _band(program: Program, loops: tuple[LoopNode, ...], extended: Mapping[int, 
     frame = program.world.frame(axes, name)
     domain = frame.named(some.frame.around_held([e.domain for e in inside.values()])).intersect_params(program.context)
     context = some.frame.held_in(domain)
-    return Band(loops, frame, domain, parameters, _Region(program, loops[-1].body, inside, context).nest())
+    return _Tiles(loops, frame, domain, parameters, _Region(program, loops[-1].body, inside, context))
 
 
 def _in_tile(extended: Extended, numbers: TileNumbers, held: Mapping[Axis, str]) -> Extended:
@@ -237,7 +248,7 @@ class _Ends:
             yield value.intersect_domain(points)
 
 
-def _ends(node: Node, around: tuple[LoopNode, ...], items: Items) -> Iterator[_Ends]:
+def _ends(node: Node, around: tuple[LoopNode, ...], items: Callable[[Node], list[_Item]]) -> Iterator[_Ends]:
     """The ends of loops in which iterations have elements of stages for themselves: of parallel ones, and of those that
     equations of a recurrence share, of which each is in iterations of its own."""
     match node:
@@ -251,11 +262,11 @@ def _ends(node: Node, around: tuple[LoopNode, ...], items: Items) -> Iterator[_E
             shared = node.kind == "parallel" or any(s.rule is not None for s in statements_below(node))
             if shared and any(loop.stores for loop in loops_of(node)):
                 yield from _ends_of(loops, inside)
-            if not (len(inside) == 1 and isinstance(inside[0], Band)):
+            if not (len(inside) == 1 and isinstance(inside[0], _Tiles)):
                 yield from _ends(node.body, loops, items)
 
 
-def _ends_of(loops: tuple[LoopNode, ...], items: list[Extended | Band]) -> Iterator[_Ends]:
+def _ends_of(loops: tuple[LoopNode, ...], items: list[_Item]) -> Iterator[_Ends]:
     """The ends of the iterations of a loop; none where all statements are in all of them."""
     world, axes = items[0].frame.world, [Axis(loop.name, _ZERO, _ZERO) for loop in loops]
     iterations = [

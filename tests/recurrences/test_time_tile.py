@@ -217,8 +217,8 @@ def test_sweeps_of_any_number_of_steps_have_four_at_once(steps: object, rank: in
     s, default = ps.Schedule(outputs), ps.Schedule(outputs)
     target = ps.Target("native", threads=threads)
     ps.recipes.time_tile(s["u"], target)
-    assert 'u.unroll("t_i")' in s.commands and s.commands[-1] == 'u.fold_storage("t", 1)'
-    assert [x.name for x in s["u"].nest.loops if x.kind == "parallel"] == (["i_o"] if threads > 1 and rank > 1 else [])
+    assert {'u.unroll("t_i")', 'u.fold_storage("t", 1)'} <= set(s.commands)
+    assert [x.name for x in s["u"].nest.loops if x.kind == "parallel"] == (["i_d"] if threads > 1 and rank > 1 else [])
     kernels = s.build(target), default.build()
     for extent, T in ((3, 1), (9, 6), (45, 13)):
         given = {"T": T} if not isinstance(steps, int) else {}

@@ -49,8 +49,9 @@ def steps_in_lanes(schedule: Schedule, tensor: Tensor, copies: tuple[Tensor, ...
 
     for skew in (least + _SLACK, least):
         if carried_out(schedule, partial(lanes, skew)):
-            if threads:
-                carried_out(schedule, partial(_on_threads, schedule[tensor], skew))
+            if threads:  # so far to the left is where a cell's place is free: the last step that reads it is behind
+                row, column, _ = schedule[tensor].loops
+                carried_out(schedule, partial(in_waves, schedule[tensor], row, column, skew, _TILE))
             return True
     return False
 
@@ -97,15 +98,11 @@ def _stored(schedule: Schedule, tensor: Tensor, planes: Mapping[Tensor, Expr], s
     schedule[tensor].fold_storage(across, 2)
 
 
-def _on_threads(stage: Stage, slope: int) -> None:
-    """Tiles of rows, `slope` cells further to the left in each row than in the one before, on a wavefront.
-
-    So many cells behind is where a step is that reads what the one before has stored, and where its place is free.
-    """
-    row, column, _ = stage.loops
+def in_waves(stage: Stage, row: str, column: str, slope: int, tile: tuple[int, int]) -> None:
+    """Tiles of rows, `slope` cells further to the left in each row than in the one before, on threads in waves."""
     rows, parts = f"{row}_d", f"{column}_d"
-    stage.partition(row, _TILE[0], name=rows)
-    stage.partition(f"{column}+{slope}*{row}" if slope > 1 else f"{column}+{row}", _TILE[1], name=parts)
+    stage.partition(row, tile[0], name=rows)
+    stage.partition(f"{column}+{slope}*{row}" if slope > 1 else f"{column}+{row}", tile[1], name=parts)
     stage.skew(parts, 1, by=rows)
     stage.reorder(parts, rows)
     stage.parallel(rows)

@@ -16,7 +16,7 @@ from ..suggestion import shown
 from .overlapped import overlapped
 from .reading import stream
 from .steps_in_lanes import steps_in_lanes
-from .steps_unrolled import steps_unrolled
+from .steps_unrolled import on_threads, steps_unrolled
 
 Cut = tuple[int, dict[int, int]]  # the slope of slabs, and how far each stage is moved in them, by its uid
 _ROW = 1024  # elements at most that one vector loop runs over
@@ -105,8 +105,10 @@ def time_tile(
             return
         for tensor in copies:
             _copied(schedule[tensor], target)
-        if chains and shape != "diamond" and steps_unrolled(schedule, stage.tensor, threads=threads):
+        if chains and shape != "diamond" and steps_unrolled(schedule, stage.tensor):
             _fold(schedule, planes, loops[0])
+            if threads and len(loops) > 2:
+                on_threads(schedule, stage.tensor)
             return
         for number, each in enumerate(shapes, 1):
             extents = _default(stage, target, each) if space is None else tuple(space)
