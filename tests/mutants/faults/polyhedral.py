@@ -304,4 +304,12 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
         ("tests/polyhedral/test_tile_bands.py",),
         "the number of a tile is taken with the wrong sign out of a sum",
     ),
+    Mutant(
+        "remainders-in-sums-without-quotients",
+        "polyhedral/band_order.py",
+        "if not self._is_equal(_Part(x, y), divisor):",
+        "if False:",
+        ("tests/polyhedral/test_band_order.py",),
+        "i + x % c is taken to go as i + x does, also where x // c differs",
+    ),
 )
