@@ -7,36 +7,27 @@ from functools import partial
 from typing import assert_never
 
 from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Axis, Const, Expr, Op, Size, substitute, transform, walk
+from ..compute.expr import Axis, Const, Expr, Op, substitute, walk
 from ..compute.simplify import difference, simplify
 from ..polyhedral.isl_trees import (
     AstExpr,
     AstNode,
     identifier_of,
-    integer_of,
     mark_of,
     node_kind,
     operands_of,
-    operation_of,
 )
 from ..polyhedral.order import expand_fused, is_reduction_counter, shares_accumulator
-from ..polyhedral.schedule_tree import Extended, Nest
+from ..polyhedral.schedule_tree import Band, Extended, Nest
 from ..polyhedral.statement import Statement
 from ..polyhedral.tree import LoopNode, Tree
+from .ast_values import AstValues, step_of
 from .fetches import Fetches
 from .ir import Accumulator, Allocate, Block, For, If, Let, LoopKind, Stmt, Var
 from .rewrite import block
 from .statements import StatementLowering
 from .tiles import is_tile, most_iterations
 from .together import together
-
-_OPERATIONS = {
-    **{"add": "add", "sub": "sub", "mul": "mul", "minus": "neg", "min": "min", "max": "max"},
-    **{"fdiv_q": "floordiv", "pdiv_q": "floordiv", "div": "floordiv", "pdiv_r": "mod", "zdiv_r": "mod"},
-    **{"and": "and", "and_then": "and", "or": "or", "or_else": "or", "cond": "select", "select": "select"},
-    **{"eq": "eq", "le": "le", "lt": "lt", "ge": "ge", "gt": "gt"},
-}
-_TRUTH = frozenset({"and", "or", "eq", "le", "lt", "ge", "gt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +74,12 @@ class _Scope:
 
 
 class LoopBuilder:
-    """Converts one Nest. Sizes that stand for the counts of fused loops become the products that they are."""
+    """Converts one Nest, with those in its tiles."""
 
     def __init__(self, nest: Nest, tree: Tree, statements: StatementLowering) -> None:
         self.nest, self.tree, self.statements = nest, tree, statements
         self.fetches = Fetches(nest.program, tree, statements)
-        self.products = {f.count.name: f.product for f in tree.fused.values() if isinstance(f.count, Size)}
+        self.values = AstValues(nest, tree)
 
     def build(self) -> Stmt:
         """The loops of the whole Program."""
@@ -107,7 +98,7 @@ class LoopBuilder:
                 return together(self._parts([nodes.get_at(k) for k in range(nodes.n_ast_node())], loop, scope))
             case "if":
                 otherwise = self._node(node.if_get_else_node(), loop, scope) if node.if_has_else_node() else None
-                condition = self._expr(node.if_get_cond(), scope)
+                condition = self.values.value(node.if_get_cond(), scope.iterators)
                 then = self._node(node.if_get_then_node(), loop, scope)
                 if isinstance(condition, Const):  # isl writes a condition that always holds as 1
                     return then if condition.value else otherwise or Block(())
@@ -128,7 +119,7 @@ class LoopBuilder:
                 guard = below.conditions.pop(inits.pop(), None)
             part = self._node(node, loop, below)
             if node_kind(node) == "if" and not node.if_has_else_node():
-                condition = self._expr(node.if_get_cond(), scope)
+                condition = self.values.value(node.if_get_cond(), scope.iterators)
                 scope.conditions |= {s.number: condition for s in inside if self._covers_updates(s)}
             parts.append(part if guard is None else If(guard, part))
         return parts
@@ -159,8 +150,10 @@ class LoopBuilder:
         """The statements below a node."""
         match node_kind(node):
             case "user":
-                called = operands_of(node.user_get_expr())[0]
-                return [] if self.nest.is_end(identifier_of(called)) else [self._called(called).statement]
+                name = identifier_of(operands_of(node.user_get_expr())[0])
+                if name in self.nest.bands:
+                    return self._in_tile(self.nest.bands[name])._inside(self.nest.bands[name].inside.ast)
+                return [] if self.nest.is_end(name) else [self.nest.statements[name or ""].statement]
             case "mark":
                 return self._inside(node.mark_get_node())
             case "for":
@@ -197,7 +190,7 @@ class LoopBuilder:
 
     def _component_value(self, loop: LoopNode, scope: _Scope) -> Expr:
         assert loop.of is not None
-        return self._visible(self.tree.fused[loop.of].component(loop.component, scope.positions[loop.of]))
+        return self.values.visible(self.tree.fused[loop.of].component(loop.component, scope.positions[loop.of]))
 
     def _first_value(self, node: AstNode, loop: LoopNode, scope: _Scope) -> Expr | None:
         """The counter of a loop as the first statement below has it; None if it is made of loops further in."""
@@ -215,19 +208,19 @@ class LoopBuilder:
             else:
                 name = identifier_of(node.for_get_iterator()) or ""
                 if node.for_is_degenerate():
-                    inside.iterators[name] = self._expr(node.for_get_init(), inside)
+                    inside.iterators[name] = self.values.value(node.for_get_init(), inside.iterators)
                 else:
                     inside.iterators[name] = Var(name)
                     unknown.add(inside.iterators[name])
                 node = node.for_get_body()
         called, *arguments = operands_of(node.user_get_expr())
         extended = self._called(called)
-        expr, axes = self._visible(loop.values[extended.statement.number]), extended.axes
+        expr, axes = self.values.visible(loop.values[extended.statement.number]), extended.axes
         used = {n for n in walk(expr) if isinstance(n, Axis)}
         at: dict[Axis, Expr] = {}
         for axis, argument in zip(axes, arguments, strict=True):
             if axis in used:
-                at[axis] = self._expr(argument, inside)
+                at[axis] = self.values.value(argument, inside.iterators)
         value = simplify(substitute(expr, at))
         return None if any(part in unknown for part in walk(value)) else value
 
@@ -238,7 +231,7 @@ class LoopBuilder:
 
     def _for(self, node: AstNode, loop: LoopNode, scope: _Scope) -> Stmt:
         name = identifier_of(node.for_get_iterator()) or ""
-        begin = self._expr(node.for_get_init(), scope)
+        begin = self.values.value(node.for_get_init(), scope.iterators)
         inner = scope.inner()
         body = node.for_get_body()
         if loop.kind == "position":
@@ -250,8 +243,8 @@ class LoopBuilder:
         if node.for_is_degenerate():
             inner.count(loop, name, begin)
             return self._iteration(loop, self._node(body, None, inner), inner)
-        var, step = Var(loop.name), _step(node)
-        end = self._end(node, scope)
+        var, step = Var(loop.name), step_of(node)
+        end = self.values.end(node, scope.iterators)
         if step == 1:
             inner.count(loop, name, var)
         else:
@@ -288,13 +281,6 @@ class LoopBuilder:
         mixed = [s for s in updates if kind == "vectorize" and not is_reduction_counter(self.tree, loop, s)]
         return kind, tuple(self.statements.accumulator(s) for s in updates if s in alone or s in mixed)
 
-    def _end(self, node: AstNode, scope: _Scope) -> Expr:
-        condition = node.for_get_cond()
-        relation = operation_of(condition)
-        assert relation in ("le", "lt"), f"a loop ends with its counter below a bound: {condition}"
-        bound = self._expr(operands_of(condition)[1], scope)
-        return simplify(_plus_one(bound)) if relation == "le" else bound
-
     def _component(self, node: AstNode, loop: LoopNode, begin: Expr, scope: _Scope) -> Stmt:
         """A loop over one component of a position: the component is computed instead, and must be in the loop."""
         assert loop.of is not None
@@ -305,12 +291,12 @@ class LoopBuilder:
             inner.iterators[name] = begin
             body = self._node(node.for_get_body(), None, inner)
             return body if difference(value, begin) == 0 else If(_same(value, begin), body)
-        var, end = Var(loop.name), self._end(node, scope)
+        var, end = Var(loop.name), self.values.end(node, scope.iterators)
         inner.iterators[name] = var
         noted = _Noted(loop, [])
         inner.noted = (*inner.noted, noted)
         body = self._node(node.for_get_body(), None, inner)
-        offsets, step = {difference(own, var) for own in noted.values}, _step(node)
+        offsets, step = {difference(own, var) for own in noted.values}, step_of(node)
         if step == 1 or offsets == {0}:  # isl moves statements only along a stride, by less than that
             return Let(var, value, self._within(node, loop, (var, begin, end), body))
         # None: made of loops further in. What runs at the component is told apart by conditions then.
@@ -332,70 +318,49 @@ class LoopBuilder:
     ) -> Stmt:
         """The body where its counter is one that the loop has; bounds that all components have are left out."""
         assert loop.of is not None
-        fused, (var, begin, end), step = self.tree.fused[loop.of], span, _step(node)
+        fused, (var, begin, end), step = self.tree.fused[loop.of], span, step_of(node)
         low, extent = fused.begins[loop.component], fused.extents[loop.component]
-        if offset or difference(begin, self._visible(low)) != 0:
+        if offset or difference(begin, self.values.visible(low)) != 0:
             body = If(Op("ge", (var, begin), BOOL), body)
-        if offset or difference(end, self._visible(low + extent)) != 0:
+        if offset or difference(end, self.values.visible(low + extent)) != 0:
             body = If(Op("lt", (var, end), BOOL), body)
         return body if step == 1 else If(_same((var - begin) % step, Const(0, INDEX)), body)
 
+    def _in_tile(self, band: Band) -> LoopBuilder:
+        """The builder of the loops in a tile of a band."""
+        return LoopBuilder(band.inside, self.tree, self.statements)
+
+    def _tile(self, band: Band, arguments: list[AstExpr], scope: _Scope) -> Stmt:
+        """The loops in a tile, whose numbers are the arguments."""
+        scope = scope.inner()
+        for loop, parameter, argument in zip(band.loops, band.parameters, arguments, strict=True):
+            scope.count(loop, parameter, self.values.value(argument, scope.iterators))
+        return self._in_tile(band)._node(band.inside.ast, None, scope)
+
     def _leaf(self, node: AstNode, scope: _Scope) -> Stmt:
         called, *arguments = operands_of(node.user_get_expr())
+        if (name := identifier_of(called)) in self.nest.bands:
+            return self._tile(self.nest.bands[name], arguments, scope)
         if self.nest.is_end(identifier_of(called)):
             return Block(())
         extended = self._called(called)
-        at = {axis: self._expr(value, scope) for axis, value in zip(extended.axes, arguments, strict=True)}
+        at = {
+            axis: self.values.value(value, scope.iterators)
+            for axis, value in zip(extended.axes, arguments, strict=True)
+        }
         stmt = self.statements.lower(extended.statement, at, scope.counters)
         for noted in scope.noted:
-            counter = self._visible(noted.loop.values[extended.statement.number])
+            counter = self.values.visible(noted.loop.values[extended.statement.number])
             noted.values.append(simplify(substitute(counter, at)))
         for value, loop in scope.guards:
-            own = simplify(substitute(self._visible(loop.values[extended.statement.number]), at))
+            own = simplify(substitute(self.values.visible(loop.values[extended.statement.number]), at))
             stmt = stmt if difference(value, own) == 0 else If(_same(value, own), stmt)
         return stmt
-
-    def _expr(self, expr: AstExpr, scope: _Scope) -> Expr:
-        return simplify(self._convert(expr, scope))
-
-    def _convert(self, expr: AstExpr, scope: _Scope) -> Expr:
-        literal, name = integer_of(expr), identifier_of(expr)
-        if literal is not None:
-            return Const(literal, INDEX)
-        if name is not None:
-            return (
-                scope.iterators[name] if name in scope.iterators else self._visible(self.nest.size_of_parameter(name))
-            )
-        operation = _OPERATIONS[operation_of(expr)]
-        operands = [self._convert(operand, scope) for operand in operands_of(expr)]
-        if operation in ("neg", "select"):
-            return Op(operation, tuple(operands), operands[-1].dtype)
-        result = operands[0]
-        for operand in operands[1:]:
-            result = Op(operation, (result, operand), BOOL if operation in _TRUTH else INDEX)
-        return result
-
-    def _visible(self, expr: Expr) -> Expr:
-        """The expression with the counts of fused loops as products."""
-        if not self.products:
-            return expr
-
-        def visible(node: Expr) -> Expr:
-            product = self.products.get(node.name) if isinstance(node, Size) else None
-            return node if product is None else transform(product, visible)
-
-        return simplify(transform(expr, visible))
 
 
 def _interferes(update: Statement, other: Statement) -> bool:
     """Whether a statement in the loops of an update writes elements of its stage that are not begun for it."""
     return other.stage is update.stage and (other.equation != update.equation or other.kind == "finish")
-
-
-def _step(node: AstNode) -> int:
-    step = integer_of(node.for_get_inc())
-    assert step is not None and step > 0, "counters go up by a literal"
-    return step
 
 
 def _kind(loop: LoopNode) -> LoopKind:
@@ -406,13 +371,6 @@ def _kind(loop: LoopNode) -> LoopKind:
             raise AssertionError("positions and components are no loops of the kernel")
         case _:
             assert_never(loop.kind)
-
-
-def _plus_one(bound: Expr) -> Expr:
-    """bound + 1, inside minima so that they stay on top."""
-    if isinstance(bound, Op) and bound.name in ("min", "max"):
-        return Op(bound.name, tuple(_plus_one(operand) for operand in bound.operands), INDEX)
-    return Op("add", (bound, Const(1, INDEX)), INDEX)
 
 
 def _same(a: Expr, b: Expr) -> Expr:

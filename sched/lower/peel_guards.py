@@ -22,6 +22,7 @@ from ..compute.expr import Const, Expr, Op
 from ..compute.simplify import constant_value, from_linear, linear, simplify
 from .ir import For, If, Stmt, Var, map_statements, statements
 from .narrow_loops import isolated, operands
+from .peel_loops import WHOLE
 from .rewrite import block, fresh, simplified, variables
 from .tiles import is_tile, maxima, minima
 
@@ -31,19 +32,14 @@ _MOST = 64  # iterations that are peeled off one end
 def peel_guards(stmt: Stmt) -> Stmt:
     """The statement with innermost loops cut where their guards are decided."""
     stmt = map_statements(stmt, peel_guards)
-    if not isinstance(stmt, For) or stmt.kind != "serial" or any(_is_loop(inner) for inner in statements(stmt.body)):
+    if not isinstance(stmt, For) or stmt.kind != "serial" or stmt.peel == WHOLE:
         return stmt
-    cuts = [cut for part in _guards(stmt.body) if (cut := _cut(part, stmt)) is not None]
-    begin, end = stmt.begin, stmt.end
-    for cut in cuts:
-        if cut.is_decided:
-            continue
-        if cut.is_first:
-            begin = Op("max", (begin, cut.value), INDEX)
-        else:
-            end = Op("min", (end, cut.value), INDEX)
-    if not cuts or _is_short(stmt, begin, end):
+    if any(_is_loop(inner) for inner in statements(stmt.body)):
         return stmt
+    found = decided_range(stmt)
+    if found is None:
+        return stmt
+    begin, end = found
     main = replace(stmt, begin=simplify(begin), end=simplify(end), body=simplified(_decided(stmt.body, stmt)))
     parts: list[Stmt] = [main]
     if begin is not stmt.begin:
@@ -51,6 +47,21 @@ def peel_guards(stmt: Stmt) -> Stmt:
     if end is not stmt.end:
         parts.append(fresh(replace(stmt, begin=simplify(Op("max", (begin, end), INDEX)))))
     return block(*parts)
+
+
+def decided_range(loop: For) -> tuple[Expr, Expr] | None:
+    """Where, in a loop without others in it, all guards are decided that are near one of its ends: the loop's own
+    begin or end where nothing is to be cut off. None where there are none, or where that leaves little."""
+    cuts = [cut for part in _guards(loop.body) if (cut := _cut(part, loop)) is not None]
+    begin, end = loop.begin, loop.end
+    for cut in cuts:
+        if cut.is_decided:
+            continue
+        if cut.is_first:
+            begin = Op("max", (begin, cut.value), INDEX)
+        else:
+            end = Op("min", (end, cut.value), INDEX)
+    return None if not cuts or _is_short(loop, begin, end) else (begin, end)
 
 
 def _is_loop(stmt: Stmt) -> bool:

@@ -65,7 +65,7 @@ def _decided(stmt: Stmt, ranges: Ranges) -> Stmt:
     def known(node: Expr) -> Expr:
         match node:
             case Op("lt" | "le" | "gt" | "ge" as name, (a, b)) if a.dtype == b.dtype == INDEX and lanes(node) == 1:
-                holds = _compared(name, a, b, ranges)
+                holds = holds_within(name, a, b, ranges)
                 return node if holds is None else Const(holds, BOOL)
             case Op("select", (Const(value), yes, no)):
                 return yes if value else no
@@ -92,7 +92,7 @@ def _decided(stmt: Stmt, ranges: Ranges) -> Stmt:
             return map_statements(stmt, lambda inner: _decided(inner, ranges))
 
 
-def _compared(name: str, a: Expr, b: Expr, ranges: Ranges) -> bool | None:
+def holds_within(name: str, a: Expr, b: Expr, ranges: Ranges) -> bool | None:
     """Whether a comparison holds for all counters, or for none; None where that is not known."""
     less, more = {"lt": (b - a, a - b + 1), "ge": (a - b + 1, b - a)}.get(name, (None, None))
     if less is None or more is None:

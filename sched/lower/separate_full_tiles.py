@@ -32,12 +32,13 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Const, Expr, Op
-from ..compute.simplify import key, linear, simplify
+from ..compute.expr import Const, Expr, Op, transform
+from ..compute.simplify import Terms, from_linear, key, linear, simplify, simplify_node
 from .ir import Allocate, Block, For, If, Let, Stmt, Var, map_statements, statements, sub_statements
-from .peel_loops import WHOLE
+from .peel_guards import decided_range
+from .peel_loops import WHOLE, holds_within
 from .rewrite import block, fresh, variables
-from .tiles import PartialBound, bounded, is_tile, literal_range, only_pads, partial_bounds
+from .tiles import PartialBound, bounded, is_tile, literal_range, minima, only_pads, partial_bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,8 @@ def _loop(loop: For, known: _Known) -> Stmt:
         return replace(loop, body=_separated(loop.body, known.as_they_are(slacks)))
     if loop.kind == "parallel" or any(limit is None for limit in limits):
         return replace(loop, body=_branched(loop.body, known))
-    begin, end = loop.begin, loop.end
+    innermost = not _has_loops(loop.body)
+    begin, end = (decided_range(loop) if innermost else None) or (loop.begin, loop.end)
     for limit in limits:
         assert limit is not None
         if limit.is_first:
@@ -151,13 +153,49 @@ def _loop(loop: For, known: _Known) -> Stmt:
         else:
             end = Op("min", (end, limit.value), INDEX)
     full = replace(loop, begin=simplify(begin), end=simplify(end), body=_separated(_full(loop.body, known), known))
-    partial = replace(loop, body=_separated(loop.body, known.not_full(slacks)))
+    partial = replace(loop, body=_separated(loop.body, known.not_full(slacks)), peel=WHOLE if innermost else loop.peel)
+    if begin is not loop.begin and end is not loop.end and not innermost:
+        return replace(loop, body=If(_between(loop.var, full), _decided(full), fresh(partial.body)))
     parts: list[Stmt] = [full]
     if begin is not loop.begin:
         parts.insert(0, fresh(replace(partial, end=simplify(Op("min", (begin, loop.end), INDEX)))))
     if end is not loop.end:
         parts.append(fresh(replace(partial, begin=simplify(Op("max", (begin, end), INDEX)))))
     return block(*parts)
+
+
+def _has_loops(stmt: Stmt) -> bool:
+    return any(isinstance(inner, For) and not is_tile(inner) for inner in statements(stmt))
+
+
+def _between(var: Var, loop: For) -> Expr:
+    """Whether a variable is in the range of a loop."""
+    return Op("and", (Op("ge", (var, loop.begin), BOOL), Op("lt", (var, loop.end), BOOL)), BOOL)
+
+
+def _decided(loop: For) -> Stmt:
+    """The body of a loop without what its range decides of the conditions in it: LLVM takes ranges from loops rather
+    than from branches around."""
+    ranges = {loop.var: (loop.begin, minima(loop.end))}
+
+    def known(node: Expr) -> Expr:
+        match node:
+            case Op("lt" | "le" | "gt" | "ge" as name, (a, b)) if a.dtype == INDEX and loop.var in variables(node):
+                holds = holds_within(name, a, b, ranges)
+                return node if holds is None else Const(holds, BOOL)
+            case _:
+                return simplify_node(node)
+
+    def visit(stmt: Stmt) -> Stmt:
+        if isinstance(stmt, If):
+            condition = transform(stmt.condition, known)
+            if isinstance(condition, Const):
+                taken = stmt.then if condition.value else stmt.otherwise
+                return Block(()) if taken is None else visit(taken)
+            stmt = replace(stmt, condition=condition)
+        return map_statements(stmt, visit)
+
+    return visit(loop.body)
 
 
 def _slacks(body: Stmt, known: _Known) -> list[Expr]:
@@ -206,10 +244,12 @@ class _Limit:
 
 
 def _limit(slack: Expr, var: Var) -> _Limit | None:
-    """Where slack = rest + a * var changes its sign; None for another form."""
+    """Where slack = rest + a * var changes its sign, or rest + x // c or rest - x // c with such an x; None for another
+    form."""
     terms, constant = linear(slack)
     if key(var) not in terms:
-        return None
+        slack_of_dividend = _without_quotient(terms, constant, var)
+        return None if slack_of_dividend is None else _limit(slack_of_dividend, var)
     rest = {k: term for k, term in terms.items() if k != key(var)}
     coefficient = terms[key(var)][1]
     if any(var in variables(atom) for atom, _ in rest.values()):
@@ -220,6 +260,20 @@ def _limit(slack: Expr, var: Var) -> _Limit | None:
     if coefficient > 0:
         return _Limit(simplify((coefficient - 1 - total) // Const(coefficient, INDEX)), is_first=True)
     return _Limit(simplify(total // Const(-coefficient, INDEX) + 1), is_first=False)
+
+
+def _without_quotient(terms: Terms, constant: int, var: Var) -> Expr | None:
+    """What is not negative where rest + x // c or rest - x // c is not, if only x depends on the variable."""
+    own = [k for k, (atom, _) in terms.items() if var in variables(atom)]
+    if len(own) != 1:
+        return None
+    rest = from_linear({k: term for k, term in terms.items() if k != own[0]}, constant)
+    match terms[own[0]]:
+        case Op("floordiv", (x, Const(c))), 1 if c > 0:
+            return simplify(x + rest * int(c))
+        case Op("floordiv", (x, Const(c))), -1 if c > 0:
+            return simplify(rest * int(c) + (int(c) - 1) - x)
+    return None
 
 
 def _full(body: Stmt, known: _Known) -> Stmt:

@@ -3,7 +3,8 @@
 Tiles make counters such as (i + t) // 16 and (i + t) % 16, and relations between their quotients are what isl takes
 longest for. But where x never falls along the pairs, neither does x // c; and once x // c is equal, x % c goes as x
 does. So in a permutable band (Irigoin and Triolet 1988), tiled in any way, x is all that must be looked at. A sum of
-counters that never fall, as a wavefront of tiles is, is equal only where each of them is.
+counters that never fall, as a wavefront of tiles is, is equal only where each of them is. And once x // c is equal, a
+sum with x % c in it, as of a loop that is skewed by the inner one of a split, differs as with x.
 
 What is not seen to be in order here is left to `order`, which is exact.
 """
@@ -12,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import partial
 
 from ..compute.dtypes import INDEX
 from ..compute.expr import Axis, Const, Expr, Op, Size
-from ..compute.simplify import from_linear, key, linear, simplify
+from ..compute.simplify import from_linear, key, linear, scaled, simplify, summed
 from .affine import affine
 from .isl import Map
 from .requirements import Requirement
@@ -47,7 +49,8 @@ def certainly_ordered(tree: Tree, requirement: Requirement) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A summand of a counter at the source and at the sink: x // divisor, or x % modulus of that."""
+    """A summand of a counter at the source and at the sink: x // divisor, or x % modulus of that. In x there may be
+    remainders of axes, in a sum."""
 
     source: Expr
     sink: Expr
@@ -81,8 +84,17 @@ class _Pairs:
         return found is not None and self.left.is_subset(found)
 
     def _relation(self, part: _Part, relation: str) -> Map | None:
-        left = affine(part.source, self.requirement.source.frame)
-        right = affine(part.sink, self.requirement.sink.frame)
+        world = self.requirement.source.frame.world
+        (source, before), (sink, after) = (
+            world.once("without remainders", (x,), partial(_without_remainders, x)) for x in (part.source, part.sink)
+        )
+        if [form for form, _ in before] != [form for form, _ in after]:
+            return None
+        for ((_, divisor), x), (_, y) in zip(before, after, strict=True):
+            if not self._is_equal(_Part(x, y), divisor):
+                return None
+        left = affine(source, self.requirement.source.frame)
+        right = affine(sink, self.requirement.sink.frame)
         if left is None or right is None:
             return None
         return left.le_map(right) if relation == "le" else left.eq_map(right)
@@ -107,6 +119,8 @@ def _summands(value: Expr) -> list[tuple[tuple[int, int | None], Expr]] | None:
     """x for each x // divisor % modulus that the value is the sum of, in an order that depends on the numbers alone."""
     terms, constant = linear(simplify(value))
     plain = {k: term for k, term in terms.items() if isinstance(term[0], (Axis, Size))}
+    if plain:
+        plain |= {k: term for k, term in terms.items() if _remainder(term[0]) is not None}
     found: list[tuple[tuple[int, int | None], Expr]] = []
     for atom, factor in (term for k, term in terms.items() if k not in plain):
         part = _digit(atom)
@@ -132,5 +146,29 @@ def _digit(value: Expr) -> tuple[tuple[int, int | None], Expr] | None:
                 return (divisor, int(by)), x
             return (divisor * int(by), None if modulus is None else modulus // int(by)), x
     terms, _ = linear(value)
-    is_plain = value.dtype == INDEX and all(isinstance(atom, (Axis, Size)) for atom, _ in terms.values())
-    return ((1, None), value) if is_plain else None
+    plain = (isinstance(atom, (Axis, Size)) or _remainder(atom) is not None for atom, _ in terms.values())
+    return ((1, None), value) if value.dtype == INDEX and all(plain) else None
+
+
+def _remainder(atom: Expr) -> tuple[Expr, int] | None:
+    """x and c of x % c, where x is a sum of axes and sizes."""
+    match atom:
+        case Op("mod", (x, Const(c))) if c > 0 and x.dtype == INDEX:
+            terms, _ = linear(x)
+            return (x, int(c)) if all(isinstance(own, (Axis, Size)) for own, _ in terms.values()) else None
+    return None
+
+
+_Remainders = list[tuple[tuple[int, int], Expr]]
+
+
+def _without_remainders(value: Expr) -> tuple[Expr, _Remainders]:
+    """A sum with x for each x % c in it, which differs as the sum itself where all these x // c are equal; and factor,
+    c and x of each factor * (x % c), in an order that depends on the numbers alone."""
+    terms, constant = linear(value)
+    whole, found = ({k: term for k, term in terms.items() if _remainder(term[0]) is None}, constant), []
+    for atom, factor in terms.values():
+        if (part := _remainder(atom)) is not None:
+            found.append(((factor, part[1]), part[0]))
+            whole = summed(whole, scaled(linear(part[0]), factor))
+    return (from_linear(*whole) if found else value), sorted(found, key=lambda one: one[0])

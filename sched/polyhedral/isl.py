@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce as fold
 from typing import Any, Literal, TypeVar
 
 import islpy
@@ -82,8 +83,8 @@ class World:
             space = space.set_dim_name(dim_type.param, position, parameter)
         return space if name is None else space.set_tuple_name(dim_type.set, name)
 
-    def frame(self, axes: Sequence[Axis], name: str) -> Frame:
-        return Frame(self, tuple(axes), name)
+    def frame(self, axes: Sequence[Axis], name: str, held: Mapping[Axis, str] | None = None) -> Frame:
+        return Frame(self, tuple(axes), name, held)
 
     def parameter_frame(self) -> Frame:
         """The frame of expressions of sizes alone."""
@@ -186,16 +187,26 @@ def _summed_first(points: Set, count: int) -> Set:
 class Frame:
     """The iteration space of a statement: its axes are the dimensions, by name.
 
+    `held` are axes that have one value in all of it: parameters, by these names, that no other frame need know.
     `found` are the functions that expressions were found to be, with the expressions, by their ids.
     """
 
-    __slots__ = ("_local", "axes", "found", "name", "space", "world")
+    __slots__ = ("_local", "axes", "found", "held", "name", "space", "world")
 
-    def __init__(self, world: World, axes: tuple[Axis, ...], name: str | None) -> None:
-        self.world, self.axes, self.name = world, axes, name
+    def __init__(
+        self, world: World, axes: tuple[Axis, ...], name: str | None, held: Mapping[Axis, str] | None = None
+    ) -> None:
+        self.world, self.axes, self.name, self.held = world, axes, name, dict(held or {})
         self.found: dict[int, tuple[Expr, PwAff | None]] = {}
         self.space = world.space(len(axes), name) if name is not None else world.space(0).params()
+        for parameter in self.held.values():
+            self._add_parameter(parameter)
         self._local = islpy.LocalSpace.from_space(self.space)
+
+    def _add_parameter(self, name: str) -> int:
+        position = self.space.dim(dim_type.param)
+        self.space = self.space.add_dims(dim_type.param, 1).set_dim_name(dim_type.param, position, name)
+        return position
 
     def universe(self) -> Set:
         return Set.universe(self.space)
@@ -211,6 +222,28 @@ class Frame:
         """A set of as many dimensions as this frame has axes, as one of instances of this frame."""
         return points.set_tuple_name(self.name or "")
 
+    def holding(self, held: Mapping[Axis, str]) -> Frame:
+        """The frame, with further axes that are held."""
+        return Frame(self.world, self.axes, self.name, {**self.held, **held})
+
+    def held_in(self, values: Set) -> Set:
+        """The condition that the axes that are held have values in this set, which has a dimension for each."""
+        count = values.dim(dim_type.param)
+        moved = values.reset_tuple_id() if values.has_tuple_id() else values
+        moved = moved.move_dims(dim_type.param, count, dim_type.set, 0, len(self.held))
+        for position, name in enumerate(self.held.values(), count):
+            moved = moved.set_dim_name(dim_type.param, position, name)
+        return moved.params()
+
+    def around_held(self, parts: Sequence[Set]) -> Set:
+        """A convex set, over a dimension for each axis that is held, around its values for which there are points."""
+        values = fold(Set.union, (points.params() for points in parts))
+        values = Set.from_params(values.align_params(self.space.params()))
+        for position, name in enumerate(self.held.values()):
+            found = values.find_dim_by_name(dim_type.param, name)
+            values = values.move_dims(dim_type.set, position, dim_type.param, found, 1)
+        return Set.from_basic_set(values.remove_divs().simple_hull())
+
     def relation(self, relation: Map) -> Map:
         """A relation, with the instances of this frame as its inputs."""
         return relation.set_tuple_name(dim_type.in_, self.name or "")
@@ -220,15 +253,15 @@ class Frame:
         for position, own in enumerate(self.axes):
             if own is axis:
                 return PwAff.from_aff(islpy.Aff.var_on_domain(self._local, dim_type.set, position))
-        return None
+        return self._parameter(self.held[axis]) if axis in self.held else None
 
     def size(self, size: Size) -> PwAff:
-        parameter = self.world.parameter(size)
-        position = self.space.find_dim_by_name(dim_type.param, parameter)
+        return self._parameter(self.world.parameter(size))
+
+    def _parameter(self, name: str) -> PwAff:
+        position = self.space.find_dim_by_name(dim_type.param, name)
         if position < 0:  # the size became known after this frame was made
-            self.space = self.space.add_dims(dim_type.param, 1)
-            position = self.space.dim(dim_type.param) - 1
-            self.space = self.space.set_dim_name(dim_type.param, position, parameter)
+            position = self._add_parameter(name)
             self._local = islpy.LocalSpace.from_space(self.space)
         return PwAff.from_aff(islpy.Aff.var_on_domain(self._local, dim_type.param, position))
 

@@ -159,8 +159,9 @@ def _sources(lowered: Lowered, schedule: Schedule, target: Target) -> dict[str, 
 
 def _isl_text(lowered: Lowered) -> str:
     """isl's schedule trees, for each condition and for the sizes that are left, and then the loops that it made."""
-    trees = "\n".join(nest.schedule.to_str() for nest in lowered.nests)
-    return "\n\n".join([trees, *(nest.ast.to_C_str() for nest in lowered.nests)])
+    nests = [each for nest in lowered.nests for each in nest.each()]
+    trees = "\n".join(nest.schedule.to_str() for nest in nests)
+    return "\n\n".join([trees, *(nest.ast.to_C_str() for nest in nests)])
 
 
 def _asm_lines(lowered: Lowered, target: Target) -> str:

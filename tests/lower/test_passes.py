@@ -401,6 +401,49 @@ def test_full_tiles_of_a_reversed_loop_have_their_bound_at_the_begin() -> None:
     assert "    unrolled for i in max(0, 2 * o - n + 2)..2:" in text
 
 
+def test_a_loop_around_others_with_partial_tiles_at_both_ends_chooses() -> None:
+    o, r, i = Var("o"), Var("r"), Var("i")
+    begin = Op("max", (number(0), 3 - o), INDEX)
+    tile = loop(i, smallest(number(4), N - o), Store(C, (o + i,), Load(B, (i, r))), "unroll", begin)
+    body = loop(r, M, If(Op("ge", (o, number(2)), BOOL), tile, Store(C, (o,), Load(A, (r,)))))
+    check(
+        separate_full_tiles(loop(o, N, body)),
+        """
+        for o in 0..n:
+            if (o >= 3) & (o < n - 3):
+                for r in 0..m:
+                    unrolled for i in 0..4:
+                        C[o + i] = B[i, r]
+            else:
+                for r in 0..m:
+                    if o >= 2:
+                        unrolled for i in max(0, 3 - o)..min(4, n - o):
+                            C[o + i] = B[i, r]
+                    else:
+                        C[o] = A[r]
+        """,
+    )
+
+
+def test_full_tiles_by_a_quotient_are_a_range() -> None:
+    j, i = Var("j"), Var("i")
+    begin, end = Op("max", (number(0), (j - N) // 3), INDEX), smallest(number(4), (j + 1) // 2)
+    check(
+        separate_full_tiles(loop(j, N + 9, loop(i, end, Store(A, (i,), Load(C, (j,))), "unroll", begin))),
+        """
+        for j in 0..min(7, n + 9):
+            unrolled for i in max(0, (j - n) // 3)..min(4, (j + 1) // 2):
+                A[i] = C[j]
+        for j in 7..n + 3:
+            unrolled for i in 0..4:
+                A[i] = C[j]
+        for j in max(7, n + 3)..n + 9:
+            unrolled for i in max(0, (j - n) // 3)..min(4, (j + 1) // 2):
+                A[i] = C[j]
+        """,
+    )
+
+
 # promote_accumulators
 
 

@@ -53,6 +53,19 @@ def test_tiles_of_a_band_need_no_quotients() -> None:
     assert all(verdicts(SKEW, *TILES, ORDER, 'u.vectorize("ii")'))
 
 
+STEPS = ('u.split("t", 4, outer="to", inner="ti")', 'u.skew("i", 1, by="ti")', 'u.reorder("to", "i", "ti")')
+
+
+def test_a_loop_that_is_skewed_by_the_inner_one_of_a_split() -> None:
+    assert all(verdicts(*STEPS))
+    assert all(verdicts(*STEPS, 'u.split("i", 8, outer="io", inner="ii")'))
+    assert all(verdicts(*STEPS, 'u.partition("i", 8, name="d")', 'u.split("i", 2, outer="io", inner="ii")'))
+    assert not all(verdicts(STEPS[0], STEPS[2], 'u.split("i", 8, outer="io", inner="ii")'))
+    assert not all(verdicts(*STEPS, 'u.parallel("ti")'))
+    assert not all(verdicts(*STEPS, 'u.partition("i", 8, name="d")', 'u.parallel("d")'))
+    assert not all(verdicts(*STEPS, 'u.reorder("i", "to", "ti")'))  # quotients of steps are not equal outside of theirs
+
+
 def test_what_is_not_in_order_is_never_taken_for_it() -> None:
     assert not all(verdicts(*TILES, ORDER))
     assert not all(verdicts(SKEW, *TILES, ORDER, 'u.parallel("to")'))

@@ -13,39 +13,35 @@ from functools import partial
 from ...compute.tensor import Tensor
 from ..schedule import Schedule
 from ..stage import Stage
-from .steps_in_lanes import carried_out
+from .steps_in_lanes import carried_out, in_waves
 
 _STEPS = 4
 _MOST_SKEW = 5
 _TILE = 32, 512  # rows and elements of a row that a thread goes through at once
 
 
-def steps_unrolled(schedule: Schedule, tensor: Tensor, *, threads: bool) -> bool:
-    """Run a few steps of a recurrence over time at once; whether that is possible. With threads, its tiles run on them
-    along a wavefront, where that is possible."""
-    for on_threads in (True, False) if threads and len(schedule[tensor].loops) > 2 else (False,):
-        for skew in range(1, _MOST_SKEW + 1):
-            if carried_out(schedule, partial(_apart, schedule[tensor], skew, threads=on_threads)):
-                return True
-    return False
+def steps_unrolled(schedule: Schedule, tensor: Tensor) -> bool:
+    """Run a few steps of a recurrence over time at once; whether that is possible."""
+    return any(carried_out(schedule, partial(_apart, schedule[tensor], skew)) for skew in range(1, _MOST_SKEW + 1))
 
 
-def _apart(stage: Stage, skew: int, *, threads: bool) -> None:
+def on_threads(schedule: Schedule, tensor: Tensor) -> None:
+    """Run tiles of rows of such steps on threads along a wavefront, where that is possible."""
+    *_, row, column, _ = schedule[tensor].loops
+    for slope in range(1, _MOST_SKEW + 1):
+        if carried_out(schedule, partial(in_waves, schedule[tensor], row, column, slope, _TILE)):
+            return
+
+
+def _apart(stage: Stage, skew: int) -> None:
     """Steps one row, and `skew` elements of it, behind each other."""
     time, *space = stage.loops
     outside, step = stage.split(time, _STEPS)
     for loop in space[:-1]:
         stage.skew(loop, 1, by=step)
     stage.skew(space[-1], skew, by=step)
-    if threads:
-        stage.skew(space[-1], 1, by=space[-2])
     stage.reorder(outside, *space, step)
     refusal = stage.why_not("parallel", step)
     if refusal is not None:
         raise refusal
-    if threads:
-        (rows, row), (parts, part) = (stage.split(loop, n) for loop, n in zip(space[-2:], _TILE, strict=True))
-        stage.skew(parts, 1, by=rows)
-        stage.reorder(*space[:-2], parts, rows, row, part, step)
-        stage.parallel(rows)
     stage.unroll(step)

@@ -16,7 +16,7 @@ from ..suggestion import shown
 from .overlapped import overlapped
 from .reading import stream
 from .steps_in_lanes import steps_in_lanes
-from .steps_unrolled import steps_unrolled
+from .steps_unrolled import on_threads, steps_unrolled
 
 Cut = tuple[int, dict[int, int]]  # the slope of slabs, and how far each stage is moved in them, by its uid
 _ROW = 1024  # elements at most that one vector loop runs over
@@ -50,9 +50,9 @@ def time_tile(
     vectors where the stencil allows it, and are then stored in whole vectors. Storage is folded to one plane where the
     stencil can run in place, and to two where it can with those, unless others are asked for. Slices such as u[T] are
     copied in vectors. A sweep whose rows are chains, as Gauss and Seidel's, has its steps in lanes instead, where they
-    are a literal number, at most 32, and the dimensions two; otherwise four steps are written out, in tiles along a
-    wavefront on threads. Each command is proven as always. Raises `ScheduleError` where no skew makes tiles legal, and
-    for stages that are no recurrence.
+    are a literal number, at most 32, and the dimensions two; otherwise four steps are written out. Both run in tiles
+    along a wavefront on threads. Each command is proven as always. Raises `ScheduleError` where no skew makes tiles
+    legal, and for stages that are no recurrence.
     Tiles that overlap are of two stages in the place of the recurrence, `s["u_blocks"]` and `s["u_steps"]` for u (see
     `block_steps`).
 
@@ -99,13 +99,16 @@ def time_tile(
         # Tiles change nothing about whether a step may overwrite the one before, and without them that is soon found.
         planes = {t: 2 if schedule[t].why_not("fold_storage", loops[0], 1) else 1 for t in group}
         chains = space is None and len(group) == 1 and stage.why_not("parallel", loops[-1]) is not None
-        if chains and shape is None and steps_in_lanes(schedule, stage.tensor, copies):
+        threads = target.thread_count() > 1 or shape == "wavefront"
+        in_lanes = chains and shape in (None, "wavefront")
+        if in_lanes and steps_in_lanes(schedule, stage.tensor, copies, threads=threads):
             return
         for tensor in copies:
             _copied(schedule[tensor], target)
-        threads = target.thread_count() > 1 or shape == "wavefront"
-        if chains and shape != "diamond" and steps_unrolled(schedule, stage.tensor, threads=threads):
+        if chains and shape != "diamond" and steps_unrolled(schedule, stage.tensor):
             _fold(schedule, planes, loops[0])
+            if threads and len(loops) > 2:
+                on_threads(schedule, stage.tensor)
             return
         for number, each in enumerate(shapes, 1):
             extents = _default(stage, target, each) if space is None else tuple(space)

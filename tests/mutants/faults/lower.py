@@ -434,4 +434,20 @@ IN_LOWER: tuple[Mutant, ...] = (
         ("tests/lower/test_peel_guards.py", NESTS),
         "the last iteration at which a guard holds runs without it",
     ),
+    Mutant(
+        "full-tiles-before-they-are",
+        "lower/separate_full_tiles.py",
+        'Op("ge", (var, loop.begin), BOOL), Op("lt"',
+        'Op("ge", (var, loop.begin - 1), BOOL), Op("lt"',
+        ("tests/lower/test_passes.py", "tests/recurrences/test_time_tile.py"),
+        "a partial tile is run as a full one, where a loop chooses between them",
+    ),
+    Mutant(
+        "full-tiles-by-a-quotient-rounded",
+        "lower/separate_full_tiles.py",
+        "rest * int(c) + (int(c) - 1) - x",
+        "rest * int(c) + int(c) - x",
+        ("tests/lower/test_passes.py",),
+        "one iteration after those with full tiles has them, too",
+    ),
 )

@@ -288,4 +288,28 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
         ("tests/polyhedral/test_band_order.py",),
         "x % c is taken to go as x does, also where x // c differs",
     ),
+    Mutant(
+        "tiles-without-their-last",
+        "polyhedral/schedule_tree.py",
+        "offset.lt_set(frame.const(extent))",
+        "offset.lt_set(frame.const(extent - 1))",
+        ("tests/polyhedral/test_tile_bands.py",),
+        "the last places of each tile of a wavefront are left out",
+    ),
+    Mutant(
+        "numbers-of-tiles-turned-round",
+        "polyhedral/tile_bands.py",
+        "form[1]), -coefficient)",
+        "form[1]), coefficient)",
+        ("tests/polyhedral/test_tile_bands.py",),
+        "the number of a tile is taken with the wrong sign out of a sum",
+    ),
+    Mutant(
+        "remainders-in-sums-without-quotients",
+        "polyhedral/band_order.py",
+        "if not self._is_equal(_Part(x, y), divisor):",
+        "if False:",
+        ("tests/polyhedral/test_band_order.py",),
+        "i + x % c is taken to go as i + x does, also where x // c differs",
+    ),
 )
