@@ -152,12 +152,15 @@ def system_tree(
     layouts = {stage: program.layout(stage) for stage in group if program.layout(stage).folds}
     folds = {s.uid: tuple(layout.folds) for s, layout in layouts.items()}
     in_place = any(1 in layout.folds.values() for layout in layouts.values())
-    wanted = {}
-    for uid, (_, loop) in program.joined.items():
+    wanted, asked = dict[int, int](), set[int]()
+    for uid, (host, loop) in program.joined.items():
         names = nests[uid].names if uid in nests else ()
         wanted[uid] = names.index(loop) + 1 if loop in names else 0
+        asked |= {uid, host.uid}
     joints = tuple(_joint(own, program) for own in hosted)
-    made = _Builder(Tree(Sequence(()), fused), uids, in_place, folds, wanted, joints).body(parts, 0, edges)
+    made = _Builder(Tree(Sequence(()), fused), uids, in_place, folds, wanted, frozenset(asked), joints).body(
+        parts, 0, edges
+    )
     for joint in joints:
         _check_joint(joint, made)
     return made
@@ -227,6 +230,7 @@ class _Builder:
     in_place: bool
     folded: Mapping[int, tuple[Form, ...]]  # the forms that are folded, by the uids of the stages
     wanted: Mapping[int, int]  # how many loops the stages that have joined others share with them, by their uids
+    asked: frozenset[int]  # these stages, and those that they have joined
     joints: tuple[_Joint, ...] = ()
 
     def body(self, parts: list[_Part], depth: int, edges: list[_Edge]) -> Node:
@@ -270,12 +274,32 @@ class _Builder:
             return anyway or not self._is_fixed(group, depth) or self._moves(group)
 
         like = [g for g in groups if g is circle or (_key(g, depth) == key and joins(g))]
+        joined = self._as_one(like, groups, depth, edges)
+        if joined is None and self._wants(circle, depth):
+            joined = self._as_one(self._most(circle, like, groups, depth, edges), groups, depth, edges)
+        return groups if joined is None else joined
+
+    def _as_one(
+        self, like: list[list[_Part]], groups: list[list[_Part]], depth: int, edges: list[_Edge]
+    ) -> list[list[_Part]] | None:
+        """The components, some of them as one that shares the next loop; None where that would run against needs."""
         together = [part for group in like for part in group]
         if len(like) < 2 or not all(self._is_forward(edge, together, depth) for edge in _inside(together, edges)):
-            return groups
+            return None
         others = [group for group in groups if not any(group is other for other in like)]
         joined = _components([together, *others], edges)
-        return joined if len(joined) == 1 + len(others) else groups
+        return joined if len(joined) == 1 + len(others) else None
+
+    def _most(
+        self, circle: list[_Part], like: list[list[_Part]], groups: list[list[_Part]], depth: int, edges: list[_Edge]
+    ) -> list[list[_Part]]:
+        """As many of the components as can share the next loop with this one; those that have asked for it first."""
+        chosen = [circle]
+        for group in sorted(like, key=lambda g: not any(part.statement.stage.uid in self.asked for part in g)):
+            wider = [g for g in like if g is group or any(g is other for other in chosen)]
+            if self._as_one(wider, groups, depth, edges) is not None:
+                chosen = wider
+        return chosen
 
     def _carries(self, group: list[_Part], depth: int, edges: list[_Edge]) -> bool:
         """Whether the next loop puts something in order that is needed between these statements."""

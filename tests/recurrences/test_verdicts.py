@@ -33,7 +33,7 @@ LITERALS = (1, 2, 3, 4)
 WORDS = (
     *["split", "reorder", "skew", "parallel", "vectorize", "vectorize", "reverse", "fold_storage"] * 3,
     *["tile", "shift", "partition", "fuse", "fuse", "fuse", "unroll", "inline"] * 2,
-    *["compute_at"] * 4,
+    *["compute_at", "compute_with"] * 4,
 )
 
 
@@ -94,6 +94,11 @@ def random_command(s: ps.Schedule, rng: random.Random) -> str | None:
             if inside:
                 stage, host = rng.choice(inside)
                 return f'{stage.name}.compute_at("{host.name}", "{rng.choice(s[host].loops)}")'
+        case "compute_with":
+            others = [x for x in s.program.live_stages() if x.name != chosen.tensor.name and s[x].loops]
+            if others:
+                host = rng.choice(others)
+                return f'{chosen.tensor.name}.compute_with("{host.name}", "{rng.choice(s[host].loops)}")'
         case "unroll" | "vectorize" as word:
             nest = s.state.nests[chosen.tensor.uid]
             short = [name for name in loops if name in nest.names and nest.loop(name).most is not None]

@@ -78,7 +78,8 @@ def sweep(stage: Stage, target: Target | str | None = None, *, width: int | None
 class _System:
     """Recurrences that need each other, or share their outermost loops: the loop with the lanes, that along the last
     dimension, how many chains are side by side, and the side of squares that are transposed; outermost loops that are
-    free, too. Without lanes nothing is. Rows that are `whole` are written one after the other."""
+    free, too. Without lanes nothing is. Rows that are `whole` are written one after the other. `guests` are members
+    that are computed in the steps of the others, though these do not need them in the same one."""
 
     members: tuple[Tensor, ...]
     lane: str | None
@@ -87,6 +88,7 @@ class _System:
     square: int
     free: tuple[str, ...]
     whole: bool
+    guests: tuple[Tensor, ...] = ()
 
     @property
     def across(self) -> bool:
@@ -170,16 +172,17 @@ def _joined(schedule: Schedule, systems: list[_System]) -> list[_System]:
     step = host.loops[0]
     if step in (last.lane, last.last):
         return systems
-    apart, members = list[_System](), last.members
+    apart, members, guests = list[_System](), last.members, list[Tensor]()
     for other in reversed(others):
         stage = schedule[other.members[0]]
         alike = (other.lane, other.last, stage.loops) == (last.lane, last.last, host.loops)
         if alike and stage.why_not("compute_with", host, step) is None:
             stage.compute_with(host, step)
             members = (*other.members, *members)
+            guests.append(stage.tensor)
         else:
             apart.insert(0, other)
-    return [*apart, replace(last, members=members)]
+    return [*apart, replace(last, members=members, guests=tuple(guests))]
 
 
 def _lane(schedule: Schedule, group: tuple[Tensor, ...]) -> str | None:
@@ -242,6 +245,21 @@ def _chains(schedule: Schedule, system: _System) -> None:
         each.vectorize(inner)
         if system.across:
             each.unroll(step)
+    _closer(schedule, system)
+
+
+def _closer(schedule: Schedule, system: _System) -> None:
+    """What is computed in the steps of others is so in their innermost loops that are legal: one pass over the cells,
+    and one operation for what both compute."""
+    for guest in system.guests:
+        stage = schedule[guest]
+        for host in (schedule[m] for m in system.members if m not in system.guests):
+            for loop in reversed(host.loops):
+                if stage.why_not("compute_with", host, loop) is None:
+                    stage.compute_with(host, loop)
+                    break
+            if schedule.state.share(guest, host.tensor, set(host.loops[1:])):
+                break
 
 
 def _written_out(schedule: Schedule, system: _System, loop: str) -> None:
