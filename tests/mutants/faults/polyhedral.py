@@ -17,6 +17,14 @@ from ..mutant import (
 
 IN_POLYHEDRAL: tuple[Mutant, ...] = (
     Mutant(
+        "undecided-footprints-are-not-read",
+        "polyhedral/footprints.py",
+        'reads="read" in kinds',
+        "reads=False",
+        ("tests/explain/test_footprints.py",),
+        "what isl does not find within its budget is taken not to be read",
+    ),
+    Mutant(
         "bounds-below-zero",
         "polyhedral/bounds.py",
         "[b] : a < 0 }",

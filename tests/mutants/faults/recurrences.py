@@ -12,6 +12,14 @@ IN_LOOPS_FOUND = "tests/schedule/test_compute_at_found.py"
 
 IN_RECURRENCES: tuple[Mutant, ...] = (
     Mutant(
+        "loops-shared-by-all-or-none",
+        "schedule/system.py",
+        "if joined is None and self._wants(circle, depth):",
+        "if False:",
+        ("tests/recurrences/test_sweep.py",),
+        "what cannot share a loop keeps others from sharing it",
+    ),
+    Mutant(
         "cuts-of-earlier-blocks-alone",
         "polyhedral/equations.py",
         "apart = block.ne_set(other) if cut.later else block.lt_set(other)",
