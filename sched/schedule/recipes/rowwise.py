@@ -139,6 +139,7 @@ class _Rows:
 
 
 _AT_ONCE = ((4, 4), (2, 12))  # so many rows at once, of at most so many vectors
+_AT_ONCE_PLAIN = ((4, 2),)  # the same where a row is summed up once, and nothing else waits
 
 
 def _at_once(schedule: Schedule, stages: tuple[Tensor, ...], rows: int, target: Target) -> int:
@@ -146,11 +147,13 @@ def _at_once(schedule: Schedule, stages: tuple[Tensor, ...], rows: int, target: 
     lengths = _lengths(schedule, stages, rows)
     if lengths is None or not all(isinstance(length, Const) for length, _ in lengths):
         return 1
-    most = _AT_ONCE[0][0]
+    plain = sum(is_reduction(schedule, part) for part in stages) < 2
+    table = _AT_ONCE_PLAIN if plain else _AT_ONCE
+    most = table[0][0]
     for length, size in lengths:
         assert isinstance(length, Const)
         count = -(-int(length.value) // lanes_of(size, target))
-        most = min(most, next((many for many, vectors in _AT_ONCE if count <= vectors), 1))
+        most = min(most, next((many for many, vectors in table if count <= vectors), 1))
     return most
 
 
