@@ -184,15 +184,17 @@ class StageNest:
 
     def init_position(self) -> int:
         """Which loop of a reduction its init stands before: the first of the innermost reduction loops that stand
-        directly inside each other, so that what is accumulated there is initialised there.
+        directly inside each other, or with unrolled loops alone between them, so that what is accumulated there is
+        initialised there.
 
         In reduction loops further out the init is in the first iteration. Where such a loop has none that is certainly
         before all others, or is no loop that runs in order, the init stands before the outermost reduction loop.
         """
         reductions = [k for k, loop in enumerate(self.loops) if self.is_reduction(loop)]
-        innermost = reductions[-1]
-        while innermost - 1 in reductions:
-            innermost -= 1
+        around = innermost = reductions[-1]
+        while around - 1 in reductions or (around > 0 and self.loops[around - 1].kind == "unroll"):
+            around -= 1
+            innermost = around if around in reductions else innermost
         outer = [self.loops[k] for k in reductions if k < innermost]
         return innermost if all(map(self._begins_alike, outer)) else reductions[0]
 

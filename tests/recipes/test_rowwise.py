@@ -147,6 +147,29 @@ def test_short_rows_of_symbolic_length_are_several_at_once() -> None:
     assert conditions(softmax(n, 1000)) == []
 
 
+def test_sums_of_several_rows_begin_before_their_loops() -> None:
+    """And not in the first of the pieces, for which all loops would be written once more."""
+    n, m = ps.size_var("n"), ps.size_var("m")
+    recipe(s := ps.Schedule(softmax(n, m)), ps.Target("x86-64-v4", threads=1))
+    loops = s.build(ps.Target("x86-64-v4", threads=1)).source("loops")
+    assert "top[3] = -inf" in loops
+    assert "if r_o == 0" not in loops and "if q_o == 0" not in loops
+
+
+def test_rows_of_one_sum_are_several_at_once_if_they_are_very_short() -> None:
+    def at_once(length: int) -> int:
+        x, r = ps.placeholder((99, length), "float32", name="x"), ps.reduce_axis((0, length), name="r")
+        squares = ps.compute((99,), lambda i: ps.sum(x[i, r] * x[i, r], axis=r, reassociate=True), name="squares")
+        recipe(
+            s := ps.Schedule(ps.compute((99, length), lambda i, j: x[i, j] * squares[i], name="y")),
+            ps.Target("x86-64-v4", threads=1),
+        )
+        found = [command for command in s.commands if command.startswith('y.split("i"')]
+        return int(found[0].split(", ")[1]) if found else 1
+
+    assert [at_once(length) for length in (32, 33, 64, 100)] == [4, 1, 1, 1]
+
+
 def test_rows_are_fetched_ahead() -> None:
     def fetches(output: ps.Tensor) -> list[str]:
         s = ps.Schedule(output)

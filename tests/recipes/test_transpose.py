@@ -10,7 +10,7 @@ import polysched as ps
 
 from .agreement import agrees, some
 
-SIZES = [(0, 4), (1, 1), (2, 40), (16, 64), (33, 17), (130, 67)]
+SIZES = [(0, 4), (1, 1), (2, 40), (16, 64), (33, 17), (130, 67), (1024, 20), (2048, 3)]
 
 
 def recipe(s: ps.Schedule, target: ps.Target) -> None:
@@ -41,6 +41,23 @@ def test_full_tiles_are_shuffled_and_not_gathered() -> None:
     s = ps.Schedule(transposed(256, 128, "uint8"))
     recipe(s, ps.Target("native", threads=1))
     assert ps.build(s).warnings == ()
+
+
+@pytest.mark.parametrize("sizes", [(ps.size_var("n"), ps.size_var("m")), (250, 130), (37, 19)])
+def test_partial_tiles_are_masked_and_not_gathered(sizes: Any) -> None:
+    s = ps.Schedule(transposed(*sizes, "float32"))
+    recipe(s, ps.Target("x86-64-v4", threads=1))
+    assert s.build(ps.Target("x86-64-v4", threads=1)).warnings == ()
+
+
+def test_rows_that_lie_pages_apart_have_tiles() -> None:
+    n, m = ps.size_var("n"), ps.size_var("m")
+    recipe(s := ps.Schedule(transposed(n, m, "float64")), ps.Target("x86-64-v4", threads=1))
+    own = s["B"].specialize("n % 512 == 0")
+    assert own.loops == ("j_t", "i_t", "j_o", "i_o", "i_i", "j_i")
+    assert s["B"].loops == ("j_o", "i_o", "i_i", "j_i")
+    tiles(s := ps.Schedule(transposed(n, m, "float64")), ps.Target("x86-64-v4", threads=1))
+    assert not any("specialize" in command for command in s.commands)
 
 
 def test_what_else_is_read_and_other_axes() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from ...compute.dtypes import BOOL
-from ..ir import Buffer, Var
+from ...compute.expr import Expr
+from ..ir import Buffer, Load, Var
 from . import halves, lane_index
 from .lane_index import LaneIndex
 from .module import Function, Module
@@ -64,16 +66,27 @@ class EmittedKernel:
     notes: tuple[Note, ...]
 
 
+# Of a column of a tile: its buffer, its place, and its mask, by structure.
+TileKey = tuple[Buffer, LaneIndex, Hashable]
+
+
 @dataclass(slots=True, eq=False)
 class Tile:
-    """A square that is read by columns, the first of them at `place`: see transposed.py. They are there once loaded."""
+    """A square that is read by columns: see transposed.py. They are there once loaded.
+
+    places      of the columns that are read, from the first one on
+    conditions  under which each of them is read, if there is one
+    load        of the first one, with the mask that all have
+    """
 
     buffer: Buffer
-    place: LaneIndex
+    load: Load
+    places: tuple[LaneIndex, ...]
+    conditions: tuple[Expr | None, ...]
     columns: list[Value] = field(default_factory=list)
 
     def column(self, place: LaneIndex) -> Value:
-        return self.columns[place.constant - self.place.constant]
+        return self.columns[place.constant - self.places[0].constant]
 
 
 class Emitter:
@@ -84,8 +97,8 @@ class Emitter:
     """
 
     __slots__ = (
-        "buffers", "called_from", "decided", "failure", "fn", "imports", "indices", "machine", "memo", "module",
-        "notes", "on_failure", "parameters", "parent", "parts", "streams", "tiles", "variables", "widened",
+        "buffers", "called_from", "decided", "failure", "fn", "imports", "in_a_row", "indices", "machine", "memo",
+        "module", "notes", "on_failure", "parameters", "parent", "parts", "streams", "tiles", "variables", "widened",
     )  # fmt: skip
 
     def __init__(self, module: Module, machine: Machine, parent: Emitter | None = None) -> None:
@@ -99,11 +112,12 @@ class Emitter:
         self.imports: dict[str, tuple[str, str]] = {}
         self.memo: dict[int, Value] = {}
         self.indices: dict[int, LaneIndex] = {}
-        self.tiles: dict[tuple[Buffer, LaneIndex], Tile] = {}
+        self.tiles: dict[TileKey, Tile] = {}
         self.parts: dict[int, tuple[Value, ...]] = {}
         self.widened: dict[str, Value] = {}  # the halves that float32s are the values of, by their text; see `halves`
         self.called_from = 0  # operations from which on functions are called in this statement; see `called`
         self.decided: dict[str, bool] = {}  # what conditions are in this version of a loop; see `streaming`
+        self.in_a_row: frozenset[str] = frozenset()  # pointers of what the loop around stores along one row
         self.failure: str | None = None
         self.on_failure: str | None = None
         self.streams = False

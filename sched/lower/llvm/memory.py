@@ -299,7 +299,7 @@ def _store_side_by_side(access: _Access, index: LaneIndex, bits: str, mask: Valu
         old = access.load(f"load {access.type}, ptr {place}, {access.align}")
         bits = fn.pure(f"select {chosen}, {access.type} {bits}, {access.type} {old}")
     plain = f"store {access.type} {bits}, ptr {place}, {access.align}"
-    if can_stream(access.storage, access.lanes):
+    if can_stream(access.e, access.storage, access.lanes):
         store_streaming(access.e, access.storage, access.lanes, bits, place, plain)
     else:
         access.store(plain)

@@ -5,7 +5,8 @@ vector if that is aligned to it, in pieces of 16 bytes if it is aligned to those
 branches always go the same way.) Such stores are ordered by nothing, so a fence ends every function that makes them.
 
 Of a line that is written by both kinds of stores, each part goes to memory and back. So where rows are not whole lines,
-only vectors that are one go past the caches, and only of long rows, which begin and end elsewhere (`align_rows`).
+only vectors that are one go past the caches, only of long rows, which begin and end elsewhere (`align_rows`), and only
+in loops along one row: of several rows, few would begin at a line at the same place.
 
 Of symbolic sizes that is asked before each innermost loop, and whether there is enough to be streamed. There are two of
 these loops then, one that streams and one with nothing but plain stores (loop unswitching).
@@ -13,25 +14,33 @@ these loops then, one that streams and one with nothing but plain stores (loop u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 
+from ...compute.simplify import constant_value, key
 from ..align_rows import LINE, LONG
 from ..ir import Allocate, For, Store, lanes, statements
+from ..tiles import minima
 from .emitter import Emitter
 from .module import Function
 from .storage import Storage
 from .values import memory_element, vector
 
+_SHORT = 4  # iterations
 PIECE = 16  # bytes: the least that x86-64 and aarch64 store past the caches
 
 
-def can_stream(storage: Storage, lanes: int) -> bool:
+def can_stream(e: Emitter, storage: Storage, lanes: int) -> bool:
     """Whether vectors of so many lanes are stored past the caches, where rows are found to be whole lines."""
     size = storage.dtype.bytes * lanes
     small = isinstance(storage.size, int) and storage.size * storage.dtype.bytes < (storage.streaming or 0)
-    whole = not _is_ragged(storage) or (size == LINE and min(_rows(storage)) >= LONG * LINE)
+    whole = not _is_ragged(storage) or (_is_lines(e, storage, size) and min(_rows(storage)) >= LONG * LINE)
     return storage.streaming is not None and not small and whole and size >= PIECE and size & (size - 1) == 0
+
+
+def _is_lines(e: Emitter, storage: Storage, size: int) -> bool:
+    """Whether vectors of so many bytes are one line after the other in a row."""
+    return size == LINE and storage.pointer in e.in_a_row
 
 
 def _is_ragged(storage: Storage) -> bool:
@@ -47,47 +56,63 @@ def _rows(storage: Storage) -> list[int]:
 
 def in_versions(e: Emitter, loop: For, emit: Callable[[], None]) -> None:
     """Emit a loop: twice, if it is an innermost one and a question about sizes decides what all of its stores are."""
-    fn = e.fn
-    found = {_is_plain(fn, storage, size) for storage, size in _vectors(e, loop)} - {None}
-    condition = found.pop() if len(found) == 1 else None
+    fn, vectors = e.fn, _vectors(loop)
+    e.in_a_row = _in_a_row(e, vectors)
+    widths = {(e.storage(store.buffer), max(map(lanes, store.indices), default=1)) for store in vectors}
+    streamed = [(storage, storage.dtype.bytes * count) for storage, count in widths if can_stream(e, storage, count)]
+    found = {_is_plain(e, storage, size) for storage, size in streamed} - {None}
+    condition = found.pop() if len(found) == 1 and not _is_short(loop) else None
     if condition is None:
         emit()
-        return
-    plain, streaming, after = fn.label(), fn.label(), fn.label()
-    fn.branch(condition, plain, streaming)
-    for label, decided in ((plain, True), (streaming, False)):
-        fn.start(label)
-        e.decided[condition] = decided
-        with fn.region():
-            emit()
-        fn.jump(after)
-    del e.decided[condition]
-    fn.start(after)
+    else:
+        plain, streaming, after = fn.label(), fn.label(), fn.label()
+        fn.branch(condition, plain, streaming)
+        for label, decided in ((plain, True), (streaming, False)):
+            fn.start(label)
+            e.decided[condition] = decided
+            with fn.region():
+                emit()
+            fn.jump(after)
+        del e.decided[condition]
+        fn.start(after)
+    e.in_a_row = frozenset()
 
 
-def _vectors(e: Emitter, loop: For) -> set[tuple[Storage, int]]:
-    """What an innermost loop may stream, and the bytes of its vectors; nothing of other loops."""
+def _is_short(loop: For) -> bool:
+    """Whether there are so few iterations that what is done before the loop, in two versions, counts."""
+    counts = (constant_value(bound - loop.begin) for bound in minima(loop.end))
+    return any(count is not None and count <= _SHORT for count in counts)
+
+
+def _vectors(loop: For) -> list[Store]:
+    """The stores of an innermost loop that may be streamed; none of other loops."""
     inside = list(statements(loop.body))
     if any(isinstance(stmt, For) for stmt in inside):
-        return set()
+        return []
     own = {stmt.buffer for stmt in inside if isinstance(stmt, Allocate)}
     stores = [stmt for stmt in inside if isinstance(stmt, Store) and stmt.mask is None and stmt.buffer not in own]
-    streamed = [stmt for stmt in stores if stmt.buffer.streaming is not None]
-    widths = {(e.storage(stmt.buffer), max(map(lanes, stmt.indices), default=1)) for stmt in streamed}
-    return {(storage, storage.dtype.bytes * count) for storage, count in widths if can_stream(storage, count)}
+    return [stmt for stmt in stores if stmt.buffer.streaming is not None]
+
+
+def _in_a_row(e: Emitter, stores: Sequence[Store]) -> frozenset[str]:
+    """The pointers of what these store in one row each."""
+    rows = dict[str, set[Hashable]]()
+    for store in stores:
+        rows.setdefault(e.storage(store.buffer).pointer, set()).add(tuple(map(key, store.indices[:-1])))
+    return frozenset(pointer for pointer, found in rows.items() if len(found) == 1)
 
 
 def store_streaming(e: Emitter, storage: Storage, lanes: int, bits: str, place: str, plain: str) -> None:
     """Store a vector at `place` past the caches, or with the instruction `plain`."""
     fn, element, hint = e.fn, memory_element(storage.dtype), e.module.nontemporal()
     size = storage.dtype.bytes * lanes
-    is_plain = _is_plain(fn, storage, size)
+    is_plain = _is_plain(e, storage, size)
     if is_plain is not None and e.decided.get(is_plain):
         fn.store(storage.pointer, plain)
         return
     e.streams = True
     after, address = fn.label(), fn.pure(f"ptrtoint ptr {place} to i64")
-    in_pieces = _is_plain(fn, storage, PIECE)
+    in_pieces = _is_plain(e, storage, PIECE)
     asked, in_pieces = (None if condition in e.decided else condition for condition in (is_plain, in_pieces))
     with fn.region():  # nothing in here is known after it
         with _aligned(fn, address, asked, size, after):
@@ -102,10 +127,10 @@ def store_streaming(e: Emitter, storage: Storage, lanes: int, bits: str, place: 
     fn.start(after)
 
 
-def _is_plain(fn: Function, storage: Storage, size: int) -> str | None:
+def _is_plain(e: Emitter, storage: Storage, size: int) -> str | None:
     """A condition on sizes for which vectors of so many bytes are stored as any others: rows that are no whole lines,
-    unless they are long and a vector is a line, or too few bytes in all. None where no such vectors are."""
-    found: list[str] = []
+    unless they are long and gone along by lines, or too few bytes in all. None where no such vectors are."""
+    fn, found = e.fn, list[str]()
     distances = [stride for stride in storage.strides if isinstance(stride, str)]
     if distances:
         together = distances[0]
@@ -113,7 +138,7 @@ def _is_plain(fn: Function, storage: Storage, size: int) -> str | None:
             together = fn.pure(f"or i64 {together}, {distance}")
         within = fn.pure(f"and i64 {fn.pure(f'mul i64 {together}, {storage.dtype.bytes}')}, {LINE - 1}")
         found.append(fn.pure(f"icmp ne i64 {within}, 0"))
-        if size == LINE:
+        if _is_lines(e, storage, size):
             short = fn.pure(f"icmp ult i64 {distances[-1]}, {LONG * LINE // storage.dtype.bytes}")
             found[0] = fn.pure(f"and i1 {found[0]}, {short}")
     if isinstance(storage.size, str) and storage.streaming:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ...compute.expr import Axis, Const, Expr, Read
@@ -94,13 +94,16 @@ def _schedule(stage: Stage, target: Target, rows: int, at_once: int, vectors: in
         bits = max(other.dtype.bytes for other in inside) if part in inside else part.dtype.bytes
         if piece := own.split(schedule[part], lanes_of(bits, target)):
             pieces[part] = piece
-    for part, piece in _in_one_pass(schedule, inside, pieces).items():
-        schedule[part].vectorize(piece)
-        if row.at_once > 1 and (part is stage.tensor or part in inside):
-            schedule[part].unroll(schedule[part].loops[-2])
+    hosts = _hosts(schedule, inside, pieces)
+    unrolled = (*inside, stage.tensor) if at_once > 1 else ()
+    for part, piece in pieces.items():
+        if part not in hosts:
+            _mark(schedule[part], piece, part in unrolled)
     for part in inside:
-        if row.at_once > 1 and part not in pieces:
+        if at_once > 1 and part not in pieces:
             schedule[part].unroll(schedule[part].loops[-1])
+    for part in _left(schedule, hosts, pieces):
+        _mark(schedule[part], pieces[part], part in unrolled)
     # A single pass over all rows is one stream, which hardware follows as well by itself, and so are short rows.
     if inside and schedule.condition is None:
         _fetch_rows(stage, (*inside, stage.tensor), loop, row, target)
@@ -174,6 +177,7 @@ class _Rows:
 
 
 _AT_ONCE = ((4, 4), (2, 12))  # so many rows at once, of at most so many vectors
+_AT_ONCE_PLAIN = ((4, 2),)  # the same where a row is summed up once, and nothing else waits
 
 
 def _at_once(schedule: Schedule, stages: tuple[Tensor, ...], rows: int, target: Target) -> int:
@@ -181,11 +185,13 @@ def _at_once(schedule: Schedule, stages: tuple[Tensor, ...], rows: int, target: 
     lengths = _lengths(schedule, stages, rows)
     if lengths is None or not all(isinstance(length, Const) for length, _ in lengths):
         return 1
-    most = _AT_ONCE[0][0]
+    plain = sum(is_reduction(schedule, part) for part in stages) < 2
+    table = _AT_ONCE_PLAIN if plain else _AT_ONCE
+    most = table[0][0]
     for length, size in lengths:
         assert isinstance(length, Const)
         count = -(-int(length.value) // lanes_of(size, target))
-        most = min(most, next((many for many, vectors in _AT_ONCE if count <= vectors), 1))
+        most = min(most, next((many for many, vectors in table if count <= vectors), 1))
     return most
 
 
@@ -281,24 +287,45 @@ def _of_a_row(schedule: Schedule, output: Tensor, parts: tuple[Tensor, ...], row
     return tuple(inside[1:])
 
 
-def _in_one_pass(schedule: Schedule, inside: tuple[Tensor, ...], pieces: Mapping[Tensor, str]) -> Mapping[Tensor, str]:
-    """Compute what a reduction of a row reads, and what else is reduced of the row, in the loops of the reduction, so
-    that the row is gone through once for them. What is left has loops of its own."""
-    hosts = dict[Tensor, Tensor]()
+def _mark(stage: Stage, piece: str, unrolled: bool) -> None:
+    """Make vectors of pieces of a row, of all rows at once, which are written out."""
+    stage.vectorize(piece)
+    if unrolled:
+        stage.unroll(stage.loops[-2])
+
+
+def _hosts(
+    schedule: Schedule, inside: tuple[Tensor, ...], pieces: Mapping[Tensor, str]
+) -> Mapping[Tensor, tuple[Tensor, ...]]:
+    """For what a reduction of a row reads, and for what else is reduced of the row: the reductions in whose loops it
+    may be computed, so that the row is gone through once for them."""
+    found = dict[Tensor, tuple[Tensor, ...]]()
     for number, part in enumerate(inside):
-        for later in reversed(inside[:number]):
-            host = hosts.get(later, later)
-            read = any(read.tensor is part for read in reads_of(schedule, later))
-            if (
-                part in pieces
-                and host in pieces
-                and is_reduction(schedule, later)
-                and (read != is_reduction(schedule, part))
-                and _shares(schedule[part], host, pieces[host])
-            ):
-                hosts[part] = host
+        later = [
+            other
+            for other in reversed(inside[:number])
+            if other in pieces
+            and is_reduction(schedule, other)
+            and any(read.tensor is part for read in reads_of(schedule, other)) != is_reduction(schedule, part)
+        ]
+        if part in pieces and later:
+            found[part] = tuple(later)
+    return found
+
+
+def _left(
+    schedule: Schedule, hosts: Mapping[Tensor, tuple[Tensor, ...]], pieces: Mapping[Tensor, str]
+) -> Iterator[Tensor]:
+    """Compute what has hosts in the loops of one, where that is legal, and give what has to have loops of its own."""
+    shared = dict[Tensor, Tensor]()
+    for part, tried in hosts.items():
+        for later in tried:
+            host = shared.get(later, later)
+            if _shares(schedule[part], host, pieces[host]):
+                shared[part] = host
                 break
-    return {part: piece for part, piece in pieces.items() if part not in hosts}
+        else:
+            yield part
 
 
 def _shares(stage: Stage, host: Tensor, loop: str) -> bool:

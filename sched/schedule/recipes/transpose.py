@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...compute.expr import Axis
+from ...compute.expr import Axis, Const, Expr
+from ...compute.simplify import simplify
 from ...errors import ScheduleError
 from ...target.machine import Target
 from ..stage import Stage
@@ -29,13 +30,14 @@ def transpose(
                as many as the shorter axis has
     tile       extents along i and j of the tiles in which the squares go by, those along i first, so that so many
                elements of a row are read one after the other; by default, four squares by 32 where rows that are
-               read lie whole pages apart or this is unknown, and otherwise the whole of i
+               read lie whole pages apart, and otherwise the whole of i, which each call decides where that is a size
+               (`specialize`)
     streaming  whether the output is written past the caches; by default, where it is larger than a quarter of the
                third-level cache and its rows are whole cache lines, or where these are unknown
 
     A square is loaded by rows, and its columns are made by shuffles (Eklundh, A Fast Computer Method for Matrix
     Transposing, IEEE Transactions on Computers 1972), in the order that unpack instructions ask for. Works for any
-    size, fixed or symbolic, and every dtype; squares at the end of odd sizes are gathered element by element.
+    size, fixed or symbolic, and every dtype; squares at the end of odd sizes are loaded under masks.
 
     Raises `ScheduleError` for reductions, and where nothing is read along another axis.
 
@@ -53,9 +55,22 @@ def transpose(
     if lanes is None:
         shorter = min((length for length in map(extent, (i, j)) if length is not None), default=_LINE)
         lanes = min(max(1, _LINE // size), 1 << max(0, shorter - 1).bit_length())
+    apart = _pages_apart(stage, i) if tile is None else None
+    if isinstance(apart, Expr) and stage.schedule.condition is None and stage.why_not("specialize", apart) is None:
+        _schedule(stage.specialize(apart), (i, j), target, lanes, _in_tiles(lanes), streaming)
+        apart = False
+    by_default = (0, 0) if apart is False else _in_tiles(lanes)
+    _schedule(stage, (i, j), target, lanes, tile or by_default, streaming)
+
+
+def _schedule(
+    stage: Stage, axes: tuple[Axis, Axis], target: Target, lanes: int, tile: tuple[int, int], streaming: bool | None
+) -> None:
+    """Squares in tiles, whose extents are 0 where there are none."""
+    i, j = axes
     if _is_streamed(stage, j, target) if streaming is None else streaming:
         stage.store_streaming()
-    columns, rows = tile or _tile(stage, i, lanes)
+    columns, rows = tile
     front = [loop for loop in stage.loops if loop not in (i.name, j.name)]
     outer = []
     for axis, length in ((j, rows), (i, columns)):
@@ -94,10 +109,12 @@ def _is_streamed(stage: Stage, last: Axis, target: Target) -> bool:
     return total > target.l3_bytes // 4 and (row or 0) * stage.tensor.dtype.bytes % _LINE == 0
 
 
-def _tile(stage: Stage, along: Axis, lanes: int) -> tuple[int, int]:
-    """Extents along both axes, 0 for no tiles. Rows that lie pages apart have their lines in the same places of the
-    caches, and only a few of them stay there."""
-    length = extent(along)
-    if length is not None and length * stage.tensor.dtype.bytes % _PAGE:
-        return 0, 0
+def _pages_apart(stage: Stage, along: Axis) -> bool | Expr:
+    """Whether rows that are read lie whole pages apart, or where they do. Such rows have their lines in the same places
+    of the caches, and only a few of them stay there."""
+    length, elements = simplify(along.upper - along.lower), _PAGE // stage.tensor.dtype.bytes
+    return int(length.value) % elements == 0 if isinstance(length, Const) else length % elements == 0
+
+
+def _in_tiles(lanes: int) -> tuple[int, int]:
     return 4 * lanes, 32 * lanes
