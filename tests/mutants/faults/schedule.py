@@ -38,8 +38,8 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
     Mutant(
         "small-images-fetched-ahead",
         "schedule/recipes/stencil2d.py",
-        "_Wanted(rows, vectors, tile, False), in_caches=True)",
-        "_Wanted(rows, vectors, tile, False), in_caches=False)",
+        "plan, target, wanted, in_caches=True)",
+        "plan, target, wanted, in_caches=False)",
         ("tests/recipes/test_stencil2d.py",),
         "images that are in the caches already are fetched ahead",
     ),
