@@ -10,7 +10,7 @@ next level. Where no dimension will do, small sums of dimensions are tried (a sk
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..compute.components import components
@@ -44,6 +44,14 @@ class Level:
     sign: int = 1
     skew: tuple[tuple[str, int], ...] = ()
 
+    def counter(self, axes: Mapping[str, Axis]) -> Expr:
+        """The counter of the loop in terms of axes, by their names."""
+        axis = axes[self.name]
+        value: Expr = axis if self.sign > 0 else axis.lower + axis.upper - 1 - axis
+        for other, factor in self.skew:
+            value = value + axes[other] * Const(factor, INDEX)
+        return simplify(value)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
@@ -61,11 +69,7 @@ class Cells:
         names = {axis.name: axis for axis in self.axes}
         if not {level.name, *(other for other, _ in level.skew)} <= set(names):
             return None
-        axis = names[level.name]
-        value: Expr = axis if level.sign > 0 else axis.lower + axis.upper - 1 - axis
-        for other, factor in level.skew:
-            value = value + names[other] * Const(factor, INDEX)
-        return simplify(value)
+        return level.counter(names)
 
 
 def systems(program: Program) -> tuple[tuple[Tensor, ...], ...]:

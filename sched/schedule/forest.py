@@ -28,6 +28,15 @@ def make_tree(
     return _Forest(program, nests, places, pairs).tree()
 
 
+def is_made_together(program: Program, places: Mapping[int, Place], group: tuple[Tensor, ...]) -> bool:
+    """Whether the loops of these stages at the root, and of what is computed in them, follow from what needs what: so
+    do those of recurrences, and those that recurrences are computed in."""
+    if not all(outermost_host(stage, places) in group for stage in group):
+        return False
+    inside = (s for s in program.live_stages() if s.uid in places and program.definitions.has_rules(s))
+    return is_system(group) or any(outermost_host(stage, places) in group for stage in inside)
+
+
 def init_position(stage: Tensor, nests: Mapping[int, StageNest], places: Mapping[int, Place]) -> int:
     """Which of its loops the init of a reduction stands before. Those that it shares are of the other stage's kinds."""
     nest, place = nests[stage.uid], places.get(stage.uid)
@@ -63,7 +72,7 @@ class _Forest:
     def tree(self) -> Tree:
         roots: list[Node] = []
         for group in systems(self.program):
-            if is_system(group) and all(outermost_host(s, self.places) in group for s in group):
+            if is_made_together(self.program, self.places, group):
                 hosted = tuple(self._inside(group))
                 roots.append(system_tree(self.program, self.nests, group, self.pairs, self.uids, hosted))
             elif group[0].uid not in self.places:

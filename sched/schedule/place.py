@@ -6,7 +6,7 @@ derived again whenever a command changes the loops around (`settled`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ..compute.components import components
@@ -21,7 +21,7 @@ from ..polyhedral.systems import is_system, systems
 from .hosting import check_apart, check_host, check_loop, check_readers, check_resolved, unfused
 from .nest import Loop, StageNest, default_nest
 from .suggestion import listed
-from .system import default_nests
+from .system import default_nests, nest_inside
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,16 +87,16 @@ def settled(program: Program, nests: Nests, places: Places) -> tuple[Program, di
     Readers come first, as what they need is what their producers compute. Those of stages that need each other, which
     stand where what they need asks for it, have no default loops of their own, and may be missing.
     """
-    program = program.rewritten(program.rewrites)
+    program = whole = program.rewritten(program.rewrites)
     together = {stage for group in systems(program) if is_system(group) for stage in group}
     for stage in program.live_stages():
         if stage.uid in places and together & {stage, places[stage.uid].host}:
-            _check_system(program, stage, places, together)
+            _check_system(program, stage, places)
             _check_slabs(stage, places[stage.uid], nests)
     made = _of_systems(program, [stage for stage in together if stage.uid not in places], nests)
 
     def renew(stage: Tensor) -> None:
-        made[stage.uid] = _renewed(nests.get(stage.uid), stage, program.placements[stage.uid].equation.loops)
+        made[stage.uid] = _renewed(nests.get(stage.uid), stage, program.placements[stage.uid].equation.loops, whole)
 
     inside = {uid: place.own for uid, place in places.items() if place.own is not None}
     sharing = {uid for uid, place in places.items() if place.shared}
@@ -149,7 +149,7 @@ def outermost_host(stage: Tensor, places: Places) -> Tensor:
     return stage if place is None or place.own is None else outermost_host(place.own.host, places)
 
 
-def _check_system(program: Program, stage: Tensor, places: Places, together: Collection[Tensor]) -> None:
+def _check_system(program: Program, stage: Tensor, places: Places) -> None:
     """Refuse what cannot be computed in the loops of a recurrence, and recurrences that cannot be in loops."""
     place = places[stage.uid]
     what = f"{stage.name} cannot be computed in {place.loop} of {place.host.name}"
@@ -157,11 +157,6 @@ def _check_system(program: Program, stage: Tensor, places: Places, together: Col
         raise ScheduleError(f"{what} and share loops there, as one of them is a recurrence: leave the loops apart")
     if not program.definitions.has_rules(stage):
         return
-    if outermost_host(stage, places) not in together:
-        raise ScheduleError(
-            f"{what}, which is no recurrence: its equations are in loops that follow from what they need; compute it "
-            "at the root"
-        )
     if any(equation.reduce is not None for equation in stage.equations):
         raise ScheduleError(f"{what}, as its equations have sums; declare these as stages of their own")
     if (place.store_host, place.store_loop) != (place.host, place.loop):
@@ -212,13 +207,12 @@ def _is_sharing(places: Places, stage: Tensor) -> bool:
     return stage.uid in places and places[stage.uid].shared
 
 
-def _renewed(nest: StageNest | None, stage: Tensor, axes: tuple[Axis, ...]) -> StageNest:
+def _renewed(nest: StageNest | None, stage: Tensor, axes: tuple[Axis, ...], whole: Program) -> StageNest:
     """The loops of a stage over the axes it has now: its commands once more, where the axes are new."""
-    if nest is None:
-        return default_nest(stage, axes)
-    if len(axes) == len(nest.axes) and all(a is b for a, b in zip(axes, nest.axes, strict=True)):
+    if nest is not None and len(axes) == len(nest.axes) and all(a is b for a, b in zip(axes, nest.axes, strict=True)):
         return nest
-    return _again(nest, default_nest(stage, axes))
+    default = nest_inside(whole, stage, axes) if whole.definitions.has_rules(stage) else default_nest(stage, axes)
+    return _again(nest, default)
 
 
 def _again(nest: StageNest | None, renewed: StageNest) -> StageNest:

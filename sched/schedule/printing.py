@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from textwrap import indent
 
 from ..compute.tensor import Tensor
-from ..polyhedral.systems import is_system, systems
+from ..polyhedral.systems import systems
 from .binding import Bindings
-from .forest import begun, init_position
+from .forest import begun, init_position, is_made_together
 from .nest import StageNest
 from .primitives.base import State
 from .printing_lines import assignment, comment, fetched, guard_of, header, init, primed, short_names, title
@@ -44,7 +44,9 @@ def nest_text(state: State) -> str:
     for stage in state.program.stages:
         if stage.uid in state.program.inlined:
             shown.append(f"{stage}, inlined")
-        elif is_system(group := groups.get(stage.uid, ())):
+            continue
+        group = groups.get(stage.uid, ())
+        if group and is_made_together(state.program, state.places, group):
             shown.append(system_text(state, group))
         elif group and stage.uid not in state.places:
             shown += _stage(state, state.nests[stage.uid], 0)

@@ -15,6 +15,7 @@ A loop whose counter is not the axis that it is named for has a prime.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from ..compute.expr import Expr
 from ..compute.printing import text
@@ -72,16 +73,18 @@ def _lines(state: State, node: Node, around: Loops, depth: int) -> Iterator[str]
         case LoopNode():
             inside = dict(around)
             below = {_key(state, s): s for s in statements_below(node) if not _is_around(node, s)}
-            for key, statement in below.items():
-                nest = state.nest_of(statement)
-                loop = _loop(nest, statement, node)
-                bindings, _ = _bound(nest, around.get(key, ()))
-                head = header(nest, primed(nest, loop), bindings)
-                if key == next(iter(below)):
-                    yield f"{pad}{head}"
-                inside[key] = (*around.get(key, ()), loop)
+            loops = {key: _loop(state.nest_of(s), s, node) for key, s in below.items()}
+            ways = len({loop.reversed for loop in loops.values()})
+            for number, (key, loop) in enumerate(loops.items()):
+                nest = state.nest_of(below[key])
+                shown = _one_way(loop) if ways > 1 else loop
+                if number == 0:
+                    yield f"{pad}{header(nest, primed(nest, shown), _bound(nest, around.get(key, ()))[0])}"
+                inside[key] = (*around.get(key, ()), shown)
             found = dict.fromkeys(
-                line for key, s in below.items() for line in _binding_lines(state.nest_of(s), inside[key])
+                f"{line}{comment([f'of {s.stage.name}']) if ways > 1 else ''}"
+                for key, s in below.items()
+                for line in _binding_lines(state.nest_of(s), inside[key])
             )
             yield from (f"{pad}    {line}" for line in found)
             for stage in _begun(node):
@@ -89,6 +92,11 @@ def _lines(state: State, node: Node, around: Loops, depth: int) -> Iterator[str]
             ahead = [line for uid in below for line in fetched(state, below[uid].stage, node.name)]
             yield from (f"{pad}    {line}" for line in ahead)
             yield from _lines(state, node.body, inside, depth + 1)
+
+
+def _one_way(loop: Loop) -> Loop:
+    """A loop as one that runs forwards, with a counter that is not the axis, where others in it run the other way."""
+    return replace(loop, reversed=False, name=loop.name if loop.reversed else f"{loop.name}'")
 
 
 def _is_around(node: LoopNode, statement: Statement) -> bool:

@@ -20,7 +20,7 @@ from ..polyhedral.isl import Map
 from ..polyhedral.layout import Form, total
 from ..polyhedral.order import has_one_value, maybe_equal, never_after
 from ..polyhedral.program import Program
-from ..polyhedral.requirements import Requirement
+from ..polyhedral.requirements import Requirement, requirements
 from ..polyhedral.statement import Statement
 from ..polyhedral.systems import Cells, Level, default_order, is_system, needs_between, systems
 from ..polyhedral.tree import Fused, Leaf, LoopNode, Node, Sequence, Tree, statements_below
@@ -31,27 +31,36 @@ from .nest import Loop, StageNest, axis_loop
 def default_nests(program: Program, pairs: tuple[Requirement, ...]) -> dict[int, StageNest]:
     """The default loops of the stages that are recurrences, or need each other."""
     found: dict[int, StageNest] = {}
+    for stage, levels in _orders(program, pairs):
+        cells = Cells(stage, program.world.frame(stage.equations[0].axes, "C"))
+        made = [_loop(level, cells.axes) for level in levels if cells.value(level) is not None]
+        inner = dict.fromkeys(axis for equation in stage.equations for axis in equation.loops[len(equation.axes) :])
+        found[stage.uid] = StageNest(stage, (*made, *map(axis_loop, inner)), (*cells.axes, *inner))
+    return found
+
+
+def nest_inside(program: Program, stage: Tensor, axes: tuple[Axis, ...]) -> StageNest:
+    """The default loops of a recurrence in the loops of others, over the axes that it has there: in the order that they
+    have in `program`, where it is at the root."""
+    orders = program.world.once(
+        "default orders", (program.definitions,), lambda: dict(_orders(program, requirements(program)))
+    )
+    return StageNest(stage, tuple(_loop(level, axes) for level in orders[stage]), axes)
+
+
+def _orders(program: Program, pairs: tuple[Requirement, ...]) -> Iterator[tuple[Tensor, tuple[Level, ...]]]:
     for group in systems(program):
         if is_system(group):
             order = default_order(group, needs_between(group, pairs), program.world)
             if order is None:
                 names = ", ".join(stage.name for stage in group)
                 raise DefinitionError(f"no order of loops computes {names}; declare fewer stages between them")
-            found |= {stage.uid: _nest(stage, order[stage.uid], program) for stage in group}
-    return found
+            yield from ((stage, order[stage.uid]) for stage in group)
 
 
-def _nest(stage: Tensor, levels: tuple[Level, ...], program: Program) -> StageNest:
-    cells = Cells(stage, program.world.frame(stage.equations[0].axes, "C"))
-    made = [_loop(cells, level) for level in levels if cells.value(level) is not None]
-    inner = dict.fromkeys(axis for equation in stage.equations for axis in equation.loops[len(equation.axes) :])
-    return StageNest(stage, (*made, *map(axis_loop, inner)), (*cells.axes, *inner))
-
-
-def _loop(cells: Cells, level: Level) -> Loop:
-    axes = {axis.name: axis for axis in cells.axes}
-    axis, value = axes[level.name], cells.value(level)
-    assert value is not None
+def _loop(level: Level, every: tuple[Axis, ...]) -> Loop:
+    axes = {axis.name: axis for axis in every}
+    axis, value = axes[level.name], level.counter(axes)
     begin = axis.lower
     for other, factor in level.skew:
         begin = begin + axes[other] * factor

@@ -38,7 +38,8 @@ class ComputeAt(Primitive):
 
     In loops of a recurrence, an iteration computes what all equations need that are in it; they share the loops then.
     A recurrence in loops of another one that reads it is computed there with all that its cells need of each other,
-    such as steps over time, from a neighbourhood that grows with each (see `block_steps`).
+    such as steps over time, from a neighbourhood that grows with each (see `block_steps`). In loops of any other stage
+    it is so, too: of the chains of a filter, each thread has those of its own rows.
 
     Legal when: everything that reads the stage is inside the loop. The stage is no output, and the loop is not
     vectorized.

@@ -1,0 +1,99 @@
+"""Recurrences that are computed in the loops of stages that are none, each iteration with cells of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import polysched as ps
+
+from .definitions import EXAMPLES
+
+
+def same_bits(s: ps.Schedule, *calls: tuple[Any, ...]) -> None:
+    default, kernel = ps.Schedule(s.outputs).build(), s.build(check=True)
+    for arguments in calls:
+        wanted, found = default(*arguments), kernel(*arguments)
+        assert np.asarray(found).tobytes() == np.asarray(wanted).tobytes(), [np.shape(a) for a in arguments]
+    assert ps.Schedule.from_text(s.outputs, s.to_text()) == s
+
+
+def random(*shape: int) -> Any:
+    return np.random.default_rng(len(shape)).random(shape)
+
+
+def test_both_directions_of_a_filter_on_threads() -> None:
+    s = ps.Schedule(EXAMPLES["deriche"].define())
+    y = s[s.outputs[0]]
+    y.split("i", 4)
+    for name in ("f", "g"):
+        s[name].compute_at(y, "i_o")
+        s[name].reorder("j", "i")
+        s[name].vectorize("i")
+    y.parallel("i_o")
+    assert {"f: float64[4, M] stored here", "j = j'  # of f", "j = M - j' - 1  # of g"} <= {
+        line.strip() for line in str(s).splitlines()
+    }
+    same_bits(s, (random(1, 2),), (random(13, 9),), (random(21, 40),))
+
+
+def test_steps_from_a_neighbourhood_that_grows() -> None:
+    n = ps.size_var("n")
+    A, (t, i) = ps.placeholder((n + 10,), "float64", name="A"), ps.axes("t i")
+    u = ps.recurrence((4, n + 10), "float64", name="u")
+    u[0, i] = A[i]
+    u[t + 1, i] = ps.select((i > 0) & (i < n + 9), u[t, i - 1] + u[t, i] * 0.5 + u[t, i + 1], u[t, i])
+    C = ps.compute((n,), lambda i: u[3, i + 4] + u[3, i + 5], name="C")
+    s = ps.Schedule(C)
+    s[C].split("i", 8)
+    s[u].compute_at(C, "i_o")
+    s[C].vectorize("i_i")
+    s[C].parallel("i_o")
+    same_bits(s, (random(10),), (random(11),), (random(41),))
+
+
+@pytest.mark.parametrize("loop", ["i", "j"])
+def test_rows_of_a_sum(loop: str) -> None:
+    n, m = ps.size_var("n"), ps.size_var("m", min=1)
+    x, (i, j) = ps.placeholder((n, m), "float64", name="x"), ps.axes("i j")
+    p = ps.recurrence((n, m), "float64", name="p")
+    p[i, 0] = x[i, 0]
+    p[i, j + 1] = 0.5 * p[i, j] + x[i, j + 1]
+    r = ps.reduce_axis((0, m), name="r")
+    total = ps.compute((n, 2), lambda i, j: ps.sum(p[i, r] * (j + 1), axis=r), name="total")
+    s = ps.Schedule(ps.compute((n, 2), lambda i, j: total[i, j] + p[i, 0], name="y"))
+    s["total"].compute_at("y", loop)
+    s["p"].compute_at("y", loop)
+    same_bits(s, (random(1, 1),), (random(5, 7),))
+
+
+def test_a_recurrence_in_a_stage_that_is_in_another_ones_loops() -> None:
+    n, m = ps.size_var("n"), ps.size_var("m", min=1)
+    x, (i, j) = ps.placeholder((n, m), "float64", name="x"), ps.axes("i j")
+    p = ps.recurrence((n, m), "float64", name="p")
+    p[i, 0] = x[i, 0]
+    p[i, j + 1] = 0.5 * p[i, j] + x[i, j + 1]
+    y = ps.compute((n, m), lambda i, j: 2 * p[i, j], name="y")
+    s = ps.Schedule(ps.compute((n, m), lambda i, j: y[i, j] + y[i, m - 1], name="z"))
+    s["y"].compute_at("z", "i")
+    s["p"].compute_at("y", "i")
+    same_bits(s, (random(1, 1),), (random(5, 7),))
+    s["z"].parallel("i")
+    same_bits(s, (random(4, 3),))
+
+
+def test_one_recurrence_in_the_loops_of_another() -> None:
+    n, m = ps.size_var("n"), ps.size_var("m", min=1)
+    x, (i, j) = ps.placeholder((n, m), "float64", name="x"), ps.axes("i j")
+    p, q = ps.recurrence((n, m), "float64", name="p"), ps.recurrence((n, m), "float64", name="q")
+    p[i, 0] = x[i, 0]
+    p[i, j + 1] = 0.5 * p[i, j] + x[i, j + 1]
+    q.define((i, j), p[i, j], where=j == m - 1)
+    q.define((i, j), 0.25 * q[i, j + 1] + p[i, j], where=j < m - 1)
+    s = ps.Schedule(q)
+    s[p].compute_at("q", "i")
+    assert "p: float64[1, m] stored here" in [line.strip() for line in str(s).splitlines()]
+    s[q].parallel("i")
+    same_bits(s, (random(1, 1),), (random(5, 7),))
