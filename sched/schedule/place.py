@@ -18,10 +18,10 @@ from ..polyhedral.placement import Around, Components
 from ..polyhedral.program import Program
 from ..polyhedral.requirements import requirements
 from ..polyhedral.systems import is_system, systems
+from .default_nests import default_nests, nest_inside
 from .hosting import check_apart, check_host, check_loop, check_readers, check_resolved, unfused
 from .nest import Loop, StageNest, default_nest
 from .suggestion import listed
-from .system import default_nests, nest_inside
 
 
 @dataclass(frozen=True, slots=True, eq=False)

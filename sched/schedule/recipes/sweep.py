@@ -34,10 +34,10 @@ def sweep(stage: Stage, target: Target | str | None = None, *, width: int | None
     A dimension is free where cells that differ in it alone may be computed in any order; the last such dimension gets
     the lanes. Where it is the last one of all, rows are vectors as they lie in memory. Where chains run along rows, as
     those of an implicit sweep, lanes are over rows: so many rows are stored side by side, and what is read is
-    transposed in registers, as many steps at a time; an output is copied from there, and transposed back. What follows
-    chains, and other chains beside them, share the loop over so many rows where that is legal, and then only so many
-    are kept, on one thread; of a dimension that is no longer read further back, as that of time, one or two positions
-    are.
+    transposed in registers, as many steps at a time; an output is copied from there, and transposed back. Where what
+    follows reads chains of its own rows alone, they are computed in its loop over so many rows, and each thread keeps
+    those. Others share that loop with what follows, and with chains beside them, where that is legal; of a dimension
+    that is no longer read further back, as that of time, one or two positions are kept.
 
     A chain with nothing beside it has eight steps written out, which hand on in registers what they computed. Where its
     cells are sums over those before, as in a triangular system with one right-hand side, what is of earlier blocks is
@@ -58,8 +58,8 @@ def sweep(stage: Stage, target: Target | str | None = None, *, width: int | None
     >>> ps.recipes.sweep(s[p], ps.Target("x86-64-v3", threads=1))
     >>> s["p_cache"].loops
     ('i_o', 'j_o', 'j_i', 'i_i')
-    >>> [command for command in s.commands if "storage" in command]
-    ['p_cache.reorder_storage("i/8", "j", "i%8")', 'p_cache.fold_storage("i", 8)']
+    >>> s.commands[-1]
+    'p_cache.compute_at("p", "i_o")'
     """
     target = Target.of(target)
     schedule, before, advises = stage.schedule, len(stage.schedule.log), stage.schedule.advises
@@ -109,6 +109,8 @@ def _swept(stage: Stage, target: Target, width: int | None) -> None:
         _chains(schedule, system)
     for reader, system in readers.items():
         _read(schedule[reader], system)
+    if _in_readers(schedule, systems, readers, target):
+        return
     _together(schedule, systems, readers)
     if target.thread_count() > 1:
         for tensor, system in [*((t, s) for s in systems for t in s.members), *readers.items()]:
@@ -312,6 +314,30 @@ def _together(schedule: Schedule, systems: list[_System], readers: dict[Tensor, 
             if loop in stage.loops and stage.why_not("compute_with", host, loop) is None:
                 stage.compute_with(host, loop)
                 break
+
+
+def _in_readers(schedule: Schedule, systems: list[_System], readers: dict[Tensor, _System], target: Target) -> bool:
+    """Put chains into the loop, from so many rows to the next, of what reads them, which is parallel with more than one
+    thread. Whether that is possible for all of them; otherwise nothing is changed."""
+    before, hosts = len(schedule.log), dict[Tensor, _System]()
+    for system in reversed(systems):
+        for member in system.members:
+            found = [r for r in readers if any(node.tensor is member for node in reads_of(schedule, r))]
+            host = schedule[found[0]] if len(found) == 1 else None
+            if (
+                host is None
+                or host.why_not("parallel", system.outer) is not None
+                or schedule[member].why_not("compute_at", host, system.outer) is not None
+            ):
+                while len(schedule.log) > before:
+                    schedule.undo()
+                return False
+            schedule[member].compute_at(host, system.outer)
+            hosts[host.tensor] = system
+    for reader, system in hosts.items():
+        if target.thread_count() > 1:
+            _on_threads(schedule[reader], system)
+    return bool(systems)
 
 
 def _fold(schedule: Schedule, system: _System) -> None:
