@@ -48,6 +48,16 @@ def test_scores(kind: str, fold: int | None) -> None:
         np.testing.assert_array_equal(kernel(given["a"], given["b"]), expected(kind, h))
 
 
+def test_four_diagonals_together_need_the_two_before_them() -> None:
+    s = ps.Schedule(score("all"))
+    ps.recipes.wavefront(s["H"])
+    s.undo()
+    refused = s["H"].why_not("fold_storage", "i+j", 5)
+    assert isinstance(refused, ps.LegalityError)
+    assert "H.equation(2)[i=1, j=3] still reads" in refused.reason
+    assert s["H"].why_not("fold_storage", "i+j", 6) is None
+
+
 @pytest.mark.parametrize(("name", "stage"), [("smith_waterman", "H"), ("nussinov", "B")])
 def test_outputs_are_copied_from_a_buffer(name: str, stage: str) -> None:
     example = EXAMPLES[name]
