@@ -23,6 +23,7 @@ SIZES = {
     "lu": ({"N": 1}, {"N": 17}),
     "cholesky": ({"N": 1}, {"N": 18}),
     "nussinov": ({"N": 1}, {"N": 15}),
+    "triangular_solve": ({"N": 1}, {"N": 21}),
     "deriche": ({"N": 3, "M": 2}, {"N": 9, "M": 19}),
     "adi": ({"T": 0, "N": 2}, {"T": 3, "N": 10}),
     "prefix_sum": ({"N": 1}, {"N": 30}),
@@ -88,6 +89,27 @@ SCHEDULES = {
         H.split("i", 4, outer="io", inner="ii")
         H.vectorize("ii")
         H.parallel("io")""",
+    "smith_waterman by columns": """
+        H.reorder("j", "i")""",
+    "smith_waterman in tiles along a wavefront": """
+        H.tile("i", "j", 4, 8, outers=("io", "jo"), inners=("ii", "ji"))
+        H.skew("jo", 1, by="io")
+        H.reorder("jo", "io")
+        H.parallel("io")""",
+    "floyd_warshall in tiles of a step, on threads": """
+        d.fold_storage("k", 2)
+        d.tile("i", "j", 4, 8, outers=("io", "jo"), inners=("ii", "ji"))
+        d.parallel("io")
+        d.vectorize("ji")""",
+    "triangular_solve with sums in blocks": """
+        x.split("r", 4, outer="ro", inner="ri")
+        x.unroll("ri")""",
+    "nussinov by columns": """
+        B.reorder("j", "i")""",
+    "nussinov in tiles": """
+        B.tile("i", "j", 4, 4, outers=("io", "jo"), inners=("ii", "ji"))""",
+    "cholesky in tiles": """
+        L.tile("i", "j", 4, 4, outers=("io", "jo"), inners=("ii", "ji"))""",
     "lu by columns": """
         L.reorder("j", "i")""",
     "lu with rows of U in vectors": """

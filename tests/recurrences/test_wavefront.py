@@ -48,6 +48,36 @@ def test_scores(kind: str, fold: int | None) -> None:
         np.testing.assert_array_equal(kernel(given["a"], given["b"]), expected(kind, h))
 
 
+def test_scores_of_16_bits_from_sequences_of_32() -> None:
+    """Twice the lanes; the same numbers where these fit."""
+    n, m = ps.size_var("n"), ps.size_var("m")
+    a, b = ps.placeholder((n,), "int32", name="a"), ps.placeholder((m,), "int32", name="b")
+    i, j = ps.axes("i j")
+    H = ps.recurrence((n + 1, m + 1), "int16", name="H")
+    H[0, j] = 0
+    H[i + 1, 0] = 0
+    match = ps.select(a[i] == b[j], ps.cast("int16", 3), ps.cast("int16", -3))
+    H[i + 1, j + 1] = ps.max(ps.max(H[i, j] + match, 0), ps.max(H[i, j + 1], H[i + 1, j]) - 2)
+    r, q = ps.reduce_axis((0, n + 1), name="i"), ps.reduce_axis((0, m + 1), name="j")
+    s = ps.Schedule(ps.compute((), lambda: ps.max(H[r, q], axis=(r, q)), name="best"))
+    ps.recipes.wavefront(s[H])
+    kernel, example = s.build(check=True), EXAMPLES["smith_waterman"]
+    for rows, columns in (*SIZES, (150, 90)):
+        sizes = {"N": rows, "M": columns}
+        given = example.inputs(np.random.default_rng(rows), sizes)
+        assert kernel(given["a"], given["b"]) == example.program(sizes, **given).max()
+
+
+def test_four_diagonals_together_need_the_two_before_them() -> None:
+    s = ps.Schedule(score("all"))
+    ps.recipes.wavefront(s["H"])
+    s.undo()
+    refused = s["H"].why_not("fold_storage", "i+j", 5)
+    assert isinstance(refused, ps.LegalityError)
+    assert "H.equation(2)[i=1, j=3] still reads" in refused.reason
+    assert s["H"].why_not("fold_storage", "i+j", 6) is None
+
+
 @pytest.mark.parametrize(("name", "stage"), [("smith_waterman", "H"), ("nussinov", "B")])
 def test_outputs_are_copied_from_a_buffer(name: str, stage: str) -> None:
     example = EXAMPLES[name]
