@@ -20,6 +20,7 @@ from ..compute.expr import Axis, Const, Expr, Op, Size
 from ..compute.simplify import from_linear, key, linear, scaled, simplify, summed
 from .affine import affine
 from .isl import Map
+from .order import is_left_out
 from .requirements import Requirement
 from .tree import LoopNode, Sequence, Tree
 
@@ -39,7 +40,8 @@ def certainly_ordered(tree: Tree, requirement: Requirement) -> bool:
         if node.kind == "vectorize":
             continue
         parts = _paired(node.values[source.number], node.values[sink.number])
-        if parts is None or not all(pairs.goes_forward(part, parallel=node.kind == "parallel") for part in parts):
+        parallel = node.kind == "parallel" or any(is_left_out(tree, node, end) for end in (source, sink))
+        if parts is None or not all(pairs.goes_forward(part, parallel=parallel) for part in parts):
             return False
         fewer = [pairs.equate(part) for part in parts]
         if any(fewer) and pairs.left.is_empty():

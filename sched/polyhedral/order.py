@@ -62,7 +62,7 @@ def violations(tree: Tree, requirement: Requirement) -> Violations:
         exact = exact and _is_known(tree, node, source, sink)
         if requirement.free:
             remaining = remaining.intersect(_compare(tree, node, outer, source, sink).maybe_equal)
-        elif node.kind == "parallel":
+        elif node.kind == "parallel" or any(is_left_out(tree, node, end) for end in (source, sink)):
             equal = _equal(tree, node, source, sink)
             together = together.union(remaining.subtract(equal))
             remaining = remaining.intersect(equal)
@@ -77,6 +77,27 @@ def violations(tree: Tree, requirement: Requirement) -> Violations:
         wrong = wrong if first is source or requirement.free else wrong.union(remaining)
         return Violations(wrong, together, exact)
     return Violations(wrong, together if requirement.free else together.union(remaining), exact)
+
+
+def is_left_out(tree: Tree, node: LoopNode, statement: Statement) -> bool:
+    """Whether a loop inside a vector loop has one iteration in each lane, as one over slabs of what the lanes count: it
+    is no loop of the code then, in which all lanes run at once, and puts none of them in order."""
+    path = [loop for loop, _ in tree.path_to(statement) if isinstance(loop, LoopNode)]
+    around = path[: next(k for k, loop in enumerate(path) if loop.uid == node.uid)]
+    if all(loop.kind != "vectorize" for loop in around):
+        return False
+    values = [loop.values[statement.number] for loop in around if loop.kind not in ("position", "component")]
+    value = node.values[statement.number]
+
+    def found() -> bool:
+        counters = _all_exact(values, statement.frame, tree)
+        own = _exact(value, statement.frame, tree)
+        if counters is None or own is None:
+            return False
+        prefix = statement.frame.map_to(counters).intersect_domain(statement.domain)
+        return prefix.reverse().apply_range(Map.from_pw_aff(own)).is_single_valued()
+
+    return _once("left out", tree, statement, (statement, value, *values), found)
 
 
 def shares_accumulator(tree: Tree, node: LoopNode, update: Statement) -> bool:
