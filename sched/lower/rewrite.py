@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from ..compute.dtypes import BOOL
@@ -73,7 +73,20 @@ def variables(expr: Expr) -> set[Var]:
 
 def loads(stmt: Stmt) -> list[Load]:
     """The loads of a statement itself, in order."""
-    return [node for value in values(stmt) for node in walk(value) if isinstance(node, Load)]
+    return [load for value in values(stmt) for load in _loads(value)]
+
+
+def _loads(expr: Expr) -> Iterator[Load]:
+    """The loads in an expression, as `walk` finds them."""
+    pending, seen = [expr], set[int]()
+    while pending:
+        node = pending.pop()
+        children = node.children
+        if (children or isinstance(node, Load)) and id(node) not in seen:
+            seen.add(id(node))
+            if isinstance(node, Load):
+                yield node
+            pending += children[::-1]
 
 
 def is_element(load: Load, store: Store) -> bool:
