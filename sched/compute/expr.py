@@ -282,19 +282,26 @@ def transform(expr: Expr, function: Callable[[Expr], Expr], leave: Callable[[Exp
 
     Nodes for which `leave` holds stay as they are, with all below them.
     """
-    done: dict[int, Expr] = {}
+    return _transformed(expr, function, leave, {})
 
-    def visit(node: Expr) -> Expr:
-        found = done.get(id(node))
-        if found is None:
-            if leave is not None and leave(node):
-                return node
-            operands = node.children
-            found = function(rebuild(node, tuple(map(visit, operands))) if operands else node)
-            done[id(node)] = found
-        return found
 
-    return visit(expr)
+def _transformed(
+    node: Expr, function: Callable[[Expr], Expr], leave: Callable[[Expr], bool] | None, done: dict[int, Expr]
+) -> Expr:
+    """`transform`. A function inside of it that calls itself would be a circle, which only a collection of garbage
+    frees, with all the nodes that it knows."""
+    found = done.get(id(node))
+    if found is None:
+        if leave is not None and leave(node):
+            return node
+        operands = node.children
+        if operands:
+            operands = tuple([_transformed(operand, function, leave, done) for operand in operands])
+            found = function(rebuild(node, operands))
+        else:
+            found = function(node)
+        done[id(node)] = found
+    return found
 
 
 def walk(expr: Expr) -> Iterator[Expr]:

@@ -19,19 +19,18 @@ Terms = Mapping[Hashable, tuple[Expr, int]]
 
 def simplify(expr: Expr) -> Expr:
     """The same value with constants folded and like terms of index arithmetic collected."""
-    done: dict[int, Expr] = {}
+    return _simplified(expr, {})
 
-    def visit(node: Expr) -> Expr:
-        if isinstance(node, Op) and node.simple:
-            return node
-        operands = node.children
-        if not operands:
-            return node
-        if id(node) not in done:
-            done[id(node)] = simplify_node(rebuild(node, tuple(map(visit, operands))))
-        return done[id(node)]
 
-    return visit(expr)
+def _simplified(expr: Expr, done: dict[int, Expr]) -> Expr:
+    if isinstance(expr, Op) and expr.simple:
+        return expr
+    operands = expr.children
+    if not operands:
+        return expr
+    if id(expr) not in done:
+        done[id(expr)] = simplify_node(rebuild(expr, tuple([_simplified(operand, done) for operand in operands])))
+    return done[id(expr)]
 
 
 def simplify_node(expr: Expr) -> Expr:
