@@ -21,7 +21,7 @@ from .tensor import Tensor
 
 _BY_IDENTITY = (Axis, Scalar, Tensor)
 # Where a node stands in the user's program, when it was made, and what `simplify` knows of it.
-_LEFT_OUT = frozenset({"location", "uid", "simple"})
+_LEFT_OUT = frozenset({"location", "uid", "simple", "form"})
 
 
 def canonical_text(outputs: Iterable[Tensor], arguments: Iterable[Tensor | Scalar]) -> str:

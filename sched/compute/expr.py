@@ -185,7 +185,8 @@ class Axis(Expr):
 class Op(Expr):
     """An operation of `operations.OPERATIONS` on operands that already have the types it runs at.
 
-    `simple` is a note of `simplify` to itself that the node is its own result; other operands make another node.
+    `simple` and `form` are notes of `simplify` to itself: that the node is its own result, and its linear form; other
+    operands make another node.
     """
 
     name: str
@@ -193,6 +194,7 @@ class Op(Expr):
     dtype: DType
     weak: bool = False
     simple: bool = field(default=False, init=False)
+    form: tuple[Any, int] | None = field(default=None, init=False)
 
     @property
     def children(self) -> tuple[Expr, ...]:
@@ -269,9 +271,10 @@ class Reduce(Expr):
 
 def rebuild(expr: Expr, operands: tuple[Expr, ...]) -> Expr:
     """The node with other operands, of the same types; the node itself where nothing changed."""
-    if all(a is b for a, b in zip(operands, expr.children, strict=True)):
-        return expr
-    return expr.with_children(operands)
+    for new, old in zip(operands, expr.children, strict=True):
+        if new is not old:
+            return expr.with_children(operands)
+    return expr
 
 
 def transform(expr: Expr, function: Callable[[Expr], Expr], leave: Callable[[Expr], bool] | None = None) -> Expr:
@@ -279,20 +282,26 @@ def transform(expr: Expr, function: Callable[[Expr], Expr], leave: Callable[[Exp
 
     Nodes for which `leave` holds stay as they are, with all below them.
     """
-    done: dict[int, Expr] = {}
+    return _transformed(expr, function, leave, {})
 
-    def visit(node: Expr) -> Expr:
-        found = done.get(id(node))
-        if found is None:
-            operands = node.children
-            if leave is not None and leave(node):
-                found = node
-            else:
-                found = function(rebuild(node, tuple(map(visit, operands))) if operands else node)
-            done[id(node)] = found
-        return found
 
-    return visit(expr)
+def _transformed(
+    node: Expr, function: Callable[[Expr], Expr], leave: Callable[[Expr], bool] | None, done: dict[int, Expr]
+) -> Expr:
+    """`transform`. A function inside of it that calls itself would be a circle, which only a collection of garbage
+    frees, with all the nodes that it knows."""
+    found = done.get(id(node))
+    if found is None:
+        if leave is not None and leave(node):
+            return node
+        operands = node.children
+        if operands:
+            operands = tuple([_transformed(operand, function, leave, done) for operand in operands])
+            found = function(rebuild(node, operands))
+        else:
+            found = function(node)
+        done[id(node)] = found
+    return found
 
 
 def walk(expr: Expr) -> Iterator[Expr]:
@@ -304,7 +313,8 @@ def walk(expr: Expr) -> Iterator[Expr]:
         if id(node) not in seen:
             seen.add(id(node))
             yield node
-            pending += reversed(node.children)
+            if children := node.children:
+                pending += children[::-1]
 
 
 def depth(expr: Expr) -> int:

@@ -6,23 +6,31 @@ are simplified only where nothing wraps: between axes, sizes and loop variables 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import fields
 
 from .dtypes import BOOL, INDEX
-from .expr import Axis, Cast, Const, Expr, Op, Read, Size, rebuild, transform, walk
+from .expr import Axis, Cast, Const, Expr, Op, Read, Size, rebuild, walk
 
 _LARGE = 1 << 32
-Terms = dict[Hashable, tuple[Expr, int]]
+_LINEAR = frozenset({"add", "sub", "neg", "mul"})
+Terms = Mapping[Hashable, tuple[Expr, int]]
 
 
 def simplify(expr: Expr) -> Expr:
     """The same value with constants folded and like terms of index arithmetic collected."""
-    return expr if _is_simple(expr) else transform(expr, simplify_node, _is_simple)
+    return _simplified(expr, {})
 
 
-def _is_simple(expr: Expr) -> bool:
-    return expr.simple if isinstance(expr, Op) else not expr.children
+def _simplified(expr: Expr, done: dict[int, Expr]) -> Expr:
+    if isinstance(expr, Op) and expr.simple:
+        return expr
+    operands = expr.children
+    if not operands:
+        return expr
+    if id(expr) not in done:
+        done[id(expr)] = simplify_node(rebuild(expr, tuple([_simplified(operand, done) for operand in operands])))
+    return done[id(expr)]
 
 
 def simplify_node(expr: Expr) -> Expr:
@@ -34,19 +42,29 @@ def simplify_node(expr: Expr) -> Expr:
 
 
 def linear(expr: Expr) -> tuple[Terms, int]:
-    """An int64 expression as {key: (atom, coefficient)} and a constant; what is not linear is an atom."""
+    """An int64 expression as {key: (atom, coefficient)} and a constant; what is not linear is an atom. Found once for
+    a node, and shared."""
     match expr:
         case Const(value):
             return {}, int(value)
-        case Op("add" | "sub" | "neg" | "mul" as name, operands) if expr.dtype == INDEX:
-            sides = [linear(operand) for operand in operands]
-            if name == "neg":
-                return scaled(sides[0], -1)
-            if name == "mul":
-                return _multiplied(*sides)
-            return summed(sides[0], scaled(sides[1], -1 if name == "sub" else 1))
+        case Op(name) if name in _LINEAR and expr.dtype == INDEX:
+            return expr.form or _noted(expr, _linear(name, [linear(operand) for operand in expr.operands]))
         case _:
             return {key(expr): (expr, 1)}, 0
+
+
+def _linear(name: str, sides: list[tuple[Terms, int]]) -> tuple[Terms, int]:
+    if name == "neg":
+        return scaled(sides[0], -1)
+    if name == "mul":
+        return _multiplied(*sides)
+    return summed(sides[0], scaled(sides[1], -1) if name == "sub" else sides[1])
+
+
+def _noted(expr: Op, form: tuple[Terms, int]) -> tuple[Terms, int]:
+    """The form of a sum or product, which is not among its own terms: that would be a circle."""
+    object.__setattr__(expr, "form", form)
+    return form
 
 
 def key(expr: Expr) -> Hashable:
@@ -80,8 +98,8 @@ def from_linear(terms: Terms, constant: int) -> Expr:
     """The expression of a linear form, positive terms first."""
     result: Expr | None = None
     terms, constant = {k: (atom, w) for k, (atom, c) in terms.items() if (w := _wrapped(c))}, _wrapped(constant)
-    ordered = sorted(terms.values(), key=lambda term: term[1] < 0)
-    for atom, coefficient in ordered:
+    terms = dict(sorted(terms.items(), key=lambda item: item[1][1] < 0))
+    for atom, coefficient in terms.values():
         size = abs(coefficient)
         part = atom if size == 1 else Op("mul", (Const(_wrapped(size), INDEX), atom), INDEX)
         if result is None:
@@ -92,11 +110,15 @@ def from_linear(terms: Terms, constant: int) -> Expr:
         return Const(constant, INDEX)
     if constant:
         result = Op("add" if constant > 0 else "sub", (result, Const(_wrapped(abs(constant)), INDEX)), INDEX)
+    if isinstance(result, Op) and (constant or len(terms) > 1):
+        _noted(result, (terms, constant))
     return result
 
 
 def _wrapped(value: int) -> int:
     """The int64 that is `value` modulo 2 ** 64."""
+    if -_LARGE < value < _LARGE:
+        return value
     half = 1 << (INDEX.bits - 1)
     return (value + half) % (2 * half) - half
 
@@ -184,12 +206,16 @@ def _bound(expr: Expr, *, upper: bool) -> Expr:
 
 def scaled(form: tuple[Terms, int], factor: int) -> tuple[Terms, int]:
     """A linear form times an integer."""
+    if factor == 1:
+        return form
     terms, constant = form
     return ({k: (atom, c * factor) for k, (atom, c) in terms.items()} if factor else {}), constant * factor
 
 
 def summed(a: tuple[Terms, int], b: tuple[Terms, int]) -> tuple[Terms, int]:
     """The sum of two linear forms."""
+    if not b[0] or not a[0]:
+        return a[0] or b[0], a[1] + b[1]
     terms = dict(a[0])
     for k, (atom, coefficient) in b[0].items():
         total = coefficient + (terms[k][1] if k in terms else 0)
@@ -202,6 +228,8 @@ def summed(a: tuple[Terms, int], b: tuple[Terms, int]) -> tuple[Terms, int]:
 
 def _multiplied(a: tuple[Terms, int], b: tuple[Terms, int]) -> tuple[Terms, int]:
     """The product, distributed over the sums on both sides."""
+    if not a[0] or not b[0]:
+        return scaled(a, b[1]) if a[0] else scaled(b, a[1])
     result: tuple[Terms, int] = summed(scaled(a, b[1]), scaled(b, a[1]))
     result = result[0], a[1] * b[1]
     for left, x in a[0].values():
@@ -247,7 +275,19 @@ def _extremum(expr: Op, a: Expr, b: Expr) -> Expr:
     return expr
 
 
+def _is_collected(expr: Op) -> bool:
+    """Whether it is quickly seen to be its own normal form: an atom and a literal."""
+    match expr.name, expr.operands:
+        case ("add" | "sub", (atom, Const(value))) if 0 < value < _LARGE and not expr.weak:
+            return not isinstance(atom, (Const, Op))
+        case ("mul", (Const(value), atom)) if 1 < value < _LARGE and not expr.weak:
+            return not isinstance(atom, (Const, Op))
+    return False
+
+
 def _collected(expr: Op) -> Expr:
+    if _is_collected(expr):
+        return expr
     form = linear(expr)
     pending = _remainders(form)
     while pending:

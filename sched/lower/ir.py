@@ -80,7 +80,7 @@ class Ramp(Expr):
         return (self.base,)
 
     def with_children(self, operands: tuple[Expr, ...]) -> Expr:
-        return replace(self, base=operands[0])
+        return Ramp(operands[0], self.lanes, self.dtype, self.weak)
 
     def shown(self, text: Callable[[Expr], str]) -> str:
         return f"ramp({text(self.base)}, {self.lanes})"
@@ -114,7 +114,8 @@ class Load(Expr):
 
     def with_children(self, operands: tuple[Expr, ...]) -> Expr:
         rank = len(self.indices)
-        return replace(self, indices=operands[:rank], mask=operands[rank] if self.mask is not None else None)
+        mask = None if self.mask is None else operands[rank]
+        return Load(self.buffer, operands[:rank], mask, self.weak, self.finished)
 
     def shown(self, text: Callable[[Expr], str]) -> str:
         where = "" if self.mask is None else f" if {text(self.mask)}"
@@ -155,16 +156,17 @@ HORIZONTAL = frozenset({"lanes_add", "lanes_mul", "lanes_min", "lanes_max", "lan
 
 
 def lanes(expr: Expr) -> int:
-    """How many values `expr` has: 1 for a scalar."""
-    most, pending, seen = 1, [expr], set[int]()
+    """How many values `expr` has: 1 for a scalar. All vectors in it have as many."""
+    pending, seen = [expr], set[int]()
     while pending:
         node = pending.pop()
         if isinstance(node, Ramp):
-            most = max(most, node.lanes)
-        elif node.children and not (isinstance(node, Op) and node.name in HORIZONTAL) and id(node) not in seen:
+            return node.lanes
+        children = node.children
+        if children and not (isinstance(node, Op) and node.name in HORIZONTAL) and id(node) not in seen:
             seen.add(id(node))  # operations may share operands, over and over
-            pending += node.children
-    return most
+            pending += children
+    return 1
 
 
 class Stmt:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from ..compute.dtypes import BOOL
@@ -33,22 +33,27 @@ def replaced(expr: Expr, bindings: Mapping[Var, Expr]) -> Expr:
 
 def with_variables(stmt: Stmt, bindings: Mapping[Var, Expr]) -> Stmt:
     """The statement with variables replaced everywhere, and what that changes simplified."""
-    done: dict[int, tuple[Expr, Expr]] = {}  # by id, with what has the id: expressions share their parts
+    return _with_variables(stmt, bindings, {})
 
-    def substituted(expr: Expr) -> Expr:
-        if isinstance(expr, Var):
-            return bindings.get(expr, expr)
-        if not expr.children:
-            return expr
-        if id(expr) not in done:
-            changed = rebuild(expr, tuple(map(substituted, expr.children)))
-            done[id(expr)] = expr, expr if changed is expr else simplify_node(changed)
-        return done[id(expr)][1]
 
-    def visit(inner: Stmt) -> Stmt:
-        return map_statements(map_values(inner, substituted), visit)
+# By id, with what has the id: expressions share their parts.
+_Done = dict[int, tuple[Expr, Expr]]
 
-    return visit(stmt)
+
+def _with_variables(stmt: Stmt, bindings: Mapping[Var, Expr], done: _Done) -> Stmt:
+    stmt = map_values(stmt, lambda expr: _substituted(expr, bindings, done))
+    return map_statements(stmt, lambda inner: _with_variables(inner, bindings, done))
+
+
+def _substituted(expr: Expr, bindings: Mapping[Var, Expr], done: _Done) -> Expr:
+    if isinstance(expr, Var):
+        return bindings.get(expr, expr)
+    if not expr.children:
+        return expr
+    if id(expr) not in done:
+        changed = rebuild(expr, tuple([_substituted(operand, bindings, done) for operand in expr.children]))
+        done[id(expr)] = expr, expr if changed is expr else simplify_node(changed)
+    return done[id(expr)][1]
 
 
 def fresh(stmt: Stmt) -> Stmt:
@@ -73,7 +78,20 @@ def variables(expr: Expr) -> set[Var]:
 
 def loads(stmt: Stmt) -> list[Load]:
     """The loads of a statement itself, in order."""
-    return [node for value in values(stmt) for node in walk(value) if isinstance(node, Load)]
+    return [load for value in values(stmt) for load in _loads(value)]
+
+
+def _loads(expr: Expr) -> Iterator[Load]:
+    """The loads in an expression, as `walk` finds them."""
+    pending, seen = [expr], set[int]()
+    while pending:
+        node = pending.pop()
+        children = node.children
+        if (children or isinstance(node, Load)) and id(node) not in seen:
+            seen.add(id(node))
+            if isinstance(node, Load):
+                yield node
+            pending += children[::-1]
 
 
 def is_element(load: Load, store: Store) -> bool:

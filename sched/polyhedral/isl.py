@@ -60,6 +60,7 @@ class World:
         self.budget = budget
         self.sizes: dict[str, Size] = {}
         self._parameters: dict[str, str] = {}
+        self._texts: dict[str, Map] = {}
         self._known: dict[tuple[object, ...], tuple[tuple[object, ...], Any]] = {}
         for size in sizes:
             self.add_size(size)
@@ -102,8 +103,10 @@ class World:
         return self._parameters[size.name]
 
     def from_text(self, text: str) -> Map:
-        """A relation from isl's notation; only ever called with literals of our own."""
-        return Map.read_from_str(self.context, text)
+        """A relation from isl's notation; only ever called with literals of our own, each of which is read once."""
+        if text not in self._texts:
+            self._texts[text] = Map.read_from_str(self.context, text)
+        return self._texts[text]
 
     def once(self, what: str, objects: tuple[object, ...], compute: Callable[[], T]) -> T:
         """A function of objects, that nobody changes, computed once: they are kept, so that their ids stay theirs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 import polysched as ps
 from polysched.compute.dtypes import BOOL, INDEX
-from polysched.compute.expr import Axis, Const, Expr, Op, Read, Size, walk
+from polysched.compute.expr import Axis, Const, Expr, Op, Read, Size, transform, walk
 from polysched.compute.operations import OPERATIONS, apply
 from polysched.compute.simplify import constant_value, difference, key, linear, lower_bound, simplify, upper_bound
 
@@ -215,3 +216,47 @@ def test_a_minimum_of_three_leaves_out_what_never_decides() -> None:
         assert sum(isinstance(node, Op) and node.name == "floordiv" for node in walk(simplify(three))) == 1
         for x, y in ((1, 1), (6, 0), (7, 0), (60, 1), (59, 1), (200, 3)):
             assert value(simplify(three), {n: x, m: y}) == value(three, {n: x, m: y})
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "neg"])
+def test_the_form_that_a_node_keeps_is_the_one_found_anew(name: str) -> None:
+    n, m, k = Size("n"), Size("m"), Axis("k", Const(0, INDEX), Const(9, INDEX))
+    inner = [n - m * 3 + k, (n + 5) // 6 * 7 - k, n * m - k % 4 * 2 + 1, Const(0, INDEX) - m * 5]
+    for a in inner:
+        for b in inner:
+            operands = (a, b)[: 1 if name == "neg" else 2]
+            simple = simplify(Op(name, operands, INDEX))
+            terms, constant = linear(simple)
+            again, same = linear(rebuilt(simple))
+            assert ({term: c for term, (_, c) in terms.items()}, constant) == (
+                {term: c for term, (_, c) in again.items()},
+                same,
+            )
+            assert [*terms] == [*again]
+            assert linear(simple) is linear(simple) or not isinstance(simple, Op) or len(terms) < 2
+
+
+def rebuilt(expr: Expr) -> Expr:
+    """The expression of other nodes, which know nothing of themselves."""
+    operands = tuple(map(rebuilt, expr.children))
+    return expr.with_children(operands) if operands else expr
+
+
+def test_what_is_known_of_nodes_is_no_circle() -> None:
+    """Simplifying leaves nothing that only a collection of garbage frees."""
+    n, m = Size("n"), Size("m")
+
+    def all_of_it() -> None:
+        for expr in (n * m + n * 3 - 5, (n * 6 + m) // 6, n * m, Const(0, INDEX) - n):
+            simple = simplify(expr)
+            linear(simple)
+            transform(simple, lambda node: n if node is m else node)
+
+    all_of_it()
+    gc.collect()
+    gc.disable()
+    try:
+        all_of_it()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -13,7 +13,7 @@ The code of an expansion is arithmetic as good as it gets, in one block or two: 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from itertools import pairwise
 
@@ -39,16 +39,18 @@ _CALL = re.compile(r"  (%v\d+) = call (\S.*) @(\w+)_(?:v(\d+))?f(32|64)\((.*)\)(
 Body = Callable[[Emitter, str, tuple[Value, ...]], Value]
 
 
-def from_(body: Sequence[Stmt]) -> int:
-    """The operations from which on a function of vectors is called in statements that stand in one block."""
-    functions = (
-        _operations(node.name, node.dtype.name)
-        for stmt in body
-        if isinstance(stmt, Store)
-        for node in walk(stmt.value)
-        if isinstance(node, Op) and node.name in EXPANDED and node.dtype.bits > 16 and lanes(node) > 1
-    )
-    return SHORT if sum(count for count in functions if count < LONG) > _MOST else LONG
+def functions(stmt: Stmt) -> tuple[Op, ...]:
+    """The elementary functions in what a statement stores."""
+    if not isinstance(stmt, Store):
+        return ()
+    return tuple(node for node in walk(stmt.value) if isinstance(node, Op) and node.name in EXPANDED)
+
+
+def from_(block: Iterable[Op]) -> int:
+    """The operations from which on a function of vectors is called among these of one block."""
+    vectors = (node for node in block if node.dtype.bits > 16 and lanes(node) > 1)
+    counts = (_operations(node.name, node.dtype.name) for node in vectors)
+    return SHORT if sum(count for count in counts if count < LONG) > _MOST else LONG
 
 
 @lru_cache(maxsize=512)

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from ...compute.expr import Op, walk
+from ...compute.expr import Op
 from ..ir import Stmt, Store
-from ..math.expansion import EXPANDED
 from ..rewrite import loads
 from . import called, memory
 from .emitter import Emitter
@@ -25,19 +24,19 @@ _COPIES, _FEW = 4, 2
 _MANY = 32  # registers
 
 
-def group(e: Emitter, body: Sequence[Stmt]) -> list[Store]:
-    """The first statements, as far as they are such copies; none if that is one."""
+def group(e: Emitter, body: Sequence[Stmt], functions: Sequence[tuple[Op, ...]]) -> list[Store]:
+    """The first statements, as far as they are such copies; none if that is one. With the functions in each."""
     most = _COPIES if e.machine.vector_registers >= _MANY else _FEW
-    found = list(_long(body[:most]))
+    found = list(_long(body[:most], functions[:most]))
     written = {store.buffer for store in found}
     independent = not any(load.buffer in written for store in found for load in loads(store))
     return found if len(found) > 1 and independent else []
 
 
-def _long(body: Sequence[Stmt]) -> Iterator[Store]:
+def _long(body: Sequence[Stmt], functions: Sequence[tuple[Op, ...]]) -> Iterator[Store]:
     """The first statements that store an elementary function of something."""
-    for stmt in body:
-        if not isinstance(stmt, Store) or not any(isinstance(x, Op) and x.name in EXPANDED for x in walk(stmt.value)):
+    for stmt, found in zip(body, functions, strict=True):
+        if not isinstance(stmt, Store) or not found:
             return
         yield stmt
 

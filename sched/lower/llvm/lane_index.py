@@ -104,12 +104,18 @@ def materialise(fn: Function, index: LaneIndex) -> str:
 
 
 def add(fn: Function, a: LaneIndex, b: LaneIndex) -> LaneIndex:
+    if b.literal is not None and b.lanes == 1:
+        return LaneIndex(a.symbol, wrapped(a.constant + b.constant), a.step, a.lanes, a.vector)
     return linear(fn, (a, b), (1, 1))
 
 
 def scale(fn: Function, index: LaneIndex, factor: Operand) -> LaneIndex:
     """index * factor; a symbolic factor leaves no constant."""
-    return index if factor == 1 else linear(fn, (index,), (factor,))
+    if factor == 1:
+        return index
+    if isinstance(factor, int) and index.literal is not None:
+        return LaneIndex(None, wrapped(index.constant * factor), 0, index.lanes)
+    return linear(fn, (index,), (factor,))
 
 
 def linear(fn: Function, indices: tuple[LaneIndex, ...], factors: tuple[Operand, ...]) -> LaneIndex:

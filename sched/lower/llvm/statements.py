@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import assert_never
 
 from ...compute.dtypes import INDEX
@@ -80,7 +81,8 @@ def _emit(e: Emitter, stmt: Statement) -> None:
 
 def _block(e: Emitter, body: tuple[Stmt, ...]) -> None:
     body = interleaved.neighbours(body)
-    called_from = called.from_(body)
+    functions = [called.functions(stmt) for stmt in body]
+    called_from = called.from_(chain.from_iterable(functions))
     place = end = 0
     while place < len(body):
         e.memo, e.indices, e.called_from = {}, {}, called_from
@@ -89,7 +91,7 @@ def _block(e: Emitter, body: tuple[Stmt, ...]) -> None:
         copies: list[Store] = []
         if members := interleaved.group(e, body[place : place + interleaved.MOST]):
             interleaved.emit(e, members)
-        elif copies := in_step.group(e, body[place:]):
+        elif copies := in_step.group(e, body[place:], functions[place:]):
             in_step.emit(e, copies)
         else:
             emit(e, body[place], called_from)
