@@ -76,6 +76,12 @@ def test_partial_tiles_read_what_is_there(lab: Any, name: str, machine: str) -> 
         assert np.array_equal(found, expected)
 
 
+def test_missing_columns_are_not_read(lab: Any) -> None:
+    x, out = lab.array("x", "float32", ROWS, n), lab.array("out", "float32", 20, 4, output=True)
+    text = lab.emit(columns(lab, x[1], out[1], 4, (0, 1, 3)), (x, out), (n,)).text
+    assert text.count("<4 x i1> <i1 true, i1 true, i1 false, i1 true>") == 4
+
+
 def test_masked_lanes_are_not_read(lab: Any) -> None:
     """Every load of a row has a mask."""
     x, out = lab.array("x", "float32", ROWS, n), lab.array("out", "float32", 4, 4, output=True)

@@ -219,6 +219,22 @@ IN_LOWER: tuple[Mutant, ...] = (
         "what is small goes past the caches, and what is large does not",
     ),
     Mutant(
+        "missing-columns-are-read",
+        "lower/llvm/transposed.py",
+        '["false"] * count',
+        '["true"] * count',
+        ("tests/lower/llvm/test_transposed.py",),
+        "columns that are not read are loaded with a partial tile, beyond the end of the array",
+    ),
+    Mutant(
+        "missing-rows-are-read",
+        "lower/llvm/transposed.py",
+        "    if there is None:\n        return read",
+        "    if there is not None or there is None:\n        return read",
+        ("tests/lower/llvm/test_transposed.py",),
+        "rows that the mask leaves out are loaded with a partial tile",
+    ),
+    Mutant(
         "small-loop-streams",
         "lower/llvm/streaming.py",
         "((plain, True), (streaming, False))",

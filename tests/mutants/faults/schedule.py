@@ -36,6 +36,14 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
         "the run-time checks of a kernel are not among those that it reports",
     ),
     Mutant(
+        "sums-begin-in-the-first-piece",
+        "schedule/nest.py",
+        'self.loops[around - 1].kind == "unroll"',
+        'self.loops[around - 1].kind == "unrolled"',
+        ("tests/recipes/test_rowwise.py",),
+        "sums of several rows begin in the first pieces of their rows, and all loops are written twice",
+    ),
+    Mutant(
         "small-images-fetched-ahead",
         "schedule/recipes/stencil2d.py",
         "plan, target, wanted, in_caches=True)",
