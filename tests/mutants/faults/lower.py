@@ -434,4 +434,20 @@ IN_LOWER: tuple[Mutant, ...] = (
         ("tests/lower/test_passes.py",),
         "one iteration after those with full tiles has them, too",
     ),
+    Mutant(
+        "rows-that-are-not-alike",
+        "lower/row_positions.py",
+        "return id(access.buffer), *map(key, access.indices[:-1])",
+        "return id(access.buffer), *map(key, access.indices[1:-1])",
+        ("tests/lower/test_row_positions.py",),
+        "rows of different planes are addressed as one",
+    ),
+    Mutant(
+        "places-of-rows-without-their-begin",
+        "lower/rows.py",
+        "lanes = simplify(Ramp(place, width) - offset)",
+        "lanes = simplify(Ramp(place, width))",
+        ("tests/lower/test_rows.py", "tests/lower/test_row_positions.py"),
+        "the places of a row in memory are taken for the numbers of its lanes",
+    ),
 )
