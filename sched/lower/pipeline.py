@@ -31,7 +31,6 @@ from .prefetch_lines import prefetch_lines
 from .promote_accumulators import promote_accumulators
 from .reduce_divisions import reduce_divisions
 from .rewrite import simplified
-from .row_positions import row_positions
 from .rows import rows
 from .separate_full_tiles import separate_full_tiles
 from .split_vectors import split_vectors
@@ -81,7 +80,6 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
         ("carry_vectors", carry_vectors),
         ("prefetch_lines", prefetch_lines),
         ("dot_products", lambda stmt: dot_products(stmt, target.dot_bits, vnni=target.has_vnni)),
-        ("row_positions", row_positions),
         ("simplify", simplified),
     )
 

@@ -435,19 +435,11 @@ IN_LOWER: tuple[Mutant, ...] = (
         "one iteration after those with full tiles has them, too",
     ),
     Mutant(
-        "rows-that-are-not-alike",
-        "lower/row_positions.py",
-        "return id(access.buffer), *map(key, access.indices[:-1])",
-        "return id(access.buffer), *map(key, access.indices[1:-1])",
-        ("tests/lower/test_row_positions.py",),
-        "rows of different planes are addressed as one",
-    ),
-    Mutant(
         "places-of-rows-without-their-begin",
         "lower/rows.py",
         "lanes = simplify(Ramp(place, width) - offset)",
         "lanes = simplify(Ramp(place, width))",
-        ("tests/lower/test_rows.py", "tests/lower/test_row_positions.py"),
+        ("tests/lower/test_rows.py",),
         "the places of a row in memory are taken for the numbers of its lanes",
     ),
 )
