@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Const, Expr, Op
@@ -148,22 +149,24 @@ def _where(row: _Row, conditions: Sequence[Expr]) -> _Row:
 
 
 def _row(row: _Row, width: int) -> Stmt:
-    """The vectors of a row."""
+    """The vectors of a row, counted by their places in memory: what is read at a distance from what is written then
+    differs by a literal, and addresses need no more than the row's and the place."""
     begin, end = Var(f"{row.var.name}_begin"), Var(f"{row.var.name}_end")
     offset = simplify(row.store.indices[-1] - row.var)  # the place in memory of lane 0
+    if _is_multiple(offset, width):
+        offset = Const(0, INDEX)  # the lanes' own numbers tell as well which vectors are whole
     first = Var(f"{row.var.name}_first")
-    aligned = (begin + offset + (width - 1)) // width * width - offset
     v, last = Var(f"{row.var.name}_v"), Var(f"{row.var.name}_last")
     store: Stmt = row.store
     for condition in row.rest:
         store = If(condition, store)
 
-    def vector(base: Expr, mask: Expr | None) -> Stmt:
-        ramp = simplify(Ramp(base, width))
-        return Vectorizer({row.var: ramp}).run(store, None if mask is None else simplify(mask))
+    def vector(place: Expr, mask: Expr | None) -> Stmt:
+        lanes = simplify(Ramp(place, width) - offset)
+        return Vectorizer({row.var: lanes}).run(store, None if mask is None else simplify(mask))
 
-    def lanes_of(base: Expr, relation: str, bound: Expr) -> Expr:
-        return Op(relation, (Ramp(base, width), bound), BOOL)
+    def lanes_of(place: Expr, relation: str, bound: Expr) -> Expr:
+        return Op(relation, (Ramp(place, width), bound), BOOL)
 
     head = first - width
     ends = Op("and", (lanes_of(head, "ge", begin), lanes_of(head, "lt", end)), BOOL)
@@ -174,8 +177,21 @@ def _row(row: _Row, width: int) -> Stmt:
         For(v, Const(0, INDEX), simplify(count), vector(simplify(first + v * width), None)),
         Let(last, simplify(first + count * width), If(Op("lt", (last, end), BOOL), vector(last, rest))),
     )
+    aligned = (begin + (width - 1)) // width * width
     made: Stmt = If(Op("lt", (begin, end), BOOL), Let(first, simplify(aligned), body))
-    made = Let(begin, row.begin, Let(end, row.end, made))
+    made = Let(begin, _moved(row.begin, "max", offset), Let(end, _moved(row.end, "min", offset), made))
     for guard in row.guards:
         made = If(guard, made)
     return made
+
+
+def _is_multiple(expr: Expr, width: int) -> bool:
+    """Whether a sum is certainly a multiple of a number."""
+    terms, constant = linear(expr)
+    return constant % width == 0 and all(factor % width == 0 for _, factor in terms.values())
+
+
+def _moved(bound: Expr, name: str, offset: Expr) -> Expr:
+    """bound + offset, inside extrema so that they stay on top."""
+    bounds = [simplify(one + offset) for one in (maxima if name == "max" else minima)(bound)]
+    return simplify(reduce(lambda a, b: Op(name, (a, b), INDEX), bounds))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Axis, Const, Expr, Op, Read, substitute, transform, walk
+from ..compute.expr import Axis, Const, Expr, Op, Read, substitute, transform
 from ..compute.recurrence import Recurrence
 from ..compute.simplify import constant_value, simplify
 from ..compute.tensor import Equation, new_uid
@@ -34,13 +34,15 @@ class Made:
         return self.equation.body if self.number is None else self.rewritten(values[self.number])
 
     def rewritten(self, value: Expr) -> Expr:
-        """An expression of the old equation with the plane before in the place of what it reads of its stage."""
+        """An expression of the old equation with the plane before in the place of what it reads of its stage. The first
+        plane has none before, and what would read it is left out with the conditions that do not hold there."""
+        if self.before is None:
+            return transform(simplify(substitute(value, self.at)), _chosen)
+        tensor, first = self.before
 
         def read(node: Expr) -> Expr:
             if not isinstance(node, Read) or node.tensor is not self.stage:
                 return node
-            assert self.before is not None, "the first plane reads none"
-            tensor, first = self.before
             return Read(tensor, (*first, *(substitute(index, self.at) for index in node.indices[1:])), node.location)
 
         return substitute(transform(value, read), self.at)
@@ -118,8 +120,6 @@ class _Axes:
         for number, equation in enumerate(self.stage.equations):
             own = () if equation.where is None else (simplify(substitute(equation.where, at)),)
             made = Made(self.stage, equation, number, at, before)
-            if before is None and any(isinstance(n, Read) and n.tensor is self.stage for n in walk(equation.body)):
-                continue  # it is of later planes, as what it reads is inside
             body = made.rewritten(equation.body)
             yield replace(made, equation=self._equation(body, (where, *inside, *own), equation))
         if before is not None:
@@ -135,6 +135,14 @@ class _Axes:
             if not (isinstance(condition, Const) and condition.value):
                 where = condition if where is None else Op("and", (where, condition), BOOL)
         return Equation(self.axes, self.axes, simplify(body), where, location=old.location)
+
+
+def _chosen(node: Expr) -> Expr:
+    """The operand that a select takes, where that is known."""
+    match node:
+        case Op("select", (Const(value), yes, no)):
+            return yes if value else no
+    return node
 
 
 def _is(axis: Axis, value: int) -> Expr:

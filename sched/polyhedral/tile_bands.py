@@ -1,4 +1,5 @@
-"""Bands of loops over tiles whose numbers are added up, as waves of tiles are: i // 16 + j // 256, and i // 16 in it.
+"""Bands of loops over tiles whose numbers are added up, as waves of tiles are: i // 16 + j // 256, and i // 16 in it;
+and of tiles in which steps of a recurrence are computed, for which the numbers are dimensions.
 
 isl's loops are over integer points. For the loop over a sum of quotients it looks for strides among those of all
 statements, which may take longer than all else together. But in a band, the counters say what each quotient is:
@@ -57,8 +58,8 @@ class TileNumbers:
 
 
 def band_of_tiles(around: Sequence[LoopNode], node: LoopNode) -> tuple[LoopNode, ...]:
-    """The loops over tiles from `node` inwards, each directly in the one before, if some of their counters are sums
-    with quotients in them, and all quotients follow from these counters and those of the loops `around`; else none."""
+    """The loops over tiles from `node` inwards, each directly in the one before, where isl had better not see their
+    quotients, and all of these follow from the counters and those of the loops `around`; else none."""
     chain: list[LoopNode] = []
     below: object = node
     while isinstance(below, LoopNode) and below.kind in ("serial", "parallel") and below.of is None:
@@ -68,8 +69,7 @@ def band_of_tiles(around: Sequence[LoopNode], node: LoopNode) -> tuple[LoopNode,
         below = below.body
     statements = statements_below(node)
     while chain:
-        summed_up = any(_is_sum(value) for loop in chain for value in loop.values.values())
-        if not summed_up:
+        if not any(map(_is_hard, chain)):
             return ()
         if all(_solved((*around, *chain), statement) is not None for statement in statements):
             return tuple(chain)
@@ -156,6 +156,15 @@ def _is_division(expr: Expr) -> bool:
 def _quotients(value: Expr) -> list[Op]:
     """The quotients in a value, as they are where it has no remainders."""
     return [node for node in walk(value) if isinstance(node, Op) and node.name == "floordiv"]
+
+
+def _is_hard(loop: LoopNode) -> bool:
+    """Whether a counter is a sum of a quotient and something else, or a dimension of steps of a recurrence that are
+    computed in tiles."""
+    if any(map(_is_sum, loop.values.values())):
+        return True
+    placed = any(isinstance(loop.values[s.number], Axis) and s.rule is not None for s in statements_below(loop))
+    return placed and any(_quotients(value) for value in loop.values.values())
 
 
 def _is_sum(value: Expr) -> bool:

@@ -63,5 +63,9 @@ def test_stores_are_aligned_to_the_row_in_memory() -> None:
     s[u].skew("i", 3, by="t")
     s[u].split("i", 1024, outer="io", inner="ii")
     s[u].vectorize("ii")
-    text = s.build(ps.Target("x86-64-v3")).source("loops")
-    assert f"ii_first = {LANES} * ((ii_begin - 3 * t + {LANES - 1}) // {LANES}) + 3 * t" in text
+    kernel = s.build(ps.Target("x86-64-v3"))
+    text = kernel.source("loops")
+    assert f"ii_first = {LANES} * ((ii_begin + {LANES - 1}) // {LANES})" in text  # counted by places in memory
+    assert "ii_begin = max(1024 * io - 3 * t, 0)" in text
+    a = np.random.default_rng(1).random(1500, np.float32)
+    np.testing.assert_array_equal(kernel(a, T=7), ps.Schedule(u).build()(a, T=7))

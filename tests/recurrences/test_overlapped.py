@@ -92,6 +92,31 @@ def test_a_literal_number_of_steps(steps: int) -> None:
     same_bits(s, 1, planes(), *({"n": known["n"], "m": known["m"]} for known in SIZES))
 
 
+def test_a_first_plane_in_one_equation_with_the_others() -> None:
+    """It was left out, as the equation reads the plane before."""
+    T, n = ps.size_var("T", min=1), ps.size_var("n", min=1)
+    B = ps.placeholder((n,), "float64", name="B")
+    t, i = ps.axes("t i")
+    u = ps.recurrence((T + 1, n), "float64", name="u")
+    u[t, i] = ps.select((t >= 1) & (i >= 1), u[t - 1, i - 1] + 1.0, ps.select(t >= 1, u[t - 1, i], B[i]))
+    s = ps.Schedule(u[T])
+    s[u].block_steps("t", 2)
+    same_bits(s, 1, [lambda n, **_: np.arange(float(n))], {"T": 1, "n": 4}, {"T": 2, "n": 1}, {"T": 5, "n": 7})
+    v = ps.recurrence((T + 1, n), "float64", name="v")
+    v[t, i] = ps.select(2 * t >= i + 1, v[t - 1, i] + 1.0, B[i])
+    with pytest.raises(ps.ScheduleError, match="give that plane an equation of its own"):
+        ps.Schedule(v[T])["v"].block_steps("t", 2)
+
+
+def test_steps_in_tiles_of_three_dimensions_are_generated_within_the_budget() -> None:
+    s = ps.Schedule(EXAMPLES["heat_3d"].define())
+    blocks, steps = s["u"].block_steps("t", 2)
+    outer, inner = zip(*(blocks.split(loop, 4) for loop in "ijk"), strict=True)
+    blocks.reorder("t", *outer, *inner)
+    steps.compute_at(blocks, outer[-1])
+    same_bits(s, 1, [lambda N, **_: np.random.default_rng(1).random((N, N, N))], {"T": 3, "N": 9})
+
+
 def test_what_is_computed_more_than_once_is_told() -> None:
     u, _, last = stencil(T=8)
     s = ps.Schedule(last)

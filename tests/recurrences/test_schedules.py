@@ -61,6 +61,17 @@ SCHEDULES = {
         u.skew("i", 2, by="t")
         u.reorder("i", "t")
         u.parallel("t")""",
+    "seidel_2d in place, in waves of tiles": """
+        u.fold_storage("t", 1)
+        u.split("t", 2, outer="to", inner="ti")
+        u.skew("i", 1, by="ti")
+        u.skew("j", 2, by="ti")
+        u.reorder("to", "i", "j", "ti")
+        u.partition("i", 4, name="rows")
+        u.partition("j+i", 8, name="parts")
+        u.skew("parts", 1, by="rows")
+        u.reorder("parts", "rows")
+        u.parallel("rows")""",
     "fdtd_2d in place": """
         ex.fold_storage("t", 1)
         ey.fold_storage("t", 1)

@@ -158,6 +158,24 @@ def test_sweeps_in_place_have_their_steps_in_lanes(steps: int, threads: int) -> 
         np.testing.assert_array_equal(one, two)
 
 
+def test_tiles_that_lean_less_than_steps_are_apart_do_not_run_in_waves() -> None:
+    """What is stored in the place of a cell two rows further up would be there before a step has read that cell."""
+    n = ps.size_var("n", min=3)
+    A = ps.placeholder((n, n), "float64", name="A")
+    t, i, j = ps.axes("t i j")
+    u = ps.recurrence((6, n, n), "float64", name="u")
+    u[0, i, j] = A[i, j]
+    inside = (i > 0) & (i < n - 1) & (j > 0) & (j < n - 1)
+    new = u[t + 1, i, j - 1] + u[t + 1, i - 1, j] + u[t + 1, i - 1, j + 1]
+    u[t + 1, i, j] = ps.select(inside, 0.2 * (new + u[t, i + 1, j] + u[t, i, j + 1]), u[t, i, j])
+    s = ps.Schedule(u[5])
+    ps.recipes.time_tile(s[u], ps.Target("native", threads=1))
+    s[u].partition("i", 4, name="rows")
+    with pytest.raises(ps.LegalityError, match=r"into the cell of an element that .* still reads"):
+        s[u].partition("j+i", 8, name="parts")
+    s[u].partition("j+3*i", 8, name="parts")
+
+
 def test_steps_are_shared_out_evenly() -> None:
     t, i = ps.axes("t i")
     for steps, expected in ((40, None), (100, 34), (96, 33)):  # with the plane at 0; up to 48 are all in one tile

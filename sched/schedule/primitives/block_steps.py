@@ -73,6 +73,12 @@ class BlockSteps(Primitive):
             planes = planes_of(recurrence, self.factor, self.name, self.steps, program.world, program.context)
         if not (planes.of_blocks and planes.of_steps):
             raise ScheduleError(f"{what}: it has no step at any size, as its shape is {stage}")
+        values = program.definitions.values[recurrence.uid].children
+        if any(list(_reads(made.value(values), recurrence)) for made in planes.of_blocks if made.before is None):
+            raise ScheduleError(
+                f"{what}: in its first plane, what reads the one before is left out by more than its step; give that "
+                "plane an equation of its own"
+            )
         rewrite = StepsBlocked(recurrence, planes)
         place = Place(planes.blocks, self.loop, planes.blocks, self.loop)
         nests = {uid: own for uid, own in state.nests.items() if uid != stage.uid}

@@ -20,7 +20,7 @@ from ..stage import Stage
 
 _MOST_STEPS = 32
 _MOST_SKEW = 5
-_TILE = 16, 128  # rows and cells of a row in what a thread goes through at once
+_TILE = 32, 256  # rows and cells of a row in what a thread goes through at once
 _SLACK = 1  # cells more between the steps than are needed: what one has stored is then not read at once
 
 

@@ -466,4 +466,12 @@ IN_LOWER: tuple[Mutant, ...] = (
         ("tests/lower/test_passes.py",),
         "one iteration after those with full tiles has them, too",
     ),
+    Mutant(
+        "places-of-rows-without-their-begin",
+        "lower/rows.py",
+        "lanes = simplify(Ramp(place, width) - offset)",
+        "lanes = simplify(Ramp(place, width))",
+        ("tests/lower/test_rows.py",),
+        "the places of a row in memory are taken for the numbers of its lanes",
+    ),
 )
