@@ -17,7 +17,7 @@ from functools import partial
 
 from ..compute.dtypes import INDEX
 from ..compute.expr import Axis, Const, Expr, Op, Size
-from ..compute.simplify import from_linear, key, linear, scaled, simplify, summed
+from ..compute.simplify import Terms, from_linear, key, linear, scaled, simplify, summed
 from .affine import affine
 from .isl import Map
 from .order import is_left_out
@@ -168,7 +168,8 @@ def _without_remainders(value: Expr) -> tuple[Expr, _Remainders]:
     """A sum with x for each x % c in it, which differs as the sum itself where all these x // c are equal; and factor,
     c and x of each factor * (x % c), in an order that depends on the numbers alone."""
     terms, constant = linear(value)
-    whole, found = ({k: term for k, term in terms.items() if _remainder(term[0]) is None}, constant), []
+    whole: tuple[Terms, int] = {k: term for k, term in terms.items() if _remainder(term[0]) is None}, constant
+    found: _Remainders = []
     for atom, factor in terms.values():
         if (part := _remainder(atom)) is not None:
             found.append(((factor, part[1]), part[0]))

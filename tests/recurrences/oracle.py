@@ -4,8 +4,8 @@ No isl here, and nothing of the checker: instances are enumerated, what they rea
 compared loop by loop down the tree. What is read must have been written, by everything that writes the cell; what is
 accumulated is initialised before, updated in order (in any where it is re-associable: threads and lanes have partial
 results, or take turns), and finished after. Iterations of parallel loops are unordered; lanes of a vector loop run each
-statement together. Where dimensions are folded, whoever writes another element into a cell is before the element is
-written, or after it is read.
+statement together, also where they are in different iterations of a loop of which each lane has one. Where dimensions
+are folded, whoever writes another element into a cell is before the element is written, or after it is read.
 
 Stages in loops of others have a copy of an element for each iteration of the loops around their store. Which elements
 an iteration computes is claimed (`claimed`), and checked: what is read is in the reader's copy, and that is written,
@@ -123,7 +123,7 @@ def instances(state: Any, sizes: dict[str, int]) -> list[Instance]:
     return [
         instance
         for s, path in leaves
-        for instance in _of_statement(s, path, known, state.program)
+        for instance in _of_statement(s, path, known, state.program, _left_out(s, path, tree.fused, state.program))
         if s.rule is None or _part(instance, cuts.get(s.stage.uid, ())) == s.loops_of
     ]
 
@@ -171,7 +171,35 @@ def claimed(statement: Statement, program: Any, sizes: dict[str, int]) -> Iterat
         yield dict(zip(statement.axes, point, strict=True))
 
 
-def _of_statement(statement: Statement, path: tuple[Any, ...], known: Sizes, program: Any) -> Iterator[Instance]:
+_WIDE = 13  # of a size at which a loop that may have several iterations has
+
+
+def _left_out(statement: Statement, path: tuple[Any, ...], fused: Mapping[Axis, Fused], program: Any) -> frozenset[int]:
+    """The loops inside a vector loop of which each lane has one iteration, by their uids."""
+    loops = [step for step in path if isinstance(step, LoopNode) and step.kind not in ("position", "component")]
+    first = next((k for k, loop in enumerate(loops) if loop.kind == "vectorize"), len(loops)) + 1
+    if first >= len(loops):
+        return frozenset()
+    known = Sizes({s.name: -(-max(s.min, _WIDE) // s.multiple_of) * s.multiple_of for s in program.sizes}, fused)
+    placed = bool(statement.prefix)
+    every = claimed(statement, program, known.sizes) if placed else _grid(statement.axes, known)
+    taken: dict[tuple[Any, ...], set[Any]] = {}
+    for at in every:
+        if all(known.value(condition, at) for condition in _conditions(statement)):
+            counters = [known.value(loop.values[statement.number], at) for loop in loops]
+            for k in range(first, len(loops)):
+                taken.setdefault((k, *counters[:k]), set()).add(counters[k])
+    several = {key[0] for key, values in taken.items() if len(values) > 1}
+    return frozenset(loops[k].uid for k in range(first, len(loops)) if k not in several)
+
+
+def _kind(loop: LoopNode, left_out: frozenset[int]) -> str:
+    return "left out" if loop.uid in left_out else loop.kind
+
+
+def _of_statement(
+    statement: Statement, path: tuple[Any, ...], known: Sizes, program: Any, left_out: frozenset[int]
+) -> Iterator[Instance]:
     placed = bool(statement.prefix)
     for at in claimed(statement, program, known.sizes) if placed else _grid(statement.axes, known):
         if not all(known.value(condition, at) for condition in _conditions(statement)):
@@ -180,7 +208,10 @@ def _of_statement(statement: Statement, path: tuple[Any, ...], known: Sizes, pro
         steps = tuple(
             ("sequence", step)
             if isinstance(step, int)
-            else (step.kind, int(known.value(step.values[statement.number], at)))
+            else (
+                "left out" if step.uid in left_out else step.kind,
+                int(known.value(step.values[statement.number], at)),
+            )
             for step in path
             if isinstance(step, int) or step.kind not in ("position", "component")
         )
@@ -223,7 +254,7 @@ def order(a: Instance, b: Instance) -> str:
         if kind == "vectorize":
             lanes = lanes or x != y
         elif x != y:
-            return BESIDE if kind == "parallel" else BEFORE if x < y else AFTER
+            return BESIDE if kind in ("parallel", "left out") else BEFORE if x < y else AFTER
     return TOGETHER if lanes else "same"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import polysched as ps
-from polysched.schedule.primitives import Fuse
+from polysched.schedule.primitives import Fuse, Vectorize
 
 from .definitions import EXAMPLES
 from .oracle import violations
@@ -224,3 +224,40 @@ def test_cells_that_are_cut_off_have_inits_of_their_own() -> None:
         given = EXAMPLES["lu"].inputs(np.random.default_rng(n), {"N": n})
         for one, two in zip(kernel(*given.values()), default(*given.values()), strict=True):
             assert one.tobytes() == two.tobytes(), n
+
+
+def refused_together(s: ps.Schedule, loop: str) -> None:
+    """Vectors are refused, as two instances would run at the same time, which they do by brute force, too."""
+    refusal = s["u"].why_not("vectorize", loop)
+    assert isinstance(refusal, ps.LegalityError) and "at the same time" in str(refusal)
+    record = Vectorize(loop)
+    pairs = [(a.name, b.name) for a, b in violations(record.apply(s.state, s["u"].tensor), refusal.sizes)]
+    assert (refusal.source, refusal.sink) in pairs
+
+
+def test_slabs_inside_a_vector_do_not_put_its_lanes_in_order() -> None:
+    """Each lane is in one slab alone, so no loop is made of them; the lane two further on reads what this one computes."""
+    m = ps.size_var("m", min=1)
+    A, (t, i, j) = ps.placeholder((n, m), "int32", name="A"), ps.axes("t i j")
+    u = ps.recurrence((3, n, m), "int32", name="u")
+    u[0, i, j] = A[i, j]
+    u[t + 1, i, j] = ps.select(j >= 2, u[t + 1, i, j - 2], 4) + u[t, i, j]
+    s = ps.Schedule(u[2])
+    s["u"].partition("j", 2, name="slab")
+    s["u"].reorder("j", "i")
+    s["u"].split("j", 4)
+    refused_together(s, "j_i")
+    bits(s, np.arange(35, dtype=np.int32).reshape(5, 7))
+
+
+def test_a_diagonal_inside_a_vector_does_not_put_its_lanes_in_order() -> None:
+    """Of each row one cell is on the diagonal: the loop along rows, inside the lanes, is none for this equation."""
+    A, (i, j) = ps.placeholder((n,), "int32", name="A"), ps.axes("i j")
+    u = ps.recurrence((n, n), "int32", name="u")
+    u.define((i, j), ps.select(i > 0, u[i - 1, j - 1], 1) + A[i], where=i == j)
+    u.define((i, j), 0, where=i < j)
+    u.define((i, j), 2, where=i > j)
+    s = ps.Schedule(u)
+    s["u"].split("i", 4)
+    refused_together(s, "i_i")
+    bits(s, np.arange(9, dtype=np.int32))

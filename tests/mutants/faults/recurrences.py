@@ -12,6 +12,14 @@ IN_LOOPS_FOUND = "tests/schedule/test_compute_at_found.py"
 
 IN_RECURRENCES: tuple[Mutant, ...] = (
     Mutant(
+        "loops-that-are-left-out-order-lanes",
+        "polyhedral/order.py",
+        "return prefix.reverse().apply_range(Map.from_pw_aff(own)).is_single_valued()",
+        "return False",
+        ("tests/recurrences/test_found.py",),
+        "lanes are taken to be in the order of a loop that is not made",
+    ),
+    Mutant(
         "loops-shared-by-all-or-none",
         "schedule/system.py",
         "if joined is None and self._wants(circle, depth):",
