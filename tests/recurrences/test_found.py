@@ -236,7 +236,7 @@ def refused_together(s: ps.Schedule, loop: str) -> None:
 
 
 def test_slabs_inside_a_vector_do_not_put_its_lanes_in_order() -> None:
-    """Each lane is in one slab alone, so no loop is made of them; the lane two further on reads what this one computes."""
+    """Each lane is in one slab alone, so no loop is made of them; and a lane reads what the one two before computes."""
     m = ps.size_var("m", min=1)
     A, (t, i, j) = ps.placeholder((n, m), "int32", name="A"), ps.axes("t i j")
     u = ps.recurrence((3, n, m), "int32", name="u")
