@@ -9,6 +9,7 @@ from typing import assert_never
 from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Axis, Const, Expr, Op, substitute, walk
 from ..compute.simplify import difference, simplify
+from ..polyhedral.counters import expand_fused
 from ..polyhedral.isl_trees import (
     AstExpr,
     AstNode,
@@ -17,7 +18,7 @@ from ..polyhedral.isl_trees import (
     node_kind,
     operands_of,
 )
-from ..polyhedral.order import expand_fused, is_reduction_counter, shares_accumulator
+from ..polyhedral.order import is_reduction_counter, shares_accumulator
 from ..polyhedral.schedule_tree import Band, Extended, Nest
 from ..polyhedral.statement import Statement
 from ..polyhedral.tree import LoopNode, Tree

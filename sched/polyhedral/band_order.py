@@ -20,7 +20,7 @@ from ..compute.expr import Axis, Const, Expr, Op, Size
 from ..compute.simplify import Terms, from_linear, key, linear, scaled, simplify, summed
 from .affine import affine
 from .isl import Map
-from .order import is_left_out
+from .lanes import puts_lanes_in_order
 from .requirements import Requirement
 from .tree import LoopNode, Sequence, Tree
 
@@ -30,7 +30,7 @@ def certainly_ordered(tree: Tree, requirement: Requirement) -> bool:
     source, sink = requirement.source, requirement.sink
     if tree.fused or requirement.free:
         return False
-    pairs = _Pairs(requirement, requirement.relation)
+    pairs, in_lanes = _Pairs(requirement, requirement.relation), False
     for (node, at), (_, to) in zip(tree.path_to(source), tree.path_to(sink), strict=False):
         if isinstance(node, Sequence):
             if at != to:
@@ -38,10 +38,12 @@ def certainly_ordered(tree: Tree, requirement: Requirement) -> bool:
             continue
         assert isinstance(node, LoopNode), "leaves are at the ends of paths"
         if node.kind == "vectorize":
+            in_lanes = True
             continue
+        if in_lanes and not puts_lanes_in_order(tree, node, source, sink):
+            return False
         parts = _paired(node.values[source.number], node.values[sink.number])
-        parallel = node.kind == "parallel" or any(is_left_out(tree, node, end) for end in (source, sink))
-        if parts is None or not all(pairs.goes_forward(part, parallel=parallel) for part in parts):
+        if parts is None or not all(pairs.goes_forward(part, parallel=node.kind == "parallel") for part in parts):
             return False
         fewer = [pairs.equate(part) for part in parts]
         if any(fewer) and pairs.left.is_empty():

@@ -20,8 +20,8 @@ from ..errors import BudgetError
 from .affine import affine
 from .bounds import access_relation, guarded_reads
 from .cardinality import cardinality
+from .counters import at_sizes, expand_fused
 from .isl import Frame, Map, Set, involves_input
-from .order import at_sizes, expand_fused
 from .placement import box_around
 from .program import Program
 from .statement import Statement

@@ -16,8 +16,9 @@ from ..compute.expr import Axis, Const, Expr, Size, substitute
 from ..compute.sizes import evaluate_extent
 from ..errors import BudgetError, LegalityError
 from .band_order import certainly_ordered
+from .counters import at_sizes
 from .isl import Point, World
-from .order import Violations, at_sizes, violations
+from .order import Violations, violations
 from .program import Statement
 from .requirements import Requirement
 from .tree import Tree

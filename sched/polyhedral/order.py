@@ -7,21 +7,18 @@ share and keeps the pairs that are still equal; a pair leaves either in order or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
-from ..compute.expr import Axis, Const, Expr, Op, Size, same, transform, walk
+from ..compute.expr import Axis, Const, Expr, Op, same, walk
 from ..compute.simplify import from_linear, linear
-from ..compute.sizes import evaluate_extent
 from .affine import affine
+from .counters import all_exact, exact, expand_fused, once
 from .isl import Frame, Map, MultiPwAff, PwAff
+from .lanes import puts_lanes_in_order
 from .positions import box_of
 from .program import Statement
 from .requirements import Requirement, accumulation
 from .tree import Fused, LoopNode, Tree
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +59,16 @@ def violations(tree: Tree, requirement: Requirement) -> Violations:
         exact = exact and _is_known(tree, node, source, sink)
         if requirement.free:
             remaining = remaining.intersect(_compare(tree, node, outer, source, sink).maybe_equal)
-        elif node.kind == "parallel" or any(is_left_out(tree, node, end) for end in (source, sink)):
-            equal = _equal(tree, node, source, sink)
-            together = together.union(remaining.subtract(equal))
-            remaining = remaining.intersect(equal)
         else:
-            outcome = _compare(tree, node, outer, source, sink)
-            wrong = wrong.union(remaining.subtract(outcome.not_after))
-            remaining = remaining.intersect(outcome.not_after).subtract(outcome.before)
+            apart = _in_no_order(tree, node, vectors, requirement, remaining)
+            if apart is not None:
+                equal = _equal(tree, node, source, sink)
+                together = together.union(apart.subtract(equal))
+                remaining = remaining.subtract(apart.subtract(equal))
+            if node.kind != "parallel":
+                outcome = _compare(tree, node, outer, source, sink)
+                wrong = wrong.union(remaining.subtract(outcome.not_after))
+                remaining = remaining.intersect(outcome.not_after).subtract(outcome.before)
         outer.append(node)
         if remaining.is_empty():
             return Violations(wrong, together, exact)
@@ -79,25 +78,20 @@ def violations(tree: Tree, requirement: Requirement) -> Violations:
     return Violations(wrong, together if requirement.free else together.union(remaining), exact)
 
 
-def is_left_out(tree: Tree, node: LoopNode, statement: Statement) -> bool:
-    """Whether a loop inside a vector loop has one iteration in each lane, as one over slabs of what the lanes count: it
-    is no loop of the code then, in which all lanes run at once, and puts none of them in order."""
-    path = [loop for loop, _ in tree.path_to(statement) if isinstance(loop, LoopNode)]
-    around = path[: next(k for k, loop in enumerate(path) if loop.uid == node.uid)]
-    if all(loop.kind != "vectorize" for loop in around):
-        return False
-    values = [loop.values[statement.number] for loop in around if loop.kind not in ("position", "component")]
-    value = node.values[statement.number]
-
-    def found() -> bool:
-        counters = _all_exact(values, statement.frame, tree)
-        own = _exact(value, statement.frame, tree)
-        if counters is None or own is None:
-            return False
-        prefix = statement.frame.map_to(counters).intersect_domain(statement.domain)
-        return prefix.reverse().apply_range(Map.from_pw_aff(own)).is_single_valued()
-
-    return _once("left out", tree, statement, (statement, value, *values), found)
+def _in_no_order(
+    tree: Tree, node: LoopNode, vectors: list[LoopNode], requirement: Requirement, pairs: Map
+) -> Map | None:
+    """Those of the pairs, in equal iterations of the loops around, whose iterations of a loop are in no order: all of a
+    parallel loop, and in `vectors`, those of different lanes where lanes do not go through the loop side by side."""
+    source, sink = requirement.source, requirement.sink
+    if node.kind == "parallel":
+        return pairs
+    if not vectors or puts_lanes_in_order(tree, node, source, sink):
+        return None
+    one_lane = pairs
+    for vector in vectors:
+        one_lane = one_lane.intersect(_equal(tree, vector, source, sink))
+    return pairs.subtract(one_lane)
 
 
 def shares_accumulator(tree: Tree, node: LoopNode, update: Statement) -> bool:
@@ -199,21 +193,15 @@ def _compare_values(tree: Tree, left: Expr, right: Expr, pair: _Pair, outer: lis
 
 def _coordinates(tree: Tree, left: Expr, right: Expr, pair: _Pair) -> tuple[MultiPwAff, MultiPwAff] | None:
     """What two counters compare by, lexicographically: themselves where they are affine, or their components."""
-    exact = _exact(left, pair.source, tree), _exact(right, pair.sink, tree)
-    if exact[0] is not None and exact[1] is not None:
-        return pair.source.tuple_of([exact[0]]), pair.sink.tuple_of([exact[1]])
+    alone = exact(left, pair.source, tree), exact(right, pair.sink, tree)
+    if alone[0] is not None and alone[1] is not None:
+        return pair.source.tuple_of([alone[0]]), pair.sink.tuple_of([alone[1]])
     boxes = box_of(left, tree.fused), box_of(right, tree.fused)
     if boxes[0] is None or boxes[1] is None or not boxes[0].is_like(boxes[1]):
         return None
-    first = _all_exact(boxes[0].components, pair.source, tree)
-    second = _all_exact(boxes[1].components, pair.sink, tree)
+    first = all_exact(boxes[0].components, pair.source, tree)
+    second = all_exact(boxes[1].components, pair.sink, tree)
     return None if first is None or second is None else (pair.source.tuple_of(first), pair.sink.tuple_of(second))
-
-
-def _all_exact(values: Iterable[Expr], frame: Frame, tree: Tree) -> list[PwAff] | None:
-    found = [_exact(value, frame, tree) for value in values]
-    known = [value for value in found if value is not None]
-    return known if len(known) == len(found) else None
 
 
 def _equal(tree: Tree, node: LoopNode, source: Statement, sink: Statement) -> Map:
@@ -228,38 +216,33 @@ def maybe_equal(tree: Tree, pair: Requirement, relation: Map, left: Expr, right:
     """The pairs of `relation` whose counters may be equal: all of them where that is not known."""
 
     def found() -> Map:
-        source, sink = _exact(left, pair.source.frame, tree), _exact(right, pair.sink.frame, tree)
+        source, sink = exact(left, pair.source.frame, tree), exact(right, pair.sink.frame, tree)
         return relation if source is None or sink is None else relation.intersect(source.eq_map(sink))
 
-    return _once("maybe equal", tree, pair.source, (pair, relation, left, right), found)
+    return once("maybe equal", tree, pair.source, (pair, relation, left, right), found)
 
 
 def never_after(tree: Tree, pair: Requirement, relation: Map, left: Expr, right: Expr) -> bool:
     """Whether the source's counter is at most the sink's in all pairs of `relation`, as far as that is known."""
 
     def found() -> bool:
-        source, sink = _exact(left, pair.source.frame, tree), _exact(right, pair.sink.frame, tree)
+        source, sink = exact(left, pair.source.frame, tree), exact(right, pair.sink.frame, tree)
         return source is not None and sink is not None and relation.is_subset(source.le_map(sink))
 
-    return _once("never after", tree, pair.source, (pair, relation, left, right), found)
+    return once("never after", tree, pair.source, (pair, relation, left, right), found)
 
 
 def has_one_value(tree: Tree, statement: Statement, value: Expr) -> bool:
     """Whether a counter is the same at all instances of a statement."""
 
     def found() -> bool:
-        known = _exact(value, statement.frame, tree)
+        known = exact(value, statement.frame, tree)
         if known is None:
             return False
         taken = Map.from_pw_aff(known.intersect_domain(statement.domain)).range()
         return Map.from_domain_and_range(taken, taken).is_single_valued()
 
-    return _once("one value", tree, statement, (statement, value), found)
-
-
-def _once(what: str, tree: Tree, statement: Statement, objects: tuple[object, ...], compute: Callable[[], T]) -> T:
-    """What follows from these objects where no loops are fused; with fused ones it is computed again."""
-    return compute() if tree.fused else statement.frame.world.once(what, objects, compute)
+    return once("one value", tree, statement, (statement, value), found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,52 +251,6 @@ class _Pair:
     sink: Frame
     source_number: int
     sink_number: int
-
-
-def _exact(value: Expr, frame: Frame, tree: Tree) -> PwAff | None:
-    """The counter as a function of the statement's axes, where it is affine."""
-    return affine(expand_fused(value, tree, linear=True), frame)
-
-
-def expand_fused(value: Expr, tree: Tree, *, linear: bool) -> Expr:
-    """`value` with virtual axes replaced by positions computed from their components.
-
-    With `linear`, only where the position is affine: where all extents but the first are literals. Their counts are
-    then products that are affine, too.
-    """
-    counts = {f.count.name: f for f in tree.fused.values() if isinstance(f.count, Size)}
-
-    def replaced(node: Expr) -> Expr:
-        if isinstance(node, Axis) and node in tree.fused:
-            fused = tree.fused[node]
-            if linear and not _has_affine_position(fused):
-                return node
-            position: Expr = Const(0, node.dtype)
-            for component, begin, extent in zip(fused.components, fused.begins, fused.extents, strict=True):
-                position = position * extent + (component - begin)
-            return transform(position, replaced)
-        if isinstance(node, Size) and node.name in counts:
-            fused = counts[node.name]
-            return transform(fused.product, replaced) if not linear or _has_affine_position(fused) else node
-        return node
-
-    return transform(value, replaced) if tree.fused else value
-
-
-def _has_affine_position(fused: Fused) -> bool:
-    return all(isinstance(extent, Const) for extent in fused.extents[1:])
-
-
-def at_sizes(tree: Tree, sizes: Mapping[str, int]) -> Tree:
-    """The tree for calls with these sizes, where every position is affine."""
-    known = dict(sizes)
-    boxes: dict[Axis, Fused] = {}
-    for axis, fused in tree.fused.items():  # those that others are made of come first
-        extents = tuple(Const(evaluate_extent(extent, known), axis.dtype) for extent in fused.extents)
-        boxes[axis] = replace(fused, extents=extents)
-        if isinstance(fused.count, Size):
-            known[fused.count.name] = evaluate_extent(replace(fused, extents=extents).product, known)
-    return Tree(tree.root, boxes)
 
 
 def _opaque(tree: Tree, left: Expr, right: Expr, pair: _Pair, outer: list[LoopNode]) -> _Outcome:
@@ -356,8 +293,8 @@ def _apart(tree: Tree, left: Expr, right: Expr, least: int, pair: _Pair) -> tupl
     for rows in range(_ROWS + 1):
         distance = least - count * rows
         row, to = boxes[0].components[0], boxes[1].components[0]
-        first = _all_exact((row, row + rows, inner, inner + distance), pair.source, tree)
-        second = _all_exact((to, to + rows, other, other + distance), pair.sink, tree)
+        first = all_exact((row, row + rows, inner, inner + distance), pair.source, tree)
+        second = all_exact((to, to + rows, other, other + distance), pair.sink, tree)
         if first is None or second is None:
             return nothing, nothing
         before = before.union(first[1].le_map(second[0]).intersect(first[3].le_map(second[2])))

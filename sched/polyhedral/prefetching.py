@@ -20,8 +20,8 @@ from ..compute.simplify import constant_value, simplify
 from ..compute.tensor import Tensor
 from .affine import affine
 from .bounds import access_relation, guarded_reads
+from .counters import expand_fused
 from .isl import Map, anything, widest, without
-from .order import expand_fused
 from .placement import Box, box_around
 from .program import Program
 from .statement import Statement

@@ -9,7 +9,7 @@ from ..compute.dtypes import INDEX
 from ..compute.expr import Axis, Const, Expr, same, walk
 from ..compute.tensor import Tensor
 from ..errors import ScheduleError
-from ..polyhedral.order import expand_fused
+from ..polyhedral.counters import expand_fused
 from ..polyhedral.program import Program
 from ..polyhedral.tree import Sequence, Tree
 from .nest import Loop, StageNest

@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 import polysched as ps
-from polysched.polyhedral.order import at_sizes, violations
+from polysched.polyhedral.counters import at_sizes
+from polysched.polyhedral.order import violations
 from polysched.polyhedral.requirements import requirements
 
 from ..oracle.cases import MOST_INSTANCES, assignments, instances, random_command

@@ -4,8 +4,9 @@ No isl here, and nothing of the checker: instances are enumerated, what they rea
 compared loop by loop down the tree. What is read must have been written, by everything that writes the cell; what is
 accumulated is initialised before, updated in order (in any where it is re-associable: threads and lanes have partial
 results, or take turns), and finished after. Iterations of parallel loops are unordered; lanes of a vector loop run each
-statement together, also where they are in different iterations of a loop of which each lane has one. Where dimensions
-are folded, whoever writes another element into a cell is before the element is written, or after it is read.
+statement together, also where they are in different iterations of a loop of which each lane has one, or of which
+lanes or statements have others. Where dimensions are folded, whoever writes another element into a cell is before the
+element is written, or after it is read.
 
 Stages in loops of others have a copy of an element for each iteration of the loops around their store. Which elements
 an iteration computes is claimed (`claimed`), and checked: what is read is in the reader's copy, and that is written,
@@ -14,7 +15,7 @@ and read, in one and the same loops.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -27,7 +28,7 @@ from polysched.polyhedral.tree import Fused, Leaf, LoopNode, Node
 from ..polyhedral.enumerated import points
 
 Cell = tuple[int, tuple[int, ...], tuple[int, ...]]  # of a stage, by its uid, in a copy
-Step = tuple[str, int]  # "sequence", or the kind of a loop, with the place or the counter
+Step = tuple[Hashable, int]  # "sequence", or the kind of a loop, with the place or the counter
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +124,7 @@ def instances(state: Any, sizes: dict[str, int]) -> list[Instance]:
     return [
         instance
         for s, path in leaves
-        for instance in _of_statement(s, path, known, state.program, _left_out(s, path, tree.fused, state.program))
+        for instance in _of_statement(s, path, known, state.program, _in_lanes(s, path, tree.fused, state.program))
         if s.rule is None or _part(instance, cuts.get(s.stage.uid, ())) == s.loops_of
     ]
 
@@ -174,31 +175,53 @@ def claimed(statement: Statement, program: Any, sizes: dict[str, int]) -> Iterat
 _WIDE = 13  # of a size at which a loop that may have several iterations has
 
 
-def _left_out(statement: Statement, path: tuple[Any, ...], fused: Mapping[Axis, Fused], program: Any) -> frozenset[int]:
-    """The loops inside a vector loop of which each lane has one iteration, by their uids."""
+def _in_lanes(
+    statement: Statement, path: tuple[Any, ...], fused: Mapping[Axis, Fused], program: Any
+) -> dict[int, Hashable]:
+    """For loops inside a vector loop, by their uids, which iterations there are for each iteration of those around, or
+    that all lanes have the same; none where a lane has no more than one, or not all from the first to the last, or
+    where they are written out and lanes begin apart."""
     loops = [step for step in path if isinstance(step, LoopNode) and step.kind not in ("position", "component")]
     first = next((k for k, loop in enumerate(loops) if loop.kind == "vectorize"), len(loops)) + 1
     if first >= len(loops):
-        return frozenset()
+        return {}
     known = Sizes({s.name: -(-max(s.min, _WIDE) // s.multiple_of) * s.multiple_of for s in program.sizes}, fused)
     placed = bool(statement.prefix)
     every = claimed(statement, program, known.sizes) if placed else _grid(statement.axes, known)
-    taken: dict[tuple[Any, ...], set[Any]] = {}
+    taken: dict[int, dict[tuple[Any, ...], set[Any]]] = {k: {} for k in range(first, len(loops))}
     for at in every:
         if all(known.value(condition, at) for condition in _conditions(statement)):
             counters = [known.value(loop.values[statement.number], at) for loop in loops]
-            for k in range(first, len(loops)):
-                taken.setdefault((k, *counters[:k]), set()).add(counters[k])
-    several = {key[0] for key, values in taken.items() if len(values) > 1}
-    return frozenset(loops[k].uid for k in range(first, len(loops)) if k not in several)
+            for k, found in taken.items():
+                found.setdefault(tuple(counters[:k]), set()).add(counters[k])
+    return {loops[k].uid: _alike(loops, k, found) for k, found in taken.items()}
 
 
-def _kind(loop: LoopNode, left_out: frozenset[int]) -> str:
-    return "left out" if loop.uid in left_out else loop.kind
+def _alike(loops: list[LoopNode], k: int, taken: dict[tuple[Any, ...], set[Any]]) -> Hashable:
+    dense = all(max(values) - min(values) + 1 == len(values) for values in taken.values())
+    begins: dict[tuple[Any, ...], set[Any]] = {}
+    for around, values in taken.items():
+        outside = tuple(c for c, loop in zip(around, loops, strict=False) if loop.kind != "vectorize")
+        begins.setdefault(outside, set()).add(min(values))
+    ranges: dict[tuple[Any, ...], set[Any]] = {}
+    for around, values in taken.items():
+        outside = tuple(c for c, loop in zip(around, loops, strict=False) if loop.kind != "vectorize")
+        ranges.setdefault(outside, set()).add(frozenset(values))
+    if all(len(values) == 1 for values in ranges.values()):
+        return "alike"
+    apart = loops[k].kind == "unroll" and any(len(values) > 1 for values in begins.values())
+    if not dense or apart or all(len(values) == 1 for values in taken.values()):
+        return None
+    return frozenset((around, frozenset(values)) for around, values in taken.items())
+
+
+def _kind(loop: LoopNode, in_lanes: Mapping[int, Hashable]) -> Hashable:
+    """What must be the same of two instances whose order follows from the counters of a loop."""
+    return (loop.kind, in_lanes[loop.uid]) if loop.uid in in_lanes else loop.kind
 
 
 def _of_statement(
-    statement: Statement, path: tuple[Any, ...], known: Sizes, program: Any, left_out: frozenset[int]
+    statement: Statement, path: tuple[Any, ...], known: Sizes, program: Any, in_lanes: Mapping[int, Hashable]
 ) -> Iterator[Instance]:
     placed = bool(statement.prefix)
     for at in claimed(statement, program, known.sizes) if placed else _grid(statement.axes, known):
@@ -208,10 +231,7 @@ def _of_statement(
         steps = tuple(
             ("sequence", step)
             if isinstance(step, int)
-            else (
-                "left out" if step.uid in left_out else step.kind,
-                int(known.value(step.values[statement.number], at)),
-            )
+            else (_kind(step, in_lanes), int(known.value(step.values[statement.number], at)))
             for step in path
             if isinstance(step, int) or step.kind not in ("position", "component")
         )
@@ -250,11 +270,12 @@ BEFORE, AFTER, BESIDE, TOGETHER = "before", "after", "beside", "together"
 def order(a: Instance, b: Instance) -> str:
     """How the first of two instances stands to the second."""
     lanes = False
-    for (kind, x), (_, y) in zip(a.path, b.path, strict=False):
+    for (kind, x), (other, y) in zip(a.path, b.path, strict=False):
         if kind == "vectorize":
             lanes = lanes or x != y
         elif x != y:
-            return BESIDE if kind in ("parallel", "left out") else BEFORE if x < y else AFTER
+            unknown = isinstance(kind, tuple) and lanes and (kind[1] is None or kind != other)
+            return BESIDE if kind == "parallel" or unknown else BEFORE if x < y else AFTER
     return TOGETHER if lanes else "same"
 
 

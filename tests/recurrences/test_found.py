@@ -261,3 +261,16 @@ def test_a_diagonal_inside_a_vector_does_not_put_its_lanes_in_order() -> None:
     s["u"].split("i", 4)
     refused_together(s, "i_i")
     bits(s, np.arange(9, dtype=np.int32))
+
+
+def test_strides_inside_a_vector_do_not_put_its_lanes_in_order() -> None:
+    """Every other cell of a row, beginning at the first or the second: isl counts from each lane's own begin."""
+    A, (i, j) = ps.placeholder((n,), "int32", name="A"), ps.axes("i j")
+    u = ps.recurrence((n, n), "int32", name="u")
+    before = ps.select((i > 0) & (j > 0), u[i - 1, j - 1], 1)
+    u.define((i, j), before + A[i], where=(i + j) % 2 == 0)
+    u.define((i, j), before - A[i], where=(i + j) % 2 == 1)
+    s = ps.Schedule(u)
+    s["u"].split("i", 4)
+    refused_together(s, "i_i")
+    bits(s, np.arange(9, dtype=np.int32))

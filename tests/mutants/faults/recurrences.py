@@ -12,10 +12,18 @@ IN_LOOPS_FOUND = "tests/schedule/test_compute_at_found.py"
 
 IN_RECURRENCES: tuple[Mutant, ...] = (
     Mutant(
+        "strides-that-lanes-begin-apart-order-them",
+        "polyhedral/lanes.py",
+        "if taken.is_single_valued() or not hull.is_subset(taken):",
+        "if taken.is_single_valued():",
+        ("tests/recurrences/test_found.py",),
+        "lanes are taken to be in the order of a loop that each counts from its own begin",
+    ),
+    Mutant(
         "loops-that-are-left-out-order-lanes",
-        "polyhedral/order.py",
-        "return prefix.reverse().apply_range(Map.from_pw_aff(own)).is_single_valued()",
-        "return False",
+        "polyhedral/lanes.py",
+        "if taken.is_single_valued() or not hull.is_subset(taken):",
+        "if not hull.is_subset(taken):",
         ("tests/recurrences/test_found.py",),
         "lanes are taken to be in the order of a loop that is not made",
     ),
