@@ -1,8 +1,8 @@
 """Which loops inside a vector loop put lanes in order.
 
-All lanes run at once, each iteration of a loop inside for those that have it. That is so where all lanes have the same
-iterations. Otherwise isl makes no loop where each lane has one iteration, counts from the lane's own begin where there
-are strides, and makes several loops where statements have different iterations; then nothing is said of their order.
+All lanes run at once, each iteration of a loop inside for those that have it. But where lanes have different ones, isl
+makes no loop of one iteration a lane, and counts from the lane's own begin where there are strides; and where two
+statements have different lanes or iterations, it makes several loops. Then nothing is said of the order of lanes.
 """
 
 from __future__ import annotations
@@ -16,16 +16,13 @@ from .tree import LoopNode, Tree
 def puts_lanes_in_order(tree: Tree, node: LoopNode, source: Statement, sink: Statement) -> bool:
     """Whether lanes of two statements go through a loop inside their vector loop side by side."""
     ranges = [_in_lanes(tree, node, end) for end in dict.fromkeys((source, sink))]
-    if all(isinstance(each, str) for each in ranges):
-        return True
-    first = ranges[0]
-    return isinstance(first, Map) and all(isinstance(each, Map) and first.is_equal(each) for each in ranges[1:])
+    known = [each for each in ranges if each is not None]
+    return len(known) == len(ranges) and all(known[0].is_equal(each) for each in known[1:])
 
 
-def _in_lanes(tree: Tree, node: LoopNode, statement: Statement) -> Map | str | None:
-    """From the counters of the loops around to those of a loop, where the latter are all from the first to the last,
-    and more than one, and where lanes of a loop that is written out begin alike; "alike" where all lanes have the same;
-    else None."""
+def _in_lanes(tree: Tree, node: LoopNode, statement: Statement) -> Map | None:
+    """From the counters of the loops around to those of a loop, where all lanes have the same of the latter; or where
+    they have all from the first to the last, and more than one, and a loop that is written out begins alike in all."""
     path = [loop for loop, _ in tree.path_to(statement) if isinstance(loop, LoopNode)]
     place = next(k for k, loop in enumerate(path) if loop.uid == node.uid)
     around = [loop for loop in path[:place] if loop.kind not in ("position", "component")]
@@ -33,14 +30,14 @@ def _in_lanes(tree: Tree, node: LoopNode, statement: Statement) -> Map | str | N
     values = [loop.values[statement.number] for loop in around]
     value = node.values[statement.number]
 
-    def found() -> Map | str | None:
+    def found() -> Map | None:
         counters, own = all_exact(values, statement.frame, tree), exact(value, statement.frame, tree)
         if counters is None or own is None:
             return None
         prefix = statement.frame.map_to(counters).intersect_domain(statement.domain)
         taken = prefix.reverse().apply_range(Map.from_pw_aff(own))
         if not any(involves_input(taken, k) for k in lanes):
-            return "alike"
+            return taken
         later = statement.frame.world.from_text("{ [a] -> [b] : b >= a }")
         hull = taken.apply_range(later).intersect(taken.apply_range(later.reverse()))
         if taken.is_single_valued() or not hull.is_subset(taken):

@@ -89,8 +89,10 @@ def settled(program: Program, nests: Nests, places: Places) -> tuple[Program, di
     """
     program = whole = program.rewritten(program.rewrites)
     together = {stage for group in systems(program) if is_system(group) for stage in group}
-    for stage in program.live_stages():
-        if stage.uid in places and together & {stage, places[stage.uid].host}:
+    placed = [stage for stage in program.live_stages() if stage.uid in places]
+    hosts = {outermost_host(stage, places) for stage in placed if stage in together}
+    for stage in placed:
+        if (together & {stage, places[stage.uid].host}) or outermost_host(places[stage.uid].host, places) in hosts:
             _check_system(program, stage, places)
             _check_slabs(stage, places[stage.uid], nests)
     made = _of_systems(program, [stage for stage in together if stage.uid not in places], nests)
@@ -154,7 +156,9 @@ def _check_system(program: Program, stage: Tensor, places: Places) -> None:
     place = places[stage.uid]
     what = f"{stage.name} cannot be computed in {place.loop} of {place.host.name}"
     if place.shared:
-        raise ScheduleError(f"{what} and share loops there, as one of them is a recurrence: leave the loops apart")
+        raise ScheduleError(
+            f"{what} and share loops there, as one of them is a recurrence, or has one in its loops: leave them apart"
+        )
     if not program.definitions.has_rules(stage):
         return
     if any(equation.reduce is not None for equation in stage.equations):

@@ -178,9 +178,9 @@ _WIDE = 13  # of a size at which a loop that may have several iterations has
 def _in_lanes(
     statement: Statement, path: tuple[Any, ...], fused: Mapping[Axis, Fused], program: Any
 ) -> dict[int, Hashable]:
-    """For loops inside a vector loop, by their uids, which iterations there are for each iteration of those around, or
-    that all lanes have the same; none where a lane has no more than one, or not all from the first to the last, or
-    where they are written out and lanes begin apart."""
+    """For loops inside a vector loop, by their uids, which iterations there are for each iteration of those around;
+    none where lanes have different ones, and no more than one each, or not all from the first to the last, or where
+    they are written out and lanes begin apart."""
     loops = [step for step in path if isinstance(step, LoopNode) and step.kind not in ("position", "component")]
     first = next((k for k, loop in enumerate(loops) if loop.kind == "vectorize"), len(loops)) + 1
     if first >= len(loops):
@@ -207,10 +207,9 @@ def _alike(loops: list[LoopNode], k: int, taken: dict[tuple[Any, ...], set[Any]]
     for around, values in taken.items():
         outside = tuple(c for c, loop in zip(around, loops, strict=False) if loop.kind != "vectorize")
         ranges.setdefault(outside, set()).add(frozenset(values))
-    if all(len(values) == 1 for values in ranges.values()):
-        return "alike"
+    alike = all(len(values) == 1 for values in ranges.values())
     apart = loops[k].kind == "unroll" and any(len(values) > 1 for values in begins.values())
-    if not dense or apart or all(len(values) == 1 for values in taken.values()):
+    if not alike and (not dense or apart or all(len(values) == 1 for values in taken.values())):
         return None
     return frozenset((around, frozenset(values)) for around, values in taken.items())
 

@@ -97,3 +97,16 @@ def test_one_recurrence_in_the_loops_of_another() -> None:
     assert "p: float64[1, m] stored here" in [line.strip() for line in str(s).splitlines()]
     s[q].parallel("i")
     same_bits(s, (random(1, 1),), (random(5, 7),))
+
+
+def test_loops_with_a_recurrence_in_them_are_shared_with_nobody() -> None:
+    n = ps.size_var("n", min=1)
+    A, (i, j) = ps.placeholder((n,), "int32", name="A"), ps.axes("i j")
+    B = ps.compute((n,), lambda i: A[i] * 2, name="B")
+    u = ps.recurrence((n, n), "int32", name="u")
+    u[i, 0] = B[i]
+    u[i, j + 1] = u[i, j] + 1
+    s = ps.Schedule(ps.compute((n, n), lambda i, j: u[i, j] + 1, name="D"))
+    s["u"].compute_at("D", "i")
+    refusal = s["B"].why_not("compute_with", "D", "i")
+    assert "or has one in its loops: leave them apart" in str(refusal)

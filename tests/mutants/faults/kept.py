@@ -116,8 +116,8 @@ KEPT: tuple[Mutant, ...] = (
     Mutant(
         "reassociate-not-in-the-key",
         "compute/canonical.py",
-        '"simple"})',
-        '"simple", "reassociate"})',
+        '"simple", "form"})',
+        '"simple", "form", "reassociate"})',
         (CANONICAL,),
         "a sum in order gets the code of one in any order",
     ),

@@ -179,7 +179,7 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
     Mutant(
         "parallel-in-order",
         "polyhedral/order.py",
-        "together = together.union(remaining.subtract(equal))",
+        "together = together.union(apart.subtract(equal))",
         "together = together.union(nothing)",
         (ERRORS, CORPUS),
         "iterations of a parallel loop are taken to run in order",
@@ -202,7 +202,7 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
     ),
     Mutant(
         "position-without-stride",
-        "polyhedral/order.py",
+        "polyhedral/counters.py",
         "position = position * extent + (component - begin)",
         "position = position + (component - begin)",
         (ORDER, FOUND),
