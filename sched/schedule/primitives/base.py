@@ -24,6 +24,7 @@ from ..forest import make_tree
 from ..nest import StageNest
 from ..place import Place, resolved, settled
 from ..suggestion import shown
+from .mark import check_written_out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +57,9 @@ class State:
             state = command.apply(self, stage)
         except DefinitionError as error:  # of what a rewrite made of the definitions
             raise ScheduleError(f"{stage.name}.{command}: {error.reason}") from error
+        for uid, nest in state.nests.items():
+            if nest is not self.nests.get(uid):
+                check_written_out(nest)
         if state.ahead:
             check_ahead(state.program, state.tree(), state.nests, state.ahead)
         return state

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from math import prod
 
+from ...compute.expr import Axis, walk
 from ...errors import ScheduleError
 from ...polyhedral.tree import LoopKind
+from ..binding import Bindings
 from ..nest import Loop, StageNest
 from ..suggestion import listed
 
@@ -70,3 +72,30 @@ def constant_extent(nest: StageNest, name: str, word: str, limit: int) -> int:
             f'first, as in split("{name}", 16), and {word} the inner loop'
         )
     return most
+
+
+def check_written_out(nest: StageNest) -> None:
+    """Refuse vectors and loops written out that begin or end elsewhere in each iteration of a loop further in: over all
+    of these they are longer than the literal number that is written out."""
+    for own in nest.each():
+        marks = [loop for loop in own.loops if loop.kind in ("unroll", "vectorize")]
+        if not any(_own_axes(own, loop) for loop in marks):
+            continue
+        bindings = Bindings(own)
+        for loop in own.loops:
+            inner = [axis.name for axis in _own_axes(own, loop) if axis not in bindings.bound]
+            if loop.kind in ("unroll", "vectorize") and inner:
+                raise ScheduleError(
+                    f"{loop.name} of {own.label} is {_MARKED[loop.kind]}, and runs over {own.shown(loop.begin)}.."
+                    f"{own.shown(loop.end)}: over all of {', '.join(dict.fromkeys(inner))}, which is further in, that "
+                    f"is no literal number of iterations; keep it outside, or split {loop.name} where it is and "
+                    f"{loop.kind} the inner loop"
+                )
+            bindings.add(loop)
+
+
+def _own_axes(nest: StageNest, loop: Loop) -> list[Axis]:
+    """The axes of the stage that a loop's bounds depend on."""
+    nodes = (*walk(loop.begin), *walk(loop.extent))
+    own = {*nest.axes, *nest.fused}
+    return [node for node in nodes if isinstance(node, Axis) and node in own]

@@ -12,6 +12,14 @@ SPECIALIZE = "tests/schedule/test_specialize.py"
 
 IN_SCHEDULE: tuple[Mutant, ...] = (
     Mutant(
+        "marked-loops-of-any-length",
+        "schedule/primitives/base.py",
+        "check_written_out(nest)",
+        "pass",
+        ("tests/schedule/test_written_out.py",),
+        "vectors that begin elsewhere in each iteration further in lose what is behind their length",
+    ),
+    Mutant(
         "proven-for-other-sizes",
         "polyhedral/program.py",
         "condition_sets(where, world.parameter_frame())[0]",
