@@ -52,6 +52,9 @@ class Point:
         return sum(sizes), sizes, self.coordinates
 
 
+_GIVEN_UP = "affine expression involves some of the domain dimensions"  # a set of isl's own that it cannot take apart
+
+
 class World:
     """A Context, and the sizes that are its parameters."""
 
@@ -130,6 +133,11 @@ class World:
         try:
             yield
         except islpy.Error as error:
+            if _GIVEN_UP in str(error):
+                raise BudgetError(
+                    f"{step}: undecided, as isl gave up on it, so it is refused; simplify the step, for example by "
+                    "splitting fewer loops or fixing sizes"
+                ) from None
             if "maximal number of operations" not in str(error):
                 raise
             raise BudgetError(

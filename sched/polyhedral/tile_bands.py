@@ -118,7 +118,7 @@ def _solved(
         if found is None:
             break
         form, k = found
-        rest.remove(form)
+        rest = [other for other in rest if other is not form]
         quotient, coefficient = form[0][k]
         assert isinstance(quotient, Op)
         others = scaled(({other: term for other, term in form[0].items() if other != k}, form[1]), -coefficient)

@@ -104,3 +104,18 @@ def test_waves_have_the_same_bits(two_levels: bool) -> None:
     for extent in (1, 7, 8, 25, 61):
         a = np.random.default_rng(extent).standard_normal((extent, extent))
         np.testing.assert_array_equal(kernel(a, n=extent), default(a, n=extent))
+
+
+def test_steps_that_are_skewed_by_the_lanes_of_their_tiles() -> None:
+    n = ps.size_var("n", min=1)
+    A, (i,) = ps.placeholder((n + 1,), "int32", name="A"), ps.axes("i")
+    v = ps.recurrence((n + 1,), "int32", name="v")
+    v.define((i,), A[i], where=i < 1)
+    v[i + 1] = A[i + 1] * 2
+    s = ps.Schedule(v)
+    s[v].split("i", 2, outer="io", inner="ii")
+    s[v].reorder("ii", "io")
+    s[v].vectorize("ii")
+    s[v].skew("io", 1, by="ii")
+    a = np.arange(8, dtype=np.int32)
+    np.testing.assert_array_equal(s.build()(a), np.where(np.arange(8) < 1, a, 2 * a))
