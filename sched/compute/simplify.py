@@ -137,7 +137,7 @@ def difference(a: Expr, b: Expr) -> int | None:
     return None if terms else constant
 
 
-def _apart(a: Expr, b: Expr) -> tuple[float, float]:
+def apart(a: Expr, b: Expr) -> tuple[float, float]:
     """The least and the largest value of a - b that can be told: of one integer, or of quotients by one divisor, as
     (n + 5) // 6 - n // 6 is 0 or 1."""
     terms, constant = summed(linear(a), scaled(linear(b), -1))
@@ -261,7 +261,7 @@ def _node(expr: Expr) -> Expr:
 
 def _extremum(expr: Op, a: Expr, b: Expr) -> Expr:
     """The minimum or maximum without what another operand is never beyond."""
-    least, most = _apart(a, b)
+    least, most = apart(a, b)
     if most <= 0 or least >= 0:
         return a if (most <= 0) == (expr.name == "min") else b
     for this, other in ((a, b), (b, a)):
@@ -337,7 +337,7 @@ def _divided(expr: Op, a: Expr, divisor: int) -> Expr:
 def _condition(expr: Op) -> Expr:
     match expr.name, expr.operands:
         case (("lt" | "le" | "gt" | "ge" | "eq" | "ne"), (a, b)) if a.dtype == b.dtype == INDEX and _never_wraps(expr):
-            least, most = _apart(a, b)
+            least, most = apart(a, b)
             outcome = _COMPARED[expr.name](least, most)
             if outcome is not None:
                 return Const(outcome, BOOL)

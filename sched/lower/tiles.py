@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
+from math import isfinite
 
 from ..compute.dtypes import INDEX
 from ..compute.expr import Const, Expr, Op, walk
-from ..compute.simplify import Terms, constant_value, from_linear, linear, simplify, summed
+from ..compute.simplify import Terms, apart, constant_value, from_linear, linear, simplify, summed
 from .ir import Block, Buffer, For, Stmt, Store, Var
 
 _MOST_TRIED = 40  # expressions, in the search for a bound: what is found is found early
@@ -23,16 +24,19 @@ def is_tile(loop: For) -> bool:
 
 def literal_range(loop: For) -> tuple[Expr, int] | None:
     """The begin and the number of iterations of a full tile: of all lower and upper bounds of the loop, the two that
-    are the least literal number of iterations apart."""
+    are the least literal number of iterations apart, or never more than one."""
     if isinstance(loop.begin, Const) and isinstance(loop.end, Const):
         return loop.begin, max(0, int(loop.end.value) - int(loop.begin.value))
     lowest = (loop.begin, *(bound for bound in maxima(loop.begin) if bound is not loop.begin))
+    pairs = [(begin, end) for begin in lowest for end in minima(loop.end)]
     found: tuple[Expr, int] | None = None
-    for begin in lowest:
-        for end in minima(loop.end):
-            count = constant_value(Op("sub", (end, begin), INDEX))
-            if count is not None and (found is None or count < found[1]):
-                found = begin, max(0, count)
+    for begin, end in pairs:
+        count = constant_value(Op("sub", (end, begin), INDEX))
+        if count is not None and (found is None or count < found[1]):
+            found = begin, max(0, count)
+    if found is None:
+        most = [(begin, apart(simplify(end), simplify(begin))[1]) for begin, end in pairs]
+        found = next(((begin, max(0, int(count))) for begin, count in most if isfinite(count)), None)
     return found
 
 

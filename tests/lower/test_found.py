@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import polysched as ps
-from polysched.lower.ir import Allocate, statements
+from polysched.lower.ir import Allocate, Block, For, Var, statements
+from polysched.lower.tiles import most_iterations
 
 
 def test_an_argmax_under_two_vectorized_loops_keeps_index_and_value_together() -> None:
@@ -209,3 +211,11 @@ def test_squares_at_the_edge_of_panels_are_transposed_as_a_whole() -> None:
     code = s.build(ps.Target("x86-64-v4", threads=1)).source("loops")
     stores = [line for line in code.splitlines() if line.lstrip().startswith("B_cache[")]
     assert len(stores) == 32 and not any(" where " in line for line in stores)
+
+
+def test_a_tile_whose_ends_are_quotients_by_one_number_has_a_literal_bound() -> None:
+    """(9 s + 11) // 15 is at most one more than (9 s + 8) // 15: there are at most two iterations."""
+    s = Var("s")
+    loop = For(Var("i"), s - (9 * s + 11) // 15, s - (9 * s + 8) // 15 + 1, Block(()), "vectorize")
+    assert most_iterations(loop) == 2
+    assert most_iterations(replace(loop, end=s - (9 * s + 8) // 14)) is None
