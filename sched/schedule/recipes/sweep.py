@@ -13,6 +13,7 @@ from ...errors import ScheduleError
 from ...target.machine import Target
 from ..schedule import Schedule
 from ..stage import Stage
+from .all_or_none import all_or_none
 from .reading import axes_of, is_reduction, lanes_of, reads_of, upstream
 from .substitution import substitution
 
@@ -62,16 +63,8 @@ def sweep(stage: Stage, target: Target | str | None = None, *, width: int | None
     'p_cache.compute_at("p", "i_o")'
     """
     target = Target.of(target)
-    schedule, before, advises = stage.schedule, len(stage.schedule.log), stage.schedule.advises
-    schedule.advises = False
-    try:
+    with all_or_none(stage.schedule):
         _swept(stage, target, width)
-    except ScheduleError:
-        while len(schedule.log) > before:
-            schedule.undo()
-        raise
-    finally:
-        schedule.advises = advises
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 
 from ...compute.expr import Const, Read
 from ...compute.tensor import Tensor
@@ -13,6 +13,7 @@ from ..schedule import Schedule
 from ..skewing import band_commands, slabs, system_of
 from ..stage import Stage
 from ..suggestion import shown
+from .all_or_none import all_or_none
 from .overlapped import overlapped
 from .reading import stream
 from .steps_in_lanes import steps_in_lanes
@@ -89,7 +90,7 @@ def time_tile(
     shapes: tuple[str | None, ...] = (shape,)
     if shape is None and target.thread_count() > 1:
         shapes = ("diamond", "wavefront", None)
-    with _all_or_none(schedule):
+    with all_or_none(schedule):
         copies = tuple(t for t in schedule.program.live_stages() if t not in group and _is_copy(t, group))
         if shape == "overlapped":
             overlapped(stage, target, time, space)
@@ -114,7 +115,7 @@ def time_tile(
             extents = _default(stage, target, each) if space is None else tuple(space)
             tiles = dict(zip(loops, (time or _steps(stage), *extents), strict=True))
             try:
-                with _all_or_none(schedule):
+                with all_or_none(schedule):
                     _in_tiles(stage, group, tiles, each)
                 break
             except ScheduleError:
@@ -123,21 +124,6 @@ def time_tile(
         _fold(schedule, planes, loops[0])
         for tensor in group:
             _rows_aligned(schedule[tensor], target)
-
-
-@contextmanager
-def _all_or_none(schedule: Schedule) -> Iterator[None]:
-    """Take all commands back if one is refused; refusals that are expected do not look for advice."""
-    count, advises = len(schedule.commands), schedule.advises
-    schedule.advises = False
-    try:
-        yield
-    except ScheduleError:
-        while len(schedule.commands) > count:
-            schedule.undo()
-        raise
-    finally:
-        schedule.advises = advises
 
 
 def _steps(stage: Stage) -> int:

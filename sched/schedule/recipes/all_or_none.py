@@ -1,0 +1,24 @@
+"""Recipes that leave a schedule as it was where they cannot do all that they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ...errors import ScheduleError
+from ..schedule import Schedule
+
+
+@contextmanager
+def all_or_none(schedule: Schedule) -> Iterator[None]:
+    """Take all commands back if one is refused; refusals that are expected do not look for advice."""
+    count, advises = len(schedule.log), schedule.advises
+    schedule.advises = False
+    try:
+        yield
+    except ScheduleError:
+        while len(schedule.log) > count:
+            schedule.undo()
+        raise
+    finally:
+        schedule.advises = advises
