@@ -12,32 +12,32 @@ from ..polyhedral.schedule_tree import Nest, make_nest
 from ..polyhedral.tree import Tree
 from ..target.machine import Target
 from .abi import ArrayParameter, RuntimeCheck, ScalarParameter, Signature
-from .align_rows import align_rows
-from .carry_vectors import carry_vectors
-from .dot_products import dot_products
-from .fill_tiles import fill_tiles
-from .flatten_positions import flatten_positions
-from .hoist_allocations import hoist_allocations
 from .ir import Allocate, If, LoopProgram, Stmt
-from .lanes_in_order import lanes_in_order
-from .lengthen_unrolled import lengthen_unrolled
 from .llvm import EmittedKernel, emit_kernel
 from .loops import LoopBuilder
-from .narrow_loops import narrow_loops
-from .parallel_reductions import parallel_reductions
-from .peel_guards import peel_guards
-from .peel_loops import peel_loops
-from .prefetch_lines import prefetch_lines
-from .promote_accumulators import promote_accumulators
-from .reduce_divisions import reduce_divisions
+from .passes.align_rows import align_rows
+from .passes.carry_vectors import carry_vectors
+from .passes.dot_products import dot_products
+from .passes.fill_tiles import fill_tiles
+from .passes.flatten_positions import flatten_positions
+from .passes.hoist_allocations import hoist_allocations
+from .passes.lanes_in_order import lanes_in_order
+from .passes.lengthen_unrolled import lengthen_unrolled
+from .passes.narrow_loops import narrow_loops
+from .passes.parallel_reductions import parallel_reductions
+from .passes.peel_guards import peel_guards
+from .passes.peel_loops import peel_loops
+from .passes.prefetch_lines import prefetch_lines
+from .passes.promote_accumulators import promote_accumulators
+from .passes.reduce_divisions import reduce_divisions
+from .passes.rows import rows
+from .passes.separate_full_tiles import separate_full_tiles
+from .passes.split_vectors import split_vectors
+from .passes.unroll import unroll
+from .passes.vector_reductions import vector_reductions
+from .passes.vectorize import vectorize
 from .rewrite import simplified
-from .rows import rows
-from .separate_full_tiles import separate_full_tiles
-from .split_vectors import split_vectors
 from .statements import StatementLowering, argument_tensors, intermediate_shapes
-from .unroll import unroll
-from .vector_reductions import vector_reductions
-from .vectorize import vectorize
 from .verify import verify
 
 Pass = Callable[[Stmt], Stmt]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..compute.reductions import REDUCTIONS
 from .ir import For, Stmt, statements, sub_statements
-from .lanes_in_order import is_mixed
+from .passes.lanes_in_order import is_mixed
 from .tiles import is_tile
 
 

@@ -16,7 +16,6 @@ from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Axis, Const, Expr, Op, Read, Reduce, walk
 from ..compute.integers import INTEGER_OPERATIONS
 from ..compute.operations import COMPARISONS, OPERATIONS
-from .dot_products import DOTS
 from .ir import (
     HORIZONTAL,
     Allocate,
@@ -36,6 +35,7 @@ from .ir import (
     sub_statements,
     values,
 )
+from .passes.dot_products import DOTS
 from .printing import program_text
 from .tiles import is_tile, literal_range
 

@@ -16,7 +16,6 @@ from polysched.compute.dtypes import BOOL
 from polysched.compute.expr import Cast, Const, Expr, Op, Scalar, Size
 from polysched.compute.grid import cast_array, element_function
 from polysched.compute.operations import OPERATIONS
-from polysched.lower.dot_products import DOTS
 from polysched.lower.ir import (
     HORIZONTAL,
     Allocate,
@@ -35,6 +34,7 @@ from polysched.lower.ir import (
     Store,
     Var,
 )
+from polysched.lower.passes.dot_products import DOTS
 
 Array = np.ndarray[Any, Any]
 

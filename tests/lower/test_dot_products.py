@@ -11,8 +11,8 @@ import pytest
 import polysched as ps
 from polysched.compute.dtypes import DTYPES
 from polysched.compute.expr import Cast, Const, Expr, Op, const
-from polysched.lower.dot_products import dot_products
 from polysched.lower.ir import Block, Buffer, For, Load, Ramp, Stmt, Store, Var, statements
+from polysched.lower.passes.dot_products import dot_products
 from polysched.lower.pipeline import lower
 from polysched.lower.printing import program_text
 

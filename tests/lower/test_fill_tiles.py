@@ -11,13 +11,13 @@ import pytest
 import polysched as ps
 from polysched.compute.dtypes import DTYPES, INDEX
 from polysched.compute.expr import Const, Expr, Op
-from polysched.lower.fill_tiles import fill_tiles as filled
 from polysched.lower.ir import Allocate, Block, Buffer, For, Load, LoopKind, Stmt, Store, Var
+from polysched.lower.passes.fill_tiles import fill_tiles as filled
+from polysched.lower.passes.separate_full_tiles import separate_full_tiles
+from polysched.lower.passes.unroll import unroll
+from polysched.lower.passes.vectorize import vectorize
 from polysched.lower.printing import program_text
 from polysched.lower.rewrite import simplified, with_variables
-from polysched.lower.separate_full_tiles import separate_full_tiles
-from polysched.lower.unroll import unroll
-from polysched.lower.vectorize import vectorize
 
 F32 = DTYPES["float32"]
 N, K = ps.size_var("n"), ps.size_var("k")

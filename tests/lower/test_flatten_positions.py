@@ -7,8 +7,8 @@ import pytest
 import polysched as ps
 from polysched.compute.dtypes import DTYPES
 from polysched.compute.expr import Const, Expr
-from polysched.lower.flatten_positions import flatten_positions
 from polysched.lower.ir import Buffer, Load, Ramp, Store, Var
+from polysched.lower.passes.flatten_positions import flatten_positions
 from polysched.lower.printing import program_text
 
 F32 = DTYPES["float32"]

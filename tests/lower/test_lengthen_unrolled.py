@@ -11,7 +11,7 @@ import pytest
 from polysched.compute.dtypes import DTYPES, INDEX
 from polysched.compute.expr import Const, Expr, Op
 from polysched.lower.ir import Block, Buffer, For, If, Stmt, Store, Var
-from polysched.lower.lengthen_unrolled import lengthen_unrolled
+from polysched.lower.passes.lengthen_unrolled import lengthen_unrolled
 from polysched.lower.printing import program_text
 
 SEEN = Buffer("S", DTYPES["int64"], tuple(Const(n, INDEX) for n in (9, 4, 6)), "argument")

@@ -11,7 +11,7 @@ import pytest
 from polysched.compute.dtypes import DTYPES, INDEX
 from polysched.compute.expr import Const, Expr
 from polysched.lower.ir import Buffer, For, If, Stmt, Store, Var, statements
-from polysched.lower.narrow_loops import narrow_loops
+from polysched.lower.passes.narrow_loops import narrow_loops
 from polysched.lower.printing import program_text
 
 SEEN = Buffer("S", DTYPES["int64"], (Const(7, INDEX), Const(9, INDEX)), "argument")

@@ -27,13 +27,13 @@ from polysched.lower.ir import (
     Var,
     lanes,
 )
+from polysched.lower.passes.promote_accumulators import promote_accumulators
+from polysched.lower.passes.separate_full_tiles import separate_full_tiles
+from polysched.lower.passes.split_vectors import split_vectors
+from polysched.lower.passes.unroll import unroll
+from polysched.lower.passes.vectorize import vectorize
 from polysched.lower.printing import program_text
-from polysched.lower.promote_accumulators import promote_accumulators
 from polysched.lower.rewrite import simplified
-from polysched.lower.separate_full_tiles import separate_full_tiles
-from polysched.lower.split_vectors import split_vectors
-from polysched.lower.unroll import unroll
-from polysched.lower.vectorize import vectorize
 from polysched.lower.verify import verify
 
 F32, F64, U8 = DTYPES["float32"], DTYPES["float64"], DTYPES["uint8"]

@@ -13,7 +13,7 @@ from polysched.compute.dtypes import INDEX
 from polysched.compute.expr import const
 from polysched.compute.simplify import constant_value
 from polysched.lower.ir import Block, Buffer, For, Stmt, Store, Var, statements, values
-from polysched.lower.peel_loops import peel_loops
+from polysched.lower.passes.peel_loops import peel_loops
 from polysched.lower.printing import program_text
 
 Schedule = Callable[[ps.Schedule], object]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...compute.dtypes import DTYPES, DType
-from ..dot_products import DOTS
+from ..passes.dot_products import DOTS
 from .casts import cast
 from .emitter import Emitter
 from .values import Value, constant, vector

@@ -9,9 +9,9 @@ from ...compute.expr import Cast, Const, Expr, Op, Scalar, Size
 from ...compute.integers import INTEGER_OPERATIONS
 from ...compute.operations import COMPARISONS
 from ...compute.simplify import key
-from ..dot_products import DOTS
 from ..ir import HORIZONTAL, Buffer, Load, Ramp, Rarely, Var
 from ..math.expansion import EXPANDED, expansion
+from ..passes.dot_products import DOTS
 from . import (
     called,
     dots,

@@ -18,8 +18,8 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ...compute.simplify import constant_value, key
-from ..align_rows import LINE, LONG
 from ..ir import Allocate, For, Store, lanes, statements
+from ..passes.align_rows import LINE, LONG
 from ..tiles import minima
 from .emitter import Emitter
 from .module import Function

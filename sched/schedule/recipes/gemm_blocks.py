@@ -128,7 +128,7 @@ def _register_tile(
 ) -> tuple[int, int]:
     """Rows and columns: mr * nr accumulators, nr / lanes vectors of the right operand and one of the left are in
     registers at a time; with groups of terms also the sums of the right operand's columns, and a constant (see
-    `lower/dot_products.py`). `packed` says which operands are packed for so many rows."""
+    `lower/passes/dot_products.py`). `packed` says which operands are packed for so many rows."""
     mr, nr = given
     counts = [_tiles(extent, 1) for extent in (extents.rows, extents.columns)]
 
@@ -145,7 +145,7 @@ def _register_tile(
         """Cycles for one term of all sums."""
         height, vectors = tile
         copies = packed(height)
-        widths = _halves(vectors) if copies[1] else [vectors]  # see `lower/fill_tiles.py`
+        widths = _halves(vectors) if copies[1] else [vectors]  # see `lower/passes/fill_tiles.py`
         across = _covered(extents.columns, [width * lanes for width in widths], [time(height, w) for w in widths])
         copied = sum(count for count, copy in zip(counts, copies, strict=True) if copy)
         return _tiles(extents.rows, height) * across + _PACKING * copied, -height * vectors

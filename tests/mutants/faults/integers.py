@@ -74,7 +74,7 @@ IN_INTEGERS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "moved-bytes-stay-moved",
-        "lower/dot_products.py",
+        "lower/passes/dot_products.py",
         'Op("sub", (Load(store.buffer, store.indices), whole), dtype)',
         'Op("add", (Load(store.buffer, store.indices), whole), dtype)',
         (DOTS,),
@@ -82,7 +82,7 @@ IN_INTEGERS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "dot-products-of-what-is-stored-in-between",
-        "lower/dot_products.py",
+        "lower/passes/dot_products.py",
         "if update is None or operands & stored or update.store.buffer in read | operands:",
         "if update is None:",
         (DOTS,),
@@ -114,7 +114,7 @@ IN_INTEGERS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "lanes-that-do-not-run-are-padding",
-        "lower/promote_accumulators.py",
+        "lower/passes/promote_accumulators.py",
         "alike = not any(map(_follows_its_tile, accesses))",
         "alike = not _follows_its_tile(template) or len(accesses) > 0",
         ("tests/lower/test_found.py",),

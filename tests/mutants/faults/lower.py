@@ -28,7 +28,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "masked-stores-of-one-lane",
-        "lower/split_vectors.py",
+        "lower/passes/split_vectors.py",
         "if running is None or len(running) != 1:",
         "if running is None or running:",
         ("tests/lower/test_found.py",),
@@ -36,7 +36,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tails-of-one-element-too-few",
-        "lower/split_vectors.py",
+        "lower/passes/split_vectors.py",
         'runs = simplify(Op("lt", (tail[0] + first, tail[1]), BOOL))',
         'runs = simplify(Op("lt", (tail[0] + first + 1, tail[1]), BOOL))',
         ("tests/recipes/test_rowwise.py", NESTS),
@@ -44,7 +44,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "filled-tiles-that-are-empty",
-        "lower/fill_tiles.py",
+        "lower/passes/fill_tiles.py",
         "if not all(around.is_positive(simplify(bound.bound - begin)) for bound in bounds):",
         "if not bounds:",
         (FILLED,),
@@ -52,7 +52,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "rows-beyond-the-last",
-        "lower/fill_tiles.py",
+        "lower/passes/fill_tiles.py",
         'if loop.kind != "unroll" or work is None or any(variables(index) & work for index in moved):',
         'if loop.kind != "unroll" or work is None:',
         (FILLED,),
@@ -60,7 +60,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "rows-after-the-last-row",
-        "lower/fill_tiles.py",
+        "lower/passes/fill_tiles.py",
         'inside = Op("min", (inside, bound.bound - 1), INDEX)',
         'inside = Op("min", (inside, bound.bound), INDEX)',
         (FILLED,),
@@ -68,7 +68,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "fewer-vectors-than-columns",
-        "lower/fill_tiles.py",
+        "lower/passes/fill_tiles.py",
         'is_narrow = Op("le", (simplify(bound.bound - loop.begin), const(count)), BOOL)',
         'is_narrow = Op("le", (simplify(bound.bound - loop.begin), const(count + 1)), BOOL)',
         (FILLED,),
@@ -76,7 +76,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "terms-of-sums-as-elements",
-        "lower/unroll.py",
+        "lower/passes/unroll.py",
         "if isinstance(stmt, Store) and any(loop.var in variables(index) for index in stmt.indices):",
         "if isinstance(stmt, Store) and not stmt.indices:",
         ("tests/lower/test_passes.py", "tests/lower/test_passes_keep_meaning.py"),
@@ -92,7 +92,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "partial-tiles-called-full",
-        "lower/separate_full_tiles.py",
+        "lower/passes/separate_full_tiles.py",
         "return If(_all_full(slacks), _full(stmt, known), fresh(stmt)) if slacks else stmt",
         "return _full(stmt, known)",
         (FILLED, KEEP_MEANING),
@@ -140,7 +140,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "chunks-not-combined",
-        "lower/parallel_reductions.py",
+        "lower/passes/parallel_reductions.py",
         "For(later, *bounds, block(*after))",
         "For(later, Const(1, INDEX), bounds[1], block(*after))",
         (PARALLEL_REDUCTIONS,),
@@ -148,7 +148,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "combined-twice",
-        "lower/parallel_reductions.py",
+        "lower/passes/parallel_reductions.py",
         "return merged if repeatable else",
         "return merged if True else",
         (PARALLEL_REDUCTIONS,),
@@ -156,7 +156,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "chunk-of-another-place",
-        "lower/parallel_reductions.py",
+        "lower/passes/parallel_reductions.py",
         "if variables(index) & inside}",
         "if not variables(index) & inside}",
         (PARALLEL_REDUCTIONS,),
@@ -164,7 +164,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "threads-over-lanes",
-        "lower/parallel_reductions.py",
+        "lower/passes/parallel_reductions.py",
         "inside = in_vector or stmt.kind",
         "inside = in_vector and stmt.kind",
         (CORPUS, PARALLEL_REDUCTIONS),
@@ -172,7 +172,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "lanes-not-begun",
-        "lower/vector_reductions.py",
+        "lower/passes/vector_reductions.py",
         "result = block(tile.begun(), body",
         "result = block(body",
         (VECTOR_REDUCTIONS,),
@@ -180,7 +180,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "lanes-of-one-vector",
-        "lower/vector_reductions.py",
+        "lower/passes/vector_reductions.py",
         "for start in range(native, width, native):",
         "for start in range(2 * native, width, native):",
         (VECTOR_REDUCTIONS,),
@@ -188,7 +188,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "odd-lane",
-        "lower/vector_reductions.py",
+        "lower/passes/vector_reductions.py",
         "if width % 2:",
         "if width % 2 and width > 5:",
         (VECTOR_REDUCTIONS,),
@@ -252,7 +252,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "row-begins-a-line-late",
-        "lower/align_rows.py",
+        "lower/passes/align_rows.py",
         'Op("gt", (first, Const(0, INDEX)), BOOL)',
         'Op("gt", (first, Const(1, INDEX)), BOOL)',
         ("tests/lower/test_align_rows.py",),
@@ -260,7 +260,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "lanes-read-before-they-are-combined",
-        "lower/vector_reductions.py",
+        "lower/passes/vector_reductions.py",
         "found: list[_Update | None] = [None] if read else []",
         "found: list[_Update | None] = []",
         (VECTOR_REDUCTIONS,),
@@ -268,7 +268,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tile-not-loaded",
-        "lower/promote_accumulators.py",
+        "lower/passes/promote_accumulators.py",
         "    elif not initialised:\n        parts",
         "    elif not initialised and not shape:\n        parts",
         (PASSES,),
@@ -276,7 +276,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "one-tile-for-several",
-        "lower/promote_accumulators.py",
+        "lower/passes/promote_accumulators.py",
         "return len(seen) == 1",
         "return len(seen) >= 1",
         (PASSES,),
@@ -284,7 +284,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tile-for-several-threads",
-        "lower/promote_accumulators.py",
+        "lower/passes/promote_accumulators.py",
         'isinstance(s, For) and s.kind == "parallel" for a',
         'isinstance(s, For) and s.kind == "serially" for a',
         (PASSES,),
@@ -292,7 +292,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "nearly-full-is-full",
-        "lower/separate_full_tiles.py",
+        "lower/passes/separate_full_tiles.py",
         'Op("ge", (slack, Const(0, INDEX)), BOOL) for slack in slacks',
         'Op("ge", (slack, Const(-1, INDEX)), BOOL) for slack in slacks',
         (PASSES, KEEP_MEANING),
@@ -300,7 +300,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "one-tile-too-many-is-full",
-        "lower/separate_full_tiles.py",
+        "lower/passes/separate_full_tiles.py",
         "simplify(total // Const(-coefficient, INDEX) + 1)",
         "simplify(total // Const(-coefficient, INDEX) + 2)",
         (PASSES, KEEP_MEANING, EVERY_COMMAND),
@@ -308,7 +308,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "mask-one-lane-too-long",
-        "lower/vectorize.py",
+        "lower/passes/vectorize.py",
         'Op("ge" if bound.is_begin else "lt", (ramp, bound.bound), BOOL)',
         'Op("ge" if bound.is_begin else "le", (ramp, bound.bound), BOOL)',
         (PASSES, KEEP_MEANING, EVERY_COMMAND),
@@ -316,7 +316,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "masked-lanes-are-combined",
-        "lower/vectorize.py",
+        "lower/passes/vectorize.py",
         'operand = Op("select", (mask, operand, identity), operand.dtype)',
         'operand = Op("select", (mask, operand, operand), identity.dtype)',
         (PASSES,),
@@ -324,7 +324,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "branch-forgets-the-mask",
-        "lower/vectorize.py",
+        "lower/passes/vectorize.py",
         "taken = both(mask, condition)",
         "taken = condition",
         (PASSES,),
@@ -332,7 +332,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "lane-without-mask",
-        "lower/vectorize.py",
+        "lower/passes/vectorize.py",
         "yield copy if mask is None else If(simplify(lane_of(mask, lane)), copy)",
         "yield copy",
         (PASSES,),
@@ -340,7 +340,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "hull-begins-late",
-        "lower/vectorize.py",
+        "lower/passes/vectorize.py",
         'begin = Op("lanes_min", (begin,), INDEX)',
         'begin = Op("lanes_max", (begin,), INDEX)',
         (PASSES,),
@@ -348,7 +348,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "unroll-one-too-many",
-        "lower/unroll.py",
+        "lower/passes/unroll.py",
         '(Op("ge" if bound.is_begin else "lt", (here, bound.bound), BOOL)',
         '(Op("ge" if bound.is_begin else "le", (here, bound.bound), BOOL)',
         (PASSES, KEEP_MEANING, EVERY_COMMAND),
@@ -364,7 +364,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "padding-reads-beyond",
-        "lower/unroll.py",
+        "lower/passes/unroll.py",
         'Op("sub", (end, Const(1, INDEX)), INDEX)',
         'Op("sub", (end, Const(0, INDEX)), INDEX)',
         (PASSES,),
@@ -372,7 +372,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "every-piece-is-the-first",
-        "lower/split_vectors.py",
+        "lower/passes/split_vectors.py",
         "base = simplify(node.base + first)",
         "base = simplify(node.base + 0 * first)",
         (PASSES, KEEP_MEANING, EVERY_COMMAND),
@@ -380,7 +380,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "flatten-any-strides",
-        "lower/flatten_positions.py",
+        "lower/passes/flatten_positions.py",
         'if buffer.strides is not None or buffer.scope == "register" or not',
         'if buffer.scope == "register" or not',
         ("tests/lower/test_flatten_positions.py",),
@@ -388,7 +388,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "lanes-of-components-at-once",
-        "lower/lanes_in_order.py",
+        "lower/passes/lanes_in_order.py",
         "following.add(inner.var)",
         "following.discard(inner.var)",
         (VECTOR_REDUCTIONS,),
@@ -396,7 +396,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "pieces-at-one-element",
-        "lower/split_vectors.py",
+        "lower/passes/split_vectors.py",
         "if count > 1 and isinstance(piece, Store)",
         "if False and isinstance(piece, Store)",
         (RECURRENCES_FOUND,),
@@ -404,7 +404,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "either-branch-is-the-same",
-        "lower/promote_accumulators.py",
+        "lower/passes/promote_accumulators.py",
         "stmt in access.around and _contains(stmt.then, access.statement) == then",
         "stmt in access.around",
         (RECURRENCES_FOUND,),
@@ -436,7 +436,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "row-without-its-last-vector",
-        "lower/rows.py",
+        "lower/passes/rows.py",
         'If(Op("lt", (last, end), BOOL), vector(last, rest))',
         'If(Op("lt", (last + width, end), BOOL), vector(last, rest))',
         ("tests/lower/test_rows.py",),
@@ -444,7 +444,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "guards-decided-too-early",
-        "lower/peel_guards.py",
+        "lower/passes/peel_guards.py",
         "after = simplify(limit + 1) if relation in",
         "after = simplify(limit) if relation in",
         ("tests/lower/test_peel_guards.py", NESTS),
@@ -452,7 +452,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "full-tiles-before-they-are",
-        "lower/separate_full_tiles.py",
+        "lower/passes/separate_full_tiles.py",
         'Op("ge", (var, loop.begin), BOOL), Op("lt"',
         'Op("ge", (var, loop.begin - 1), BOOL), Op("lt"',
         ("tests/lower/test_passes.py", "tests/recurrences/test_time_tile.py"),
@@ -460,7 +460,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "full-tiles-by-a-quotient-rounded",
-        "lower/separate_full_tiles.py",
+        "lower/passes/separate_full_tiles.py",
         "rest * int(c) + (int(c) - 1) - x",
         "rest * int(c) + int(c) - x",
         ("tests/lower/test_passes.py",),
@@ -468,7 +468,7 @@ IN_LOWER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "places-of-rows-without-their-begin",
-        "lower/rows.py",
+        "lower/passes/rows.py",
         "lanes = simplify(Ramp(place, width) - offset)",
         "lanes = simplify(Ramp(place, width))",
         ("tests/lower/test_rows.py",),

@@ -189,7 +189,7 @@ IN_PLACES: tuple[Mutant, ...] = (
     ),
     Mutant(
         "threads-share-memory",
-        "lower/hoist_allocations.py",
+        "lower/passes/hoist_allocations.py",
         'if isinstance(stmt, For) and stmt.kind == "parallel":',
         'if isinstance(stmt, For) and stmt.kind == "parallels":',
         (PLACES, FOUND_PLACES, "tests/stress"),
@@ -213,7 +213,7 @@ IN_PLACES: tuple[Mutant, ...] = (
     ),
     Mutant(
         "tile-outside-its-buffer",
-        "lower/promote_accumulators.py",
+        "lower/passes/promote_accumulators.py",
         'if buffer.scope != "register" and buffer not in inside | done:',
         'if buffer.scope != "register" and buffer not in done:',
         (FOUND_PLACES,),
@@ -221,7 +221,7 @@ IN_PLACES: tuple[Mutant, ...] = (
     ),
     Mutant(
         "narrow-either-is-both",
-        "lower/narrow_loops.py",
+        "lower/passes/narrow_loops.py",
         "begin, end = _choice(every.guard, whole.begin, begin), _choice(every.guard, whole.end, end)",
         "begin, end = begin, end",
         (NARROW, NESTS),
@@ -229,7 +229,7 @@ IN_PLACES: tuple[Mutant, ...] = (
     ),
     Mutant(
         "narrow-drops-conditions",
-        "lower/narrow_loops.py",
+        "lower/passes/narrow_loops.py",
         "return narrow_loops(replace(narrow, body=stmt.body.then)) if span.exact else narrow",
         "return narrow_loops(replace(narrow, body=stmt.body.then))",
         (NARROW,),

@@ -85,7 +85,7 @@ IN_RECURRENCES: tuple[Mutant, ...] = (
     ),
     Mutant(
         "least-slack-of-the-wrong-end",
-        "lower/separate_full_tiles.py",
+        "lower/passes/separate_full_tiles.py",
         "begin if factor > 0 else",
         "begin if factor < 0 else",
         (CARRIED,),
@@ -93,7 +93,7 @@ IN_RECURRENCES: tuple[Mutant, ...] = (
     ),
     Mutant(
         "carried-from-the-wrong-side",
-        "lower/carry_vectors.py",
+        "lower/passes/carry_vectors.py",
         'Op("lanes_behind", (before, here), here.dtype)',
         'Op("lanes_behind", (here, before), here.dtype)',
         (CARRIED,),
@@ -101,7 +101,7 @@ IN_RECURRENCES: tuple[Mutant, ...] = (
     ),
     Mutant(
         "carried-without-a-beginning",
-        "lower/carry_vectors.py",
+        "lower/passes/carry_vectors.py",
         "Const(width - 1, INDEX)",
         "Const(width, INDEX)",
         (CARRIED,),
@@ -125,7 +125,7 @@ IN_RECURRENCES: tuple[Mutant, ...] = (
     ),
     Mutant(
         "steps-that-are-not-empty",
-        "lower/lengthen_unrolled.py",
+        "lower/passes/lengthen_unrolled.py",
         "if least is not None and least >= 0:",
         "if least is not None and least >= -1:",
         ("tests/lower/test_lengthen_unrolled.py",),

@@ -189,7 +189,7 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
     ),
     Mutant(
         "finished-elements-in-the-tile",
-        "lower/promote_accumulators.py",
+        "lower/passes/promote_accumulators.py",
         "node.buffer is buffer and not node.finished",
         "node.buffer is buffer",
         ("tests/recurrences/test_factorization.py",),

@@ -12,7 +12,7 @@ ALIGN = "tests/schedule/test_align_storage.py"
 IN_STORAGE: tuple[Mutant, ...] = (
     Mutant(
         "peel-the-middle-too-far",
-        "lower/peel_loops.py",
+        "lower/passes/peel_loops.py",
         "ends = tuple(simplify(end - last) for end in minima(stmt.end))",
         "ends = tuple(simplify(end - last + 1) for end in minima(stmt.end))",
         (PEEL,),
@@ -20,7 +20,7 @@ IN_STORAGE: tuple[Mutant, ...] = (
     ),
     Mutant(
         "peel-short-loops-twice",
-        "lower/peel_loops.py",
+        "lower/passes/peel_loops.py",
         'after = _extremum("max", tuple(dict.fromkeys((begin, end)))) if last else begin',
         "after = end",
         (PEEL,),
@@ -28,7 +28,7 @@ IN_STORAGE: tuple[Mutant, ...] = (
     ),
     Mutant(
         "peel-decides-too-much",
-        "lower/peel_loops.py",
+        "lower/passes/peel_loops.py",
         '{"lt": (b - a, a - b + 1), "ge"',
         '{"lt": (b - a + 1, a - b + 1), "ge"',
         (PEEL,),
@@ -44,7 +44,7 @@ IN_STORAGE: tuple[Mutant, ...] = (
     ),
     Mutant(
         "piece-cut-anyway",
-        "lower/separate_full_tiles.py",
+        "lower/passes/separate_full_tiles.py",
         "if loop.peel == WHOLE:",
         "if loop.peel is WHOLE and known.more < 0:",
         (PEEL,),
@@ -52,7 +52,7 @@ IN_STORAGE: tuple[Mutant, ...] = (
     ),
     Mutant(
         "bounds-dropped",
-        "lower/peel_loops.py",
+        "lower/passes/peel_loops.py",
         "if not certainly_positive(bound.slack + 1, ranges)]",
         "if not certainly_positive(bound.slack + 2, ranges)]",
         (PEEL,),
@@ -100,7 +100,7 @@ IN_STORAGE: tuple[Mutant, ...] = (
     ),
     Mutant(
         "fetch-without-the-last-line",
-        "lower/prefetch_lines.py",
+        "lower/passes/prefetch_lines.py",
         "return length if step == 1 else (length + (step - 2)) // step + 1",
         "return length if step == 1 else (length + (step - 1)) // step",
         (FETCHED,),
@@ -108,7 +108,7 @@ IN_STORAGE: tuple[Mutant, ...] = (
     ),
     Mutant(
         "fetch-outside",
-        "lower/prefetch_lines.py",
+        "lower/passes/prefetch_lines.py",
         """Op("min", (origin + extent, whole), INDEX)""",
         "origin + extent",
         (FETCHED,),

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Expr, Op, const
-from ..compute.simplify import constant_value, difference, simplify
-from .ir import For, If, Prefetch, PrefetchBox, Stmt, Var, map_statements
-from .rewrite import EMPTY, block, both
-from .tiles import Ranges, certainly_positive, minima
+from ...compute.dtypes import BOOL, INDEX
+from ...compute.expr import Expr, Op, const
+from ...compute.simplify import constant_value, difference, simplify
+from ..ir import For, If, Prefetch, PrefetchBox, Stmt, Var, map_statements
+from ..rewrite import EMPTY, block, both
+from ..tiles import Ranges, certainly_positive, minima
 
 LINE = 64  # bytes: those of x86-64, and of most aarch64
 MOST_LINES = 1024

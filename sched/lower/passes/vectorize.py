@@ -14,11 +14,11 @@ import itertools
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Const, Expr, Op, rebuild, transform, walk
-from ..compute.reductions import REDUCTIONS
-from ..compute.simplify import difference, key, simplify
-from .ir import (
+from ...compute.dtypes import BOOL, INDEX
+from ...compute.expr import Const, Expr, Op, rebuild, transform, walk
+from ...compute.reductions import REDUCTIONS
+from ...compute.simplify import difference, key, simplify
+from ..ir import (
     Allocate,
     Block,
     Check,
@@ -36,8 +36,8 @@ from .ir import (
     statements,
     values,
 )
-from .rewrite import block, both, divided_ramp, fresh, variables, with_variables
-from .tiles import (
+from ..rewrite import block, both, divided_ramp, fresh, variables, with_variables
+from ..tiles import (
     Ranges,
     certainly_positive,
     is_tile,

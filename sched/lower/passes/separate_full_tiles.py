@@ -31,14 +31,14 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 
-from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Const, Expr, Op, transform
-from ..compute.simplify import Terms, from_linear, key, linear, simplify, simplify_node
-from .ir import Allocate, Block, For, If, Let, Stmt, Var, map_statements, statements, sub_statements
+from ...compute.dtypes import BOOL, INDEX
+from ...compute.expr import Const, Expr, Op, transform
+from ...compute.simplify import Terms, from_linear, key, linear, simplify, simplify_node
+from ..ir import Allocate, Block, For, If, Let, Stmt, Var, map_statements, statements, sub_statements
+from ..rewrite import block, fresh, variables
+from ..tiles import PartialBound, bounded, is_tile, literal_range, minima, only_pads, partial_bounds
 from .peel_guards import decided_range
 from .peel_loops import WHOLE, holds_within
-from .rewrite import block, fresh, variables
-from .tiles import PartialBound, bounded, is_tile, literal_range, minima, only_pads, partial_bounds
 
 
 @dataclass(frozen=True, slots=True)

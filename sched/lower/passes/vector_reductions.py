@@ -24,12 +24,12 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 from math import prod
 
-from ..compute.dtypes import INDEX
-from ..compute.expr import Const, Expr, transform
-from ..compute.reductions import REDUCTIONS
-from ..compute.simplify import key, simplify
-from .combining import begin, can_be_apart, is_apart, merge, update_apart
-from .ir import (
+from ...compute.dtypes import INDEX
+from ...compute.expr import Const, Expr, transform
+from ...compute.reductions import REDUCTIONS
+from ...compute.simplify import key, simplify
+from ..combining import begin, can_be_apart, is_apart, merge, update_apart
+from ..ir import (
     Accumulator,
     Allocate,
     Buffer,
@@ -46,9 +46,9 @@ from .ir import (
     sub_statements,
     values,
 )
+from ..rewrite import block, fresh, is_element, loads, replaced, variables
+from ..tiles import is_tile, most_iterations, tile_begin
 from .promote_accumulators import MAX_BYTES
-from .rewrite import block, fresh, is_element, loads, replaced, variables
-from .tiles import is_tile, most_iterations, tile_begin
 
 MAX_VECTORS = 8  # of an unrolled reduction; more would leave no registers for anything else
 

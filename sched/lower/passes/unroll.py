@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Const, Expr, Op, transform, walk
-from ..compute.simplify import simplify
-from .ir import Block, For, If, Load, Stmt, Store, Var, map_statements, statements, values
-from .rewrite import block, fresh, replaced, variables, with_variables
-from .tiles import Ranges, certainly_positive, literal_range, minima, partial_bounds, tile_stays_inside
+from ...compute.dtypes import BOOL, INDEX
+from ...compute.expr import Const, Expr, Op, transform, walk
+from ...compute.simplify import simplify
+from ..ir import Block, For, If, Load, Stmt, Store, Var, map_statements, statements, values
+from ..rewrite import block, fresh, replaced, variables, with_variables
+from ..tiles import Ranges, certainly_positive, literal_range, minima, partial_bounds, tile_stays_inside
 
 
 def unroll(stmt: Stmt) -> Stmt:

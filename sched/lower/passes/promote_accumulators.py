@@ -21,10 +21,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import prod
 
-from ..compute.dtypes import INDEX
-from ..compute.expr import Const, Expr, Op, transform
-from ..compute.simplify import key, simplify
-from .ir import (
+from ...compute.dtypes import INDEX
+from ...compute.expr import Const, Expr, Op, transform
+from ...compute.simplify import key, simplify
+from ..ir import (
     Allocate,
     Block,
     Buffer,
@@ -41,8 +41,8 @@ from .ir import (
     sub_statements,
     values,
 )
-from .rewrite import block, loads, replaced, stored_buffers, variables, with_variables
-from .tiles import is_tile, most_iterations, tile_begin
+from ..rewrite import block, loads, replaced, stored_buffers, variables, with_variables
+from ..tiles import is_tile, most_iterations, tile_begin
 
 MAX_BYTES = 16384
 

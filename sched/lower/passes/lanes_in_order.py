@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 
-from .ir import (
+from ..ir import (
     Accumulator,
     Allocate,
     Block,
@@ -29,7 +29,7 @@ from .ir import (
     statements,
     values,
 )
-from .rewrite import block, fresh, variables
+from ..rewrite import block, fresh, variables
 
 
 def lanes_in_order(stmt: Stmt) -> Stmt:

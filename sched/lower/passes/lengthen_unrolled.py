@@ -12,12 +12,12 @@ With them, tiles are full or partial in the loops outside, too, and each of thes
 
 from __future__ import annotations
 
-from ..compute.dtypes import INDEX
-from ..compute.expr import Expr, Op
-from ..compute.simplify import constant_value
-from .ir import Block, For, If, Stmt, Var, map_statements
-from .rewrite import variables
-from .tiles import PartialBound, bounded, maxima, minima, partial_bounds
+from ...compute.dtypes import INDEX
+from ...compute.expr import Expr, Op
+from ...compute.simplify import constant_value
+from ..ir import Block, For, If, Stmt, Var, map_statements
+from ..rewrite import variables
+from ..tiles import PartialBound, bounded, maxima, minima, partial_bounds
 
 
 def lengthen_unrolled(stmt: Stmt) -> Stmt:

@@ -18,12 +18,12 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 
-from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Expr, Op
-from ..compute.simplify import from_linear, key, linear, simplify
-from .ir import For, If, Stmt, Var, map_statements
-from .rewrite import both, variables
-from .tiles import is_tile
+from ...compute.dtypes import BOOL, INDEX
+from ...compute.expr import Expr, Op
+from ...compute.simplify import from_linear, key, linear, simplify
+from ..ir import For, If, Stmt, Var, map_statements
+from ..rewrite import both, variables
+from ..tiles import is_tile
 
 _MIRRORED = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le", "eq": "eq", "ne": "ne"}
 

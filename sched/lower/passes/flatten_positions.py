@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..compute.dtypes import INDEX
-from ..compute.expr import Const, Expr, Op, transform, walk
-from ..compute.simplify import simplify
-from .ir import Buffer, Load, Stmt, Store, lanes, map_statements, map_values
+from ...compute.dtypes import INDEX
+from ...compute.expr import Const, Expr, Op, transform, walk
+from ...compute.simplify import simplify
+from ..ir import Buffer, Load, Stmt, Store, lanes, map_statements, map_values
 
 
 def flatten_positions(stmt: Stmt) -> Stmt:

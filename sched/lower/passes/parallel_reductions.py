@@ -24,12 +24,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ..compute.dtypes import INDEX
-from ..compute.expr import Const, Expr, transform
-from ..compute.reductions import REDUCTIONS
-from ..compute.simplify import constant_value, simplify
-from .combining import begin, merge
-from .ir import (
+from ...compute.dtypes import INDEX
+from ...compute.expr import Const, Expr, transform
+from ...compute.reductions import REDUCTIONS
+from ...compute.simplify import constant_value, simplify
+from ..combining import begin, merge
+from ..ir import (
     Accumulator,
     Allocate,
     Block,
@@ -45,7 +45,7 @@ from .ir import (
     statements,
     values,
 )
-from .rewrite import EMPTY, block, fresh, is_element, is_empty, variables
+from ..rewrite import EMPTY, block, fresh, is_element, is_empty, variables
 
 CHUNKS = 16
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from ..compute.dtypes import INDEX
-from ..compute.expr import Const, Expr, Op, transform, walk
-from ..compute.simplify import key, simplify, simplify_node
-from .ir import For, Stmt, Var, map_statements, map_values
-from .tiles import Ranges, certainly_positive, minima
+from ...compute.dtypes import INDEX
+from ...compute.expr import Const, Expr, Op, transform, walk
+from ...compute.simplify import key, simplify, simplify_node
+from ..ir import For, Stmt, Var, map_statements, map_values
+from ..tiles import Ranges, certainly_positive, minima
 
 
 def reduce_divisions(stmt: Stmt) -> Stmt:

@@ -20,13 +20,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
-from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Const, Expr, Op
-from ..compute.simplify import constant_value, key, linear, simplify
-from .ir import Block, Comment, For, If, Let, Ramp, Stmt, Store, Var, map_statements
+from ...compute.dtypes import BOOL, INDEX
+from ...compute.expr import Const, Expr, Op
+from ...compute.simplify import constant_value, key, linear, simplify
+from ..ir import Block, Comment, For, If, Let, Ramp, Stmt, Store, Var, map_statements
+from ..rewrite import block, variables
+from ..tiles import maxima, minima, most_iterations
 from .narrow_loops import Span, compared, isolated, operands
-from .rewrite import block, variables
-from .tiles import maxima, minima, most_iterations
 from .vectorize import Vectorizer
 
 _LONG = 4  # more vectors than these are a row

@@ -21,11 +21,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 
-from ..compute.dtypes import DTYPES, INDEX
-from ..compute.expr import Cast, Const, Expr, Op, walk
-from ..compute.simplify import key
-from .ir import Allocate, Block, Buffer, For, Load, Ramp, Stmt, Store, lanes, map_statements, statements
-from .rewrite import block, loads, stored_buffers, variables
+from ...compute.dtypes import DTYPES, INDEX
+from ...compute.expr import Cast, Const, Expr, Op, walk
+from ...compute.simplify import key
+from ..ir import Allocate, Block, Buffer, For, Load, Ramp, Stmt, Store, lanes, map_statements, statements
+from ..rewrite import block, loads, stored_buffers, variables
 
 INT32, UINT32, INT16 = DTYPES["int32"], DTYPES["uint32"], DTYPES["int16"]
 _SHORT = {"int8": "s8", "uint8": "u8", "int16": "s16"}

@@ -36,12 +36,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 
-from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Expr, Op, Size, const, transform, walk
-from ..compute.simplify import key, simplify
-from .ir import For, If, Load, Stmt, Store, Var, map_statements, map_values, statements, values
-from .rewrite import fresh, replaced, variables
-from .tiles import (
+from ...compute.dtypes import BOOL, INDEX
+from ...compute.expr import Expr, Op, Size, const, transform, walk
+from ...compute.simplify import key, simplify
+from ..ir import For, If, Load, Stmt, Store, Var, map_statements, map_values, statements, values
+from ..rewrite import fresh, replaced, variables
+from ..tiles import (
     PartialBound,
     Ranges,
     certainly_positive,

@@ -17,14 +17,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Const, Expr, Op
-from ..compute.simplify import constant_value, from_linear, linear, simplify
-from .ir import For, If, Stmt, Var, map_statements, statements
+from ...compute.dtypes import BOOL, INDEX
+from ...compute.expr import Const, Expr, Op
+from ...compute.simplify import constant_value, from_linear, linear, simplify
+from ..ir import For, If, Stmt, Var, map_statements, statements
+from ..rewrite import block, fresh, simplified, variables
+from ..tiles import is_tile, maxima, minima
 from .narrow_loops import isolated, operands
 from .peel_loops import WHOLE
-from .rewrite import block, fresh, simplified, variables
-from .tiles import is_tile, maxima, minima
 
 _MOST = 64  # iterations that are peeled off one end
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Const, Expr, Op, const, transform
-from ..compute.simplify import simplify, simplify_node
-from .ir import Block, For, If, Load, Stmt, Store, lanes, map_statements, map_values
-from .rewrite import EMPTY, block, fresh
-from .tiles import Ranges, bounded, certainly_positive, is_tile, maxima, minima, partial_bounds
+from ...compute.dtypes import BOOL, INDEX
+from ...compute.expr import Const, Expr, Op, const, transform
+from ...compute.simplify import simplify, simplify_node
+from ..ir import Block, For, If, Load, Stmt, Store, lanes, map_statements, map_values
+from ..rewrite import EMPTY, block, fresh
+from ..tiles import Ranges, bounded, certainly_positive, is_tile, maxima, minima, partial_bounds
 
 WHOLE = (0, 0)  # as `For.peel`: nothing is cut off
 

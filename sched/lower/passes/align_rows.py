@@ -20,12 +20,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Const, Expr, Op
-from ..compute.simplify import constant_value, simplify
-from .ir import Buffer, For, If, Let, Ramp, Stmt, Store, Var, map_statements
-from .rewrite import block, loads, variables, with_variables
-from .tiles import literal_range, minima
+from ...compute.dtypes import BOOL, INDEX
+from ...compute.expr import Const, Expr, Op
+from ...compute.simplify import constant_value, simplify
+from ..ir import Buffer, For, If, Let, Ramp, Stmt, Store, Var, map_statements
+from ..rewrite import block, loads, variables, with_variables
+from ..tiles import literal_range, minima
 from .vectorize import Vectorizer
 
 LINE = 64  # bytes

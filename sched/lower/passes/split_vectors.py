@@ -22,12 +22,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from ..compute.dtypes import BOOL
-from ..compute.expr import Const, Expr, Op, transform
-from ..compute.simplify import simplify
-from .ir import HORIZONTAL, Block, Check, If, Load, Ramp, Stmt, Store, lanes, map_statements, map_values, values
+from ...compute.dtypes import BOOL
+from ...compute.expr import Const, Expr, Op, transform
+from ...compute.simplify import simplify
+from ..ir import HORIZONTAL, Block, Check, If, Load, Ramp, Stmt, Store, lanes, map_statements, map_values, values
+from ..rewrite import block, divided_ramp, is_element, loads
 from .narrow_loops import operands
-from .rewrite import block, divided_ramp, is_element, loads
 
 
 def split_vectors(stmt: Stmt, vector_bits: int) -> Stmt:

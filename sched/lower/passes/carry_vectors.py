@@ -22,11 +22,11 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..compute.dtypes import BOOL, INDEX
-from ..compute.expr import Const, Expr, Op, transform
-from ..compute.simplify import difference, key, linear, simplify
-from .ir import Allocate, Block, Buffer, For, If, Load, Ramp, Stmt, Store, Var, lanes, map_statements
-from .rewrite import block, loads, replaced, variables
+from ...compute.dtypes import BOOL, INDEX
+from ...compute.expr import Const, Expr, Op, transform
+from ...compute.simplify import difference, key, linear, simplify
+from ..ir import Allocate, Block, Buffer, For, If, Load, Ramp, Stmt, Store, Var, lanes, map_statements
+from ..rewrite import block, loads, replaced, variables
 
 _MOST = 8  # vectors that are carried at a time
 

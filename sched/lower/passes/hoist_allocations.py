@@ -10,7 +10,7 @@ next one may have the same memory. Only the iterations of a parallel loop need m
 
 from __future__ import annotations
 
-from .ir import Allocate, Buffer, For, Stmt, map_statements
+from ..ir import Allocate, Buffer, For, Stmt, map_statements
 
 
 def hoist_allocations(stmt: Stmt) -> Stmt:
