@@ -24,7 +24,8 @@ class Equation:
 
     The body of a reduction is a `Reduce`, whose axes are further loops of the equation; or it has one in it, of a value
     that is accumulated in the cell itself. `within` is which values of the reduction's axes it takes, where that is
-    not all between their bounds.
+    not all between their bounds. Where the body is a `masked` select, its condition decides nothing about the loops:
+    all is computed, and taken or left.
     """
 
     axes: tuple[Axis, ...]
@@ -33,6 +34,7 @@ class Equation:
     where: Expr | None = None
     within: Expr | None = None
     location: Location | None = None
+    masked: bool = False
     reduce: Reduce | None = field(init=False)
 
     def __post_init__(self) -> None:

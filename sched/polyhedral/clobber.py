@@ -64,15 +64,14 @@ def _not_before(
     program: Program, tree: Tree, source: Statement, writer: Statement, cells: Mapping[Statement, Map]
 ) -> Map:
     """From instances of `writer` to those of `source` that write another element into the cell, and are not certainly
-    after it. Where one form is folded, elements of a cell are further up or further down in it; if all writers further
-    down are certainly before, and all others after, these are all that must be looked at."""
+    after it. Elements of a cell are further up or further down in what is folded; if all writers further down are
+    certainly before, and all others after, these are all that must be looked at."""
     shared = cells[source].apply_range(cells[writer].reverse())
     shared = shared.subtract(source.writes().apply_range(writer.writes().reverse()))
     if shared.is_empty():
         return shared.reverse()
     below = _below(program, source, writer).intersect(shared)
-    alone = len(program.layout(source.stage).folds) == 1
-    if alone and certainly_ordered(tree, Requirement("clobber", writer, source, below.reverse())):
+    if certainly_ordered(tree, Requirement("clobber", writer, source, below.reverse())):
         above = shared.subtract(below)
         if certainly_ordered(tree, Requirement("clobber", source, writer, above)):
             return above.reverse()
@@ -81,12 +80,17 @@ def _not_before(
 
 
 def _below(program: Program, source: Statement, writer: Statement) -> Map:
-    """From instances of `source` to those of `writer` whose element is further down in the first folded form."""
-    form = min(program.layout(source.stage).folds)
-    left = affine(total(form, source.indices), source.frame)
-    right = affine(total(form, writer.indices), writer.frame)
-    assert left is not None and right is not None, "left-hand sides are affine by construction"
-    return left.gt_map(right)
+    """From instances of `source` to those of `writer` whose element is further down in the folded forms: in the first
+    of them that is not the same."""
+    below: Map | None = None
+    for form in sorted(program.layout(source.stage).folds, reverse=True):
+        left = affine(total(form, source.indices), source.frame)
+        right = affine(total(form, writer.indices), writer.frame)
+        assert left is not None and right is not None, "left-hand sides are affine by construction"
+        here = left.gt_map(right)
+        below = here if below is None else here.union(left.eq_map(right).intersect(below))
+    assert below is not None, "something is folded"
+    return below
 
 
 def _after(flow: Requirement, writer: Statement, not_before: Map) -> tuple[Requirement, ...]:

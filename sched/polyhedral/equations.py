@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ..compute.expr import Axis, Const, Expr, Op
+from ..compute.expr import Axis, Const, Expr, Op, same
 from ..compute.recurrence import Recurrence
 from ..compute.reductions import REDUCTIONS
 from ..compute.tensor import Equation, Tensor
@@ -96,9 +96,7 @@ def _in_pieces(whole: Statement, equation: Equation, context: Set) -> Iterator[S
     the parts of its boundary get loops of their own, without conditions in them (index set splitting: Griebl, Feautrier
     and Lengauer 2000). What would be too many is left whole."""
     cut = [
-        (part, value, written)
-        for domain, value, written in _branches(whole.frame, whole.domain, whole.value, equation.value)
-        for part in convex_pieces(domain)
+        (part, value, written) for domain, value, written in _choices(whole, equation) for part in convex_pieces(domain)
     ]
     if not 1 < len(cut) <= MOST_PIECES:
         yield whole
@@ -109,6 +107,22 @@ def _in_pieces(whole: Statement, equation: Equation, context: Set) -> Iterator[S
         frame = whole.frame.world.frame(whole.axes, inert("S", whole.number + number, f"{whole.stage.name}_define"))
         domain = frame.named(part)
         yield replace(whole, number=whole.number + number, value=value, frame=frame, domain=domain, piece=piece)
+
+
+def _choices(whole: Statement, equation: Equation) -> Iterator[tuple[Set, Expr, Expr]]:
+    """What is computed where, as it is and as it is written; what masks it does so in all of these."""
+    value, written = whole.value, equation.value
+    if not equation.masked:
+        yield from _branches(whole.frame, whole.domain, value, written)
+        return
+    (mask, yes, no), (condition, own, other) = value.children, written.children
+    for domain, taken, taken_written in _branches(whole.frame, whole.domain, yes, own):
+        yield domain, _taken(mask, taken, no), _taken(condition, taken_written, other)
+
+
+def _taken(mask: Expr, value: Expr, otherwise: Expr) -> Expr:
+    """What a mask chooses, if that is not the same."""
+    return value if same(value, otherwise) else Op("select", (mask, value, otherwise), value.dtype)
 
 
 def _branches(frame: Frame, domain: Set, value: Expr, written: Expr) -> Iterator[tuple[Set, Expr, Expr]]:

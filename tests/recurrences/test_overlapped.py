@@ -108,6 +108,53 @@ def test_a_first_plane_in_one_equation_with_the_others() -> None:
         ps.Schedule(v[T])["v"].block_steps("t", 2)
 
 
+def sweep(rank: int, T: Any = None) -> tuple[ps.Tensor, ps.Tensor]:
+    """Steps in place, which differ from step to step and along their edges, and the last plane."""
+    T, n = ps.size_var("T") if T is None else T, ps.size_var("n", min=1)
+    A = ps.placeholder((n,) * rank, "float64", name="A")
+    t, *space = ps.axes("t i j"[: 2 * rank + 1])
+    u = ps.recurrence((T + 1, *(n,) * rank), "float64", name="u")
+    u[(0, *space)] = A[tuple(space)] * 2.0
+    i, *others = space
+    inside = (i >= 1) & (i < n - 1)
+    before, after, old = u[(t + 1, i - 1, *others)], u[(t, i + 1, *others)], u[(t, *space)]
+    for j in others:
+        inside, before = inside & (j >= 1), before * u[t + 1, i, j - 1]
+    u.define((t + 1, *space), ps.select(t < 3, before * 0.5 - after, ps.maximum(before, after) + old), where=inside)
+    u.define((t + 1, *space), old * 0.75, where=~inside)
+    return u, u[T]
+
+
+@pytest.mark.parametrize(("rank", "steps", "T"), [(1, 2, None), (1, 3, 7), (2, 4, None), (2, 8, 8), (2, 5, 1)])
+def test_blocks_of_steps_in_place(rank: int, steps: int, T: int | None) -> None:
+    """Steps after the last one, and none, change nothing; the two stages share the loop over blocks."""
+    u, last = sweep(rank, T)
+    s = ps.Schedule(last)
+    blocks, inner = s[u].block_steps("t", steps)
+    assert (blocks.loops, inner.loops[:2]) == (("t", "i", "j")[: rank + 1], ("t", "t_s"))
+    assert ps.Schedule.from_text(last, s.to_text()) == s
+    counts = [T] if T is not None else [0, 1, steps - 1, steps, steps + 1, 2 * steps]
+    known = [{"n": n} | ({} if T is not None else {"T": count}) for n in (1, 2, 9) for count in counts]
+    given = [lambda n, **_: np.random.default_rng(n).standard_normal((n,) * rank)]
+    same_bits(s, 1, given, *known)
+    inner.fold_storage("t", 1)
+    blocks.fold_storage("t", 2)
+    same_bits(s, 1, given, *known)
+    assert s.explain("x86-64-v3", **known[0]) is not None
+    while s.commands:
+        s.undo()
+    assert s.stages == ps.Schedule(last).stages
+
+
+def test_steps_after_the_last_one_are_masks_and_no_statements() -> None:
+    u, last = sweep(2)
+    s = ps.Schedule(last)
+    s[u].block_steps("t", 4)
+    text = str(s)
+    assert "select(4 * t + t_s - T <= 0, " in text and "T >=" not in text
+    assert "u_steps[t, t_s, i, j] = u_blocks[t, i, j]  # equation 0: t_s == 0" in text
+
+
 def test_steps_in_tiles_of_three_dimensions_are_generated_within_the_budget() -> None:
     s = ps.Schedule(EXAMPLES["heat_3d"].define())
     blocks, steps = s["u"].block_steps("t", 2)
@@ -212,8 +259,6 @@ def test_what_has_no_blocks_of_steps() -> None:
 
     u, s = made(lambda u: u[t, i])
     refused(r"it reads u\[t - 2, i\], 2 steps back", lambda: s[u].block_steps("t", 2))
-    u, s = made(lambda u: u[t + 1, i] + ps.select(i > 0, u[t + 2, i - 1], 0.0))
-    refused(r"it reads u\[t, i - 1\], of its own step, in place", lambda: s[u].block_steps("t", 2))
     r = ps.reduce_axis((0, n), name="r")
     u, s = made(lambda u: ps.sum(u[t + 1, r], axis=r))
     refused("its equations have sums", lambda: s[u].block_steps("t", 2))

@@ -43,8 +43,20 @@ class BlockSteps(Primitive):
     recurrence, with the steps between moved into the loop over them by ``s["u_steps"].compute_at("u_blocks", "i_o")``,
     overlap: each computes the steps for itself, from its neighbourhood, so that all of a block can run at once.
 
-    Legal when: each step is made of the one before alone, of the same tensor, without sums; and only the last plane,
-    or the first, is read elsewhere. The recurrence is no output. Give this command before others on it.
+    Where a step reads cells of its own, as sweeps in place do, all steps of a block are of the second stage, in loops
+    that it shares with the first: its plane 0 is a copy of the plane before, and its last one is copied::
+
+        for t in 0..(T + 7) // 8:
+            for i in 0..n:
+                u_steps[t, 0, i] = u_blocks[t, i]
+            for t_s in 1..9:
+                for i in 0..n:
+                    u_steps[t, t_s, i] = ...  # of u_steps[t, t_s - 1] and of u_steps[t, t_s]
+            for i in 0..n:
+                u_blocks[t + 1, i] = u_steps[t, 8, i]
+
+    Legal when: each step is made of the one before and of itself, of the same tensor, without sums; and only the last
+    plane, or the first, is read elsewhere. The recurrence is no output. Give this command before others on it.
     Also called: temporal blocking, overlapped or trapezoidal time tiling, ghost zones.
     """
 
@@ -68,9 +80,11 @@ class BlockSteps(Primitive):
             check_new(state, name)
         if self.name == self.steps:
             raise ScheduleError(f"{what}: the stages of blocks and of steps need different names")
-        _check_needs(state, recurrence, what)
+        in_place = _is_in_place(state, recurrence, what)
         with program.world.budgeted(what):
-            planes = planes_of(recurrence, self.factor, self.name, self.steps, program.world, program.context)
+            planes = planes_of(
+                recurrence, self.factor, self.name, self.steps, program.world, program.context, in_place=in_place
+            )
         if not (planes.of_blocks and planes.of_steps):
             raise ScheduleError(f"{what}: it has no step at any size, as its shape is {stage}")
         values = program.definitions.values[recurrence.uid].children
@@ -79,11 +93,12 @@ class BlockSteps(Primitive):
                 f"{what}: in its first plane, what reads the one before is left out by more than its step; give that "
                 "plane an equation of its own"
             )
-        rewrite = StepsBlocked(recurrence, planes)
-        place = Place(planes.blocks, self.loop, planes.blocks, self.loop)
+        places = dict(state.places)
+        if not in_place:
+            places[planes.steps.uid] = Place(planes.blocks, self.loop, planes.blocks, self.loop)
         nests = {uid: own for uid, own in state.nests.items() if uid != stage.uid}
-        moved = replace(state, nests=nests, places={**state.places, planes.steps.uid: place})
-        return moved.with_rewrites((*program.rewrites, rewrite))
+        moved = replace(state, nests=nests, places=places)
+        return moved.with_rewrites((*program.rewrites, StepsBlocked(recurrence, planes)))
 
 
 def _recurrence(state: State, stage: Tensor, loop: str, what: str) -> Recurrence:
@@ -107,15 +122,19 @@ def _recurrence(state: State, stage: Tensor, loop: str, what: str) -> Recurrence
     return stage
 
 
-def _check_needs(state: State, stage: Recurrence, what: str) -> None:
-    """Refuse steps that are made of others than the one before, and planes in between that are read elsewhere."""
+def _is_in_place(state: State, stage: Recurrence, what: str) -> bool:
+    """Whether steps are made of themselves, too. Refuses those that are made of others than the one before, and planes
+    in between that are read elsewhere."""
     values, (step, *_) = state.program.definitions.values, stage.equations[0].axes
+    in_place = False
     for read in _reads(values[stage.uid], stage):
         back = difference(step, read.indices[0])
-        if back != 1:
-            there = {0: "of its own step, in place", None: "at a step that is not a number of steps back"}
-            where = there.get(back, f"{back} steps back")
-            raise ScheduleError(f"{what}: it reads {read}, {where}, and steps are made of the one before alone")
+        in_place |= back == 0
+        if back not in (0, 1):
+            where = "at a step that is not a number of steps back" if back is None else f"{back} steps back"
+            raise ScheduleError(
+                f"{what}: it reads {read}, {where}, and steps are made of themselves and the one before alone"
+            )
     last = simplify(stage.shape[0] - 1)
     for consumer in state.program.definitions.consumers(stage):
         for read in _reads(values[consumer.uid], stage):
@@ -124,6 +143,7 @@ def _check_needs(state: State, stage: Recurrence, what: str) -> None:
                     f"{what}: {consumer.name} reads {read}, and of the planes only the last, {last}, and the first are "
                     "certainly there then"
                 )
+    return in_place
 
 
 def _reads(value: Expr, tensor: Tensor) -> Iterator[Read]:

@@ -16,7 +16,7 @@ from ..suggestion import shown
 from .all_or_none import all_or_none
 from .overlapped import overlapped
 from .reading import stream
-from .steps_in_lanes import steps_in_lanes
+from .steps_in_lanes import blocks_in_lanes, steps_in_lanes
 from .steps_unrolled import on_threads, steps_unrolled
 
 Cut = tuple[int, dict[int, int]]  # the slope of slabs, and how far each stage is moved in them, by its uid
@@ -50,12 +50,13 @@ def time_tile(
     The smallest skews and shifts with which tiles are legal are found first (as in `Schedule.suggest`). Rows are
     vectors where the stencil allows it, and are then stored in whole vectors. Storage is folded to one plane where the
     stencil can run in place, and to two where it can with those, unless others are asked for. Slices such as u[T] are
-    copied in vectors. A sweep whose rows are chains, as Gauss and Seidel's, has its steps in lanes instead, where they
-    are a literal number, at most 32, and the dimensions two; otherwise four steps are written out. Both run in tiles
-    along a wavefront on threads. Each command is proven as always. Raises `ScheduleError` where no skew makes tiles
-    legal, and for stages that are no recurrence.
-    Tiles that overlap are of two stages in the place of the recurrence, `s["u_blocks"]` and `s["u_steps"]` for u (see
-    `block_steps`).
+    copied in vectors. A sweep whose rows are chains, as Gauss and Seidel's, has its steps in lanes instead, where the
+    dimensions are two: all of them if they are a literal number, at most 32, and otherwise blocks of `time` steps, 16
+    or as many in one as in the other by default. Elsewhere four steps are written out. All run in tiles along a
+    wavefront on threads. Each command is proven as always. Raises `ScheduleError` where no skew makes tiles legal, and
+    for stages that are no recurrence.
+    Blocks, and tiles that overlap, are of two stages in the place of the recurrence, `s["u_blocks"]` and `s["u_steps"]`
+    for u (see `block_steps`).
 
     Skewed tiles are those of Wolf and Lam (A Data Locality Optimizing Algorithm, PLDI 1991), their wavefronts those of
     Lamport (The Parallel Execution of DO Loops, CACM 1974), diamonds those of Bandishti, Pananilath and Bondhugula
@@ -106,6 +107,8 @@ def time_tile(
             return
         for tensor in copies:
             _copied(schedule[tensor], target)
+        if in_lanes and blocks_in_lanes(schedule, stage.tensor, time, threads=threads):
+            return
         if chains and shape != "diamond" and steps_unrolled(schedule, stage.tensor):
             _fold(schedule, planes, loops[0])
             if threads and len(loops) > 2:
