@@ -86,7 +86,7 @@ def _in_no_order(
     source, sink = requirement.source, requirement.sink
     if node.kind == "parallel":
         return pairs
-    if not vectors or puts_lanes_in_order(tree, node, source, sink):
+    if not vectors or puts_lanes_in_order(tree, node, source, sink, pairs):
         return None
     one_lane = pairs
     for vector in vectors:

@@ -274,3 +274,19 @@ def test_strides_inside_a_vector_do_not_put_its_lanes_in_order() -> None:
     s["u"].split("i", 4)
     refused_together(s, "i_i")
     bits(s, np.arange(9, dtype=np.int32))
+
+
+def test_lanes_of_two_equations_are_compared_at_the_sizes_at_which_they_need_each_other() -> None:
+    """One equation is there for rows of three or more alone, and its lanes are those of the other one then."""
+    m = ps.size_var("m", min=1)
+    A, (i, j) = ps.placeholder((n, m), "int32", name="A"), ps.axes("i j")
+    u, v = (ps.recurrence((n, m), "int32", name=name) for name in "uv")
+    v[i, j] = ps.select(i > 0, u[i - 1, j], 3) + ps.select(j > 0, u[i, j - 1], A[i, j])
+    u.define((i, j), A[i, j], where=m < 3)
+    u.define((i, j), 2 * v[i, j] + ps.select(i > 0, v[i - 1, j], 1), where=m >= 3)
+    s = ps.Schedule([u, v])
+    s["u"].skew("j", 1, by="i")
+    s["u"].split("i", 4)
+    s["u"].vectorize("i_i")
+    for shape in ((1, 1), (5, 2), (4, 3), (9, 7)):
+        bits(s, np.arange(shape[0] * shape[1], dtype=np.int32).reshape(shape))
