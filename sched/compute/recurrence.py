@@ -126,11 +126,15 @@ class Recurrence(Tensor):
                 f'ps.cast("{self.dtype.name}", ...)'
             )
         for reduce in _reductions(body):
-            if body is not reduce and (reduce.name.startswith("arg") or reduce.dtype != self.dtype):
+            what = f"{reduce.dtype.name} inside an equation of {self.name}, which holds {self.dtype.name}"
+            if reduce.name.startswith("arg"):
+                what = f"an index and a value inside an equation of {self.name}"
+            elif reduce.dtype == self.dtype:
+                continue
+            if body is not reduce:
                 raise DefinitionError(
-                    f"ps.{reduce.name} accumulates {reduce.dtype.name} inside an equation of {self.name}, which holds "
-                    f"{self.dtype.name}; a sum inside an expression is accumulated in the cell that it is for: declare "
-                    "another kind as a ps.recurrence of its own and read it"
+                    f"ps.{reduce.name} accumulates {what}; a sum inside an expression is accumulated in the cell that "
+                    "it is for: declare another kind as a ps.recurrence of its own and read it"
                 )
         return body
 
@@ -142,6 +146,12 @@ class Recurrence(Tensor):
 
     def _plane(self, first: tuple[Any, ...]) -> Tensor:
         """The tensor of what is left when the first dimensions have these indices."""
+        if any(isinstance(node, Axis) for index in first if isinstance(index, Expr) for node in walk(index)):
+            given, rest = ", ".join(map(str, first)), ", ".join(f"i{k}" for k in range(len(first), self.ndim))
+            raise DefinitionError(
+                f"{self.name} has {self.ndim} dimensions and was indexed with {len(first)}; write {self.name}[{given}, "
+                f"{rest}] for an element. A plane, which is a tensor, has indices of integers and sizes alone"
+            )
         label = "_".join(re.sub(r"\W+", "_", str(index)) for index in first).rstrip("_")
         return make_stage(
             f"{self.name}_{label}",

@@ -76,6 +76,18 @@ def variables(expr: Expr) -> set[Var]:
     return {node for node in walk(expr) if isinstance(node, Var)}
 
 
+def with_lanes(stmt: Stmt, of_lanes: frozenset[Var]) -> frozenset[Var]:
+    """Variables that differ between lanes inside a statement, given those around it. Between values of such a variable
+    no loop in a vector loop may be cut: some lanes would run what is behind the cut before others are there."""
+    match stmt:
+        case For(var=var, kind="vectorize"):
+            return of_lanes | {var}
+        case Let(var=var, value=value) if variables(value) & of_lanes:
+            return of_lanes | {var}
+        case _:
+            return of_lanes
+
+
 def loads(stmt: Stmt) -> list[Load]:
     """The loads of a statement itself, in order."""
     return [load for value in values(stmt) for load in _loads(value)]

@@ -40,7 +40,7 @@ def certainly_ordered(tree: Tree, requirement: Requirement) -> bool:
         if node.kind == "vectorize":
             in_lanes = True
             continue
-        if in_lanes and not puts_lanes_in_order(tree, node, source, sink):
+        if in_lanes and not puts_lanes_in_order(tree, node, source, sink, requirement.relation):
             return False
         parts = _paired(node.values[source.number], node.values[sink.number])
         if parts is None or not all(pairs.goes_forward(part, parallel=node.kind == "parallel") for part in parts):

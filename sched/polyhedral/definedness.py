@@ -17,6 +17,7 @@ from ..compute.tensor import Tensor
 from ..errors import DefinitionError, Location
 from .affine import affine
 from .bounds import iteration_domain, prove_in_bounds
+from .circles import SHORT, Cell, short_circle
 from .isl import Set
 from .pieces import pairs_of
 from .program import Program, unproven_program
@@ -24,7 +25,7 @@ from .requirements import requirements
 from .statement import Statement
 from .systems import Need, default_order, needs_between, systems
 
-SMALL_SIZES = (1, 2, 3, 4, 6)  # at which a circle of cells is looked for
+SMALL_SIZES = (1, 2, 3, 4, 6)  # at which a circle of more cells is looked for than `short_circle` finds
 CORNER = 8  # and the first coordinates of a dimension that take part
 
 
@@ -58,11 +59,13 @@ def _prove_left_sides(stage: Recurrence, program: Program) -> None:
             bad = domain.subtract(value.ge_set(frame.const(0)).intersect(value.lt_set(extent)))
             point = program.world.smallest(bad)
             if point is not None and rule.where is None:
-                at = ", ".join(f"{axis.name}={v}" for axis, v in zip(axes, point.coordinates, strict=True))
+                values = dict(zip((axis.name for axis in axes), point.coordinates, strict=True))
+                advice = "change the range of the axis, or leave it out for every value that the left side allows"
+                if not axes:
+                    advice = "cells are counted from 0; limit the equation by where= to sizes at which it is inside"
                 raise DefinitionError(
-                    f"the left side {stage.name}[{', '.join(map(str, rule.left))}] is outside {stage}, "
-                    f"{_sizes(point.sizes)}{at}: change the range of the axis, or leave it out for every value "
-                    "that the left side allows",
+                    f"{_sizes(point.sizes | values)}the left side {stage.name}[{', '.join(map(str, rule.left))}] is "
+                    f"outside {stage}: {advice}",
                     location=rule.location,
                 )
 
@@ -114,26 +117,37 @@ def _refuse_order(group: tuple[Tensor, ...], needs: list[Need], program: Program
         raise DefinitionError(f"{_sizes(sizes)}{chain}: no order computes {names}", location=location)
     raise DefinitionError(
         f"no order of the loops of {names} was found in which every cell is computed before those that need it, "
-        f"and no circle of cells at sizes up to {SMALL_SIZES[-1]}. Orders are tried along the dimensions, forwards "
-        "or backwards, or a sum of them with factors up to 3: write the recurrence over another dimension, a step or a "
-        "distance, along which all values are computed",
+        f"and no circle of up to {SHORT} cells, nor a longer one at sizes up to {SMALL_SIZES[-1]} among the first "
+        f"{CORNER} cells of each dimension. Orders are tried along the dimensions, forwards or backwards, or a sum of "
+        "them with factors up to 3: write the recurrence over another dimension, a step or a distance, along which all "
+        "values are computed",
         location=location,
     )
 
 
 def _circle(group: tuple[Tensor, ...], needs: list[Need], program: Program) -> tuple[dict[str, int], list[str]] | None:
-    """Sizes and cells that need each other in a circle, the first one at the end again."""
+    """Sizes and cells that need each other in a circle, the first one at the end again: a short one, or a longer one
+    at smaller sizes."""
     stages = {stage.uid: stage for stage in group}
+    found = [each for each in (short_circle(needs, program.world), _small_circle(needs, program)) if each is not None]
+    if not found:
+        return None
+    sizes, circle = min(found, key=lambda each: sum(each[0].values()))
+    return sizes, [_cell(stages[uid], indices) for uid, indices in circle]
+
+
+def _small_circle(needs: list[Need], program: Program) -> tuple[dict[str, int], list[Cell]] | None:
+    """A circle of any number of cells at small sizes."""
     for size in SMALL_SIZES:
         sizes = {known.name: _allowed(known, size) for known in program.sizes}
-        edges: dict[tuple[int, tuple[int, ...]], list[tuple[int, tuple[int, ...]]]] = {}
+        edges: dict[Cell, list[Cell]] = {}
         for need in needs:
             at = need.relation.intersect_params(program.world.fixed(sizes).intersect(program.context))
             for before, after in pairs_of(at, CORNER):
                 edges.setdefault((need.sink[0], after), []).append((need.source[0], before))
         circle = _find_circle(edges)
         if circle is not None:
-            return sizes, [_cell(stages[uid], indices) for uid, indices in circle]
+            return sizes, circle
         if not sizes:
             break
     return None
@@ -142,9 +156,6 @@ def _circle(group: tuple[Tensor, ...], needs: list[Need], program: Program) -> t
 def _allowed(size: Size, least: int) -> int:
     least = max(least, size.min)
     return -(-least // size.multiple_of) * size.multiple_of
-
-
-Cell = tuple[int, tuple[int, ...]]
 
 
 def _find_circle(edges: dict[Cell, list[Cell]]) -> list[Cell] | None:

@@ -3,7 +3,8 @@
 Two loops over x // c and x % c, one directly in the other, have the order of one over x; so has a loop with a constant
 added, or a multiple of the counter of a loop around it, since what is compared there agrees in that; and one over the
 position in a box, that of loops over the components. Where a tree is another one but for such changes, what was proven
-of that holds.
+of that holds. Inside a vector loop none of this is known: whether its lanes are in order of a loop depends on how that
+is made (`lanes.py`), so loops there must be what they were.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ..compute.expr import Axis, Const, Expr, same
 from ..compute.simplify import constant_value, simplify
 from .order import rejoined
 from .statement import Statement
-from .tree import Fused, Leaf, LoopNode, Node, Sequence, Tree
+from .tree import Fused, Leaf, LoopNode, Node, Sequence, Tree, loops_of
 
 _RESOLVED = ("position", "component")  # loops of one value, which no order follows from
 
@@ -28,20 +29,23 @@ def runs_alike(old: Tree, new: Tree, source: Statement, sink: Statement) -> bool
         ([node for node in loops if node.kind not in _RESOLVED], first)
         for loops, first in (old.around_both(source, sink), new.around_both(source, sink))
     )
-    alike = len(before) == len(after) and first == second
-    return alike and all(_alike(*loops, numbers) for loops in zip(before, after, strict=True))
+    if len(before) != len(after) or first != second:
+        return False
+    in_lanes = (any(node.kind == "vectorize" for node in before[:k]) for k in range(len(before)))
+    return all(_alike(a, b, numbers, lanes) for a, b, lanes in zip(before, after, in_lanes, strict=True))
 
 
-def all_runs_alike(old: Node, new: Node) -> bool:
-    """Whether two trees are known to run all instances in one order."""
+def all_runs_alike(old: Node, new: Node, in_lanes: bool = False) -> bool:
+    """Whether two trees are known to run all instances in one order; below a vector loop, if `in_lanes`."""
     old, new = _unresolved(old), _unresolved(new)
     match old, new:
         case Leaf(statement), Leaf(other):
             return statement is other
         case Sequence(children), Sequence(others) if len(children) == len(others):
-            return all(map(all_runs_alike, children, others))
+            return all(all_runs_alike(a, b, in_lanes) for a, b in zip(children, others, strict=True))
         case LoopNode(), LoopNode() if old.values.keys() == new.values.keys():
-            return _alike(old, new, old.values.keys()) and all_runs_alike(old.body, new.body)
+            inside = in_lanes or old.kind == "vectorize"
+            return _alike(old, new, old.values.keys(), in_lanes) and all_runs_alike(old.body, new.body, inside)
     return False
 
 
@@ -49,9 +53,9 @@ def _unresolved(node: Node) -> Node:
     return _unresolved(node.body) if isinstance(node, LoopNode) and node.kind in _RESOLVED else node
 
 
-def _alike(old: LoopNode, new: LoopNode, numbers: Collection[int]) -> bool:
+def _alike(old: LoopNode, new: LoopNode, numbers: Collection[int], in_lanes: bool) -> bool:
     """Whether two loops are of one kind, and have the same counters, or the one's are the other's and a number."""
-    if _kind(old) != _kind(new):
+    if old.kind != new.kind and (in_lanes or _kind(old) != _kind(new)):
         return False
     if all(same(old.values[n], new.values[n]) for n in numbers):
         return True
@@ -66,7 +70,9 @@ def _kind(node: LoopNode) -> str:
 
 def without_split(node: Node, outer: str, inner: str, of: frozenset[int]) -> Node | None:
     """The tree with one loop for each two of these names around statements `of` these numbers; None where one does not
-    stand directly in the other."""
+    stand directly in the other, or in a vector loop."""
+    if _in_vector(node, outer) or _in_vector(node, inner):
+        return None
     match node:
         case LoopNode(values=values) if not values.keys() <= of:
             pass
@@ -85,7 +91,9 @@ def without_skew(
     node: Node, loop: str, factor: int, by: str, of: frozenset[int], around: LoopNode | None = None
 ) -> Node | None:
     """The tree before a multiple of the counter of the serial loop `by` was added to that of `loop`, around statements
-    `of` these numbers."""
+    `of` these numbers; None in a vector loop."""
+    if _in_vector(node, loop):
+        return None
     if isinstance(node, LoopNode) and node.name == by:
         around = node
     if isinstance(node, LoopNode) and node.name == loop and node.values.keys() <= of:
@@ -98,7 +106,10 @@ def without_skew(
 
 
 def without_fusion(node: Node, name: str, boxes: Mapping[Axis, Fused], of: frozenset[int]) -> Node | None:
-    """The tree with loops over the components of the fused loop `name` around statements `of` these numbers."""
+    """The tree with loops over the components of the fused loop `name` around statements `of` these numbers; None in a
+    vector loop."""
+    if _in_vector(node, name):
+        return None
     if isinstance(node, LoopNode) and node.name == name and node.kind == "serial" and node.values.keys() <= of:
         position, *others = dict.fromkeys(node.values.values())
         box = boxes.get(position) if isinstance(position, Axis) else None
@@ -109,6 +120,14 @@ def without_fusion(node: Node, name: str, boxes: Mapping[Axis, Fused], of: froze
             made = replace(node, values=dict.fromkeys(node.values, component), body=made)
         return made
     return _rebuilt(node, lambda child: without_fusion(child, name, boxes, of))
+
+
+def _in_vector(node: Node, name: str) -> bool:
+    """Whether a node is a vector loop with a loop of this name in it."""
+    match node:
+        case LoopNode(kind="vectorize", body=body):
+            return any(loop.name == name for loop in loops_of(body))
+    return False
 
 
 def _rebuilt(node: Node, change: Callable[[Node], Node | None]) -> Node | None:

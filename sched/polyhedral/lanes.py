@@ -13,11 +13,17 @@ from .statement import Statement
 from .tree import LoopNode, Tree
 
 
-def puts_lanes_in_order(tree: Tree, node: LoopNode, source: Statement, sink: Statement) -> bool:
-    """Whether lanes of two statements go through a loop inside their vector loop side by side."""
+def puts_lanes_in_order(tree: Tree, node: LoopNode, source: Statement, sink: Statement, pairs: Map) -> bool:
+    """Whether lanes of two statements go through a loop inside their vector loop side by side, at all sizes at which
+    there are pairs."""
     ranges = [_in_lanes(tree, node, end) for end in dict.fromkeys((source, sink))]
     known = [each for each in ranges if each is not None]
-    return len(known) == len(ranges) and all(known[0].is_equal(each) for each in known[1:])
+    if len(known) < len(ranges):
+        return False
+    if len(known) == 1 or known[0].is_equal(known[1]):
+        return True
+    first, second = (each.intersect_params(pairs.params()) for each in known)
+    return first.is_equal(second)
 
 
 def _in_lanes(tree: Tree, node: LoopNode, statement: Statement) -> Map | None:

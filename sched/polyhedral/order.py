@@ -86,7 +86,7 @@ def _in_no_order(
     source, sink = requirement.source, requirement.sink
     if node.kind == "parallel":
         return pairs
-    if not vectors or puts_lanes_in_order(tree, node, source, sink):
+    if not vectors or puts_lanes_in_order(tree, node, source, sink, pairs):
         return None
     one_lane = pairs
     for vector in vectors:
@@ -120,11 +120,17 @@ def _shared_loops(tree: Tree, requirement: Requirement) -> tuple[list[LoopNode],
     source, sink = requirement.source, requirement.sink
     around, source_first = tree.around_both(source, sink)
     loops: list[LoopNode] = []
+    in_lanes = False
     for node in around:
         if node.kind in ("position", "component"):
             continue
+        in_lanes = in_lanes or node.kind == "vectorize"
         if not requirement.relation.is_subset(_equal(tree, node, source, sink)):
-            _add(loops, _unshifted(node, (source.number, sink.number)), (source.number, sink.number))
+            loop = _unshifted(node, (source.number, sink.number))
+            if in_lanes:  # lanes may be in order of the one loop, and not of the other
+                loops.append(loop)
+            else:
+                _add(loops, loop, (source.number, sink.number))
     return loops, None if source_first is None else source if source_first else sink
 
 

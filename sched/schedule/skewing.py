@@ -51,12 +51,12 @@ def band_commands(state: State, group: tuple[Tensor, ...]) -> tuple[tuple[Comman
 
 
 def _band(state: State, group: tuple[Tensor, ...]) -> tuple[str, ...]:
-    """The outer loops that all stages of the system have, which are serial and made of their dimensions alone."""
+    """The outer loops that all stages of the system have, neither marked nor peeled, made of their dimensions alone."""
     nests = [state.nests[stage.uid] for stage in group]
     found: list[str] = []
     for loops in zip(*(nest.loops for nest in nests), strict=False):
         plain = all(
-            loop.kind == "serial" and not nest.is_reduction(loop) and not nest.virtual(loop.value)
+            loop.kind == "serial" and loop.peel is None and not nest.is_reduction(loop) and not nest.virtual(loop.value)
             for nest, loop in zip(nests, loops, strict=True)
         )
         if not plain or len({loop.name for loop in loops}) > 1:

@@ -8,11 +8,12 @@ t, and boundaries in loops beside the one over the inside, however the loops hav
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ..compute.components import components
 from ..compute.expr import Axis, Expr
+from ..compute.simplify import from_linear, key, linear
 from ..compute.tensor import Tensor
 from ..errors import ScheduleError
 from ..polyhedral.isl import Map
@@ -25,7 +26,7 @@ from ..polyhedral.tree import Fused, Leaf, LoopNode, Node, Sequence, Tree, state
 from .binding import Bindings
 from .nest import Loop, StageNest, axis_loop
 
-_Key = tuple[tuple[int, str] | None, str, str, tuple[int, ...]]
+_Key = tuple[tuple[int, str] | None, str, str, Hashable]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,11 +69,12 @@ class _Part:
         return self.loops[depth] if depth < len(self.loops) else None
 
     def key(self, depth: int) -> _Key:
-        """What statements that share the loop at this depth have in common: name, kind, and the virtual axes, by their
-        identity, as axes that are compared make an expression."""
+        """What statements that share the loop at this depth have in common: name, kind, and how far virtual axes are
+        along it, but for a number, as from the counter their positions follow for all."""
         loop = self.loops[depth][1]
         place = None if self.inside is None else self.inside.place(depth)
-        return place, loop.name, loop.kind, tuple(map(id, self.nest.virtual(loop.value)))
+        along = key(from_linear(linear(loop.value)[0], 0)) if self.nest.virtual(loop.value) else None
+        return place, loop.name, loop.kind, along
 
     def owner(self, depth: int) -> Tensor:
         """Whose loop the one at this depth is."""
@@ -307,8 +309,8 @@ class _Builder:
             found = part.at(depth)
             groups.setdefault(None if found is None else part.key(depth), []).append(part)
         made: list[Node] = []
-        for key, members in groups.items():
-            if key is None:
+        for shared, members in groups.items():
+            if shared is None:
                 made += [Leaf(part.statement) for part in members]
             else:
                 made.append(self._loop(members, depth, _inside(members, edges)))

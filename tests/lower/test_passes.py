@@ -444,6 +444,43 @@ def test_full_tiles_by_a_quotient_are_a_range() -> None:
     )
 
 
+def test_tiles_beside_a_loop_are_not_full_where_others_are() -> None:
+    """The first tiles are n - o, the others m - o: what is known of those says nothing about the first."""
+    o, i, k, r, q = Var("o"), Var("i"), Var("k"), Var("r"), Var("q")
+    beside = loop(i, smallest(number(4), N - o), Store(C, (o + i,), Load(A, (i,))), "vectorize")
+    inner = loop(r, M, Store(B, (k, r), Load(A, (o,))))
+    tile, whole = loop(k, smallest(number(4), M - o), inner, "vectorize"), loop(q, N, Store(A, (q,), Load(C, (o,))))
+    check(
+        separate_full_tiles(loop(o, N, Block((beside, tile, whole)))),
+        """
+        for o in 0..min(n, m - 3):
+            if n - o - 4 >= 0:
+                vectorized for i in 0..4:
+                    C[o + i] = A[i]
+            else:
+                vectorized for i in 0..min(4, n - o):
+                    C[o + i] = A[i]
+            vectorized for k in 0..4:
+                for r in 0..m:
+                    B[k, r] = A[o]
+            for q in 0..n:
+                A[q] = C[o]
+        for o in max(0, min(n, m - 3))..n:
+            if n - o - 4 >= 0:
+                vectorized for i in 0..4:
+                    C[o + i] = A[i]
+            else:
+                vectorized for i in 0..min(4, n - o):
+                    C[o + i] = A[i]
+            vectorized for k in 0..min(4, m - o):
+                for r in 0..m:
+                    B[k, r] = A[o]
+            for q in 0..n:
+                A[q] = C[o]
+        """,
+    )
+
+
 # promote_accumulators
 
 

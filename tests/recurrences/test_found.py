@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 import polysched as ps
 from polysched.schedule.primitives import Fuse, Vectorize
@@ -274,3 +275,77 @@ def test_strides_inside_a_vector_do_not_put_its_lanes_in_order() -> None:
     s["u"].split("i", 4)
     refused_together(s, "i_i")
     bits(s, np.arange(9, dtype=np.int32))
+
+
+def test_lanes_of_two_equations_are_compared_at_the_sizes_at_which_they_need_each_other() -> None:
+    """One equation is there for rows of three or more alone, and its lanes are those of the other one then."""
+    m = ps.size_var("m", min=1)
+    A, (i, j) = ps.placeholder((n, m), "int32", name="A"), ps.axes("i j")
+    u, v = (ps.recurrence((n, m), "int32", name=name) for name in "uv")
+    v[i, j] = ps.select(i > 0, u[i - 1, j], 3) + ps.select(j > 0, u[i, j - 1], A[i, j])
+    u.define((i, j), A[i, j], where=m < 3)
+    u.define((i, j), 2 * v[i, j] + ps.select(i > 0, v[i - 1, j], 1), where=m >= 3)
+    s = ps.Schedule([u, v])
+    s["u"].skew("j", 1, by="i")
+    s["u"].split("i", 4)
+    s["u"].vectorize("i_i")
+    for shape in ((1, 1), (5, 2), (4, 3), (9, 7)):
+        bits(s, np.arange(shape[0] * shape[1], dtype=np.int32).reshape(shape))
+
+
+def chains(commands: str) -> ps.Schedule:
+    """Chains along rows, after some commands, separated by semicolons."""
+    A, (i, j) = ps.placeholder((n, n), "int32", name="A"), ps.axes("i j")
+    p = ps.recurrence((n, n), "int32", name="p")
+    p[i, 0] = A[i, 0]
+    p[i, j + 1] = 3 * p[i, j] + A[i, j + 1]
+    s = ps.Schedule(p)
+    s.extend(f"p.{command}" for command in commands.split("; "))
+    return s
+
+
+IN_SLABS = 'partition("j-i", 2, name="slab"); split("slab", 16, outer="slabs", inner="lane")'
+
+
+@pytest.mark.parametrize(
+    ("before", "last"),
+    [
+        (f'{IN_SLABS}; split("j", 3, outer="jo", inner="ji"); unroll("ji")', 'vectorize("lane")'),
+        (f'{IN_SLABS}; vectorize("lane"); split("j", 3, outer="jo", inner="ji")', 'unroll("ji")'),
+    ],
+)
+def test_a_split_loop_inside_a_vector_does_not_order_its_lanes_as_one_loop_would(before: str, last: str) -> None:
+    """Lanes are in order of one loop over j; written out in threes, they begin apart in each."""
+    s = chains(before)
+    with pytest.raises(ps.LegalityError, match="at the same time"):
+        s.extend(f"p.{last}")
+    bits(s, np.arange(81, dtype=np.int32).reshape(9, 9) % 7)
+
+
+@pytest.mark.parametrize("ends", ["first=1, last=0", "first=0, last=1", "first=2, last=2"])
+def test_a_peeled_loop_inside_a_vector_keeps_its_lanes_in_order(ends: str) -> None:
+    """Lanes begin and end apart, and each needs what the one before has computed: no lane may begin with its own first
+    iteration before the others are there."""
+    A, (t, i) = ps.placeholder((n,), "int32", name="A"), ps.axes("t i")
+    u = ps.recurrence((9, n), "int32", name="u")
+    u[0, i] = A[i]
+    u[t + 1, i] = u[t, i] + ps.select(i < n - 1, 2 * u[t, i + 1], 1) - ps.select(i > 0, u[t, i - 1], 3)
+    s = ps.Schedule(u)
+    s["u"].skew("i", 2, by="t")
+    s["u"].split("t", 4)
+    s["u"].reorder("t_o", "t_i", "i")
+    s.extend(['u.vectorize("t_i")', f'u.peel("i", {ends})'])
+    bits(s, np.arange(13, dtype=np.int32))
+
+
+def test_equations_whose_positions_in_a_fused_loop_differ_have_loops_of_their_own() -> None:
+    """One equation runs through the fused loop backwards: of a counter, no one position followed."""
+    example = EXAMPLES["seidel_2d"]
+    s = ps.Schedule(example.define())
+    s["u"].skew("j", 1, by="i")
+    s["u"].fuse(*s["u"].split("j", 8), name="f")
+    s["u"].equation(2).shift("i", 1)
+    s["u"].equation(1).reverse("f")
+    (given,) = example.inputs(np.random.default_rng(1), {"N": 7}).values()
+    wanted = ps.Schedule(example.define()).build()(given, T=2)
+    assert s.build()(given, T=2).tobytes() == wanted.tobytes()

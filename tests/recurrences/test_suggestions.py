@@ -22,3 +22,12 @@ def test_suggestions_can_be_carried_out(name: str) -> None:
     one, two = (each.build()(*[given[n] for n in names], **example.sizes) for each in (default, s))
     for a, b in zip(*(r if isinstance(r, tuple) else (r,) for r in (one, two)), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_nothing_is_suggested_for_loops_that_are_peeled() -> None:
+    s = ps.Schedule(EXAMPLES["jacobi_2d"].define())
+    s["u"].peel("i", first=1, last=1)
+    assert s.suggest() == ()
+    s.undo()
+    s["u"].peel("j", first=1, last=1)
+    assert s.suggest() == ('u.skew("i", 1, by="t")', 'u.parallel("i")')

@@ -101,11 +101,39 @@ def no_order_found(u: ps.Recurrence) -> None:
     u.define(i, ps.select(i < N - 2, u[i + 2], 0.0), where=i % 2 == 1)
 
 
+def itself_late(u: ps.Recurrence) -> None:
+    u.define(i, A[i], where=i != 11)
+    u.define(i, 0.5 * u[i], where=i == 11)
+
+
+def circle_of_two_late(u: ps.Recurrence) -> None:
+    u.define(i, A[i], where=(i != 0) & (i != 15))
+    u.define(i, ps.select(N > 20, u[15], 0.0), where=i == 0)
+    u.define(i, u[0], where=i == 15)
+
+
+def plane_of_an_axis(u: ps.Recurrence) -> None:
+    u[0, i] = A[i]
+    u[t + 1, i] = u[t]
+
+
+def constant_outside(u: ps.Recurrence) -> None:
+    u[5] = 0.0
+    u.define(i, A[i], where=i != 5)
+
+
+def an_index_and_a_value(u: ps.Recurrence) -> None:
+    r = ps.reduce_axis((0, N), name="r")
+    u[i] = 1.0 + ps.cast("float64", ps.argmax(A[r], axis=r))
+
+
 WRONG: dict[str, tuple[Callable[[], ps.Recurrence], Define]] = {
     define.__name__: (make, define)
     for make, define in (
         *((plane, d) for d in (undefined, twice, neighbours_now, outside, too_few_indices, undetermined)),
+        (plane, plane_of_an_axis),
         *((line, d) for d in (nothing, itself, itself_in_a_sum, circle_of_two, range_outside, region_by_data)),
+        *((line, d) for d in (itself_late, circle_of_two_late, constant_outside, an_index_and_a_value)),
         *((line, d) for d in (other_type, another_axis, two_reductions, narrower_sum, no_order_found)),
     )
 }

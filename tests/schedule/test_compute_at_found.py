@@ -212,3 +212,14 @@ def test_a_footprint_that_is_empty_at_small_sizes() -> None:
     s["B"].compute_at("C", "i")
     for size in (0, 1, 2, 3, 9):
         same_as_default(s, np.arange(size * size, dtype=np.float32).reshape(size, size))
+
+
+def test_no_stage_is_computed_in_loops_that_are_its_own() -> None:
+    n = ps.size_var("n", min=1)
+    A = ps.placeholder((n,), "int32", name="A")
+    B = ps.compute((n,), lambda i: A[i] + 1, name="B")
+    C = ps.compute((n,), lambda i: B[i] * 2, name="C")
+    s = ps.Schedule(C)
+    s[C].compute_with(B, "i")
+    refusal = s[B].why_not("compute_at", C, "i")
+    assert "as C shares those of B: C.compute_root() first" in str(refusal)

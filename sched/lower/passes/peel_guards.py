@@ -21,7 +21,7 @@ from ...compute.dtypes import BOOL, INDEX
 from ...compute.expr import Const, Expr, Op
 from ...compute.simplify import constant_value, from_linear, linear, simplify
 from ..ir import For, If, Stmt, Var, map_statements, statements
-from ..rewrite import block, fresh, simplified, variables
+from ..rewrite import block, fresh, simplified, variables, with_lanes
 from ..tiles import is_tile, maxima, minima
 from .narrow_loops import isolated, operands
 from .peel_loops import WHOLE
@@ -29,14 +29,16 @@ from .peel_loops import WHOLE
 _MOST = 64  # iterations that are peeled off one end
 
 
-def peel_guards(stmt: Stmt) -> Stmt:
-    """The statement with innermost loops cut where their guards are decided."""
-    stmt = map_statements(stmt, peel_guards)
+def peel_guards(stmt: Stmt, of_lanes: frozenset[Var] = frozenset()) -> Stmt:
+    """The statement with innermost loops cut where their guards are decided; some variables around may differ between
+    lanes."""
+    inside = with_lanes(stmt, of_lanes)
+    stmt = map_statements(stmt, lambda inner: peel_guards(inner, inside))
     if not isinstance(stmt, For) or stmt.kind != "serial" or stmt.peel == WHOLE:
         return stmt
     if any(_is_loop(inner) for inner in statements(stmt.body)):
         return stmt
-    found = decided_range(stmt)
+    found = decided_range(stmt, of_lanes)
     if found is None:
         return stmt
     begin, end = found
@@ -49,11 +51,15 @@ def peel_guards(stmt: Stmt) -> Stmt:
     return block(*parts)
 
 
-def decided_range(loop: For) -> tuple[Expr, Expr] | None:
+def decided_range(loop: For, of_lanes: frozenset[Var]) -> tuple[Expr, Expr] | None:
     """Where, in a loop without others in it, all guards are decided that are near one of its ends: the loop's own
-    begin or end where nothing is to be cut off. None where there are none, or where that leaves little."""
+    begin or end where nothing is to be cut off, as where that differs between lanes. None where there are none, or
+    where that leaves little."""
     cuts = [cut for part in _guards(loop.body) if (cut := _cut(part, loop)) is not None]
     begin, end = loop.begin, loop.end
+    if of_lanes:
+        apart = [bool(variables(bound) & of_lanes) for bound in (begin, end)]
+        cuts = [c for c in cuts if not variables(c.value) & of_lanes and not apart[0 if c.is_first else 1]]
     for cut in cuts:
         if cut.is_decided:
             continue

@@ -6,7 +6,8 @@
                                              for i in max(1, n - 1)..n: ...
 
 In each of the three, the bounds of the counters decide conditions, masks and bounds of loops inside: those that
-`certainly_positive` finds out. Tiles within the first and the last iterations are left as they are, with masks.
+`certainly_positive` finds out. Tiles within the first and the last iterations are left as they are, with masks. In a
+vector loop, nothing is cut off where lanes begin, or end, apart.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from dataclasses import replace
 from ...compute.dtypes import BOOL, INDEX
 from ...compute.expr import Const, Expr, Op, const, transform
 from ...compute.simplify import simplify, simplify_node
-from ..ir import Block, For, If, Load, Stmt, Store, lanes, map_statements, map_values
-from ..rewrite import EMPTY, block, fresh
+from ..ir import Block, For, If, Load, Stmt, Store, Var, lanes, map_statements, map_values
+from ..rewrite import EMPTY, block, fresh, variables, with_lanes
 from ..tiles import Ranges, bounded, certainly_positive, is_tile, maxima, minima, partial_bounds
 
 WHOLE = (0, 0)  # as `For.peel`: nothing is cut off
@@ -25,16 +26,21 @@ WHOLE = (0, 0)  # as `For.peel`: nothing is cut off
 
 def peel_loops(stmt: Stmt) -> Stmt:
     """The statement without loops that are to be peeled; those of which nothing is keep that mark."""
-    return _peeled(stmt, {})
+    return _peeled(stmt, {}, frozenset())
 
 
-def _peeled(stmt: Stmt, ranges: Ranges) -> Stmt:
+def _peeled(stmt: Stmt, ranges: Ranges, of_lanes: frozenset[Var]) -> Stmt:
+    inside = with_lanes(stmt, of_lanes)
     if not isinstance(stmt, For):
-        return map_statements(stmt, lambda inner: _peeled(inner, ranges))
+        return map_statements(stmt, lambda inner: _peeled(inner, ranges, inside))
     if stmt.peel is None or stmt.peel == WHOLE:
         inner = _inside(stmt, ranges)
-        return map_statements(stmt, lambda child: _peeled(child, inner))
-    first, last = stmt.peel
+        return map_statements(stmt, lambda child: _peeled(child, inner, inside))
+    first, last = (
+        0 if variables(end) & of_lanes else n for end, n in zip((stmt.begin, stmt.end), stmt.peel, strict=True)
+    )
+    if not first and not last:
+        return _peeled(replace(stmt, peel=WHOLE), ranges, of_lanes)
     begin = simplify(stmt.begin + first)
     ends = tuple(simplify(end - last) for end in minima(stmt.end))
     end = _extremum("min", ends)
@@ -45,7 +51,7 @@ def _peeled(stmt: Stmt, ranges: Ranges) -> Stmt:
         parts.insert(0, replace(edges, end=_extremum("min", (begin, *minima(stmt.end)))))
     if last:
         parts.append(replace(edges, begin=after))
-    return block(*(_peeled(_decided(fresh(part), ranges), ranges) for part in parts))
+    return block(*(_peeled(_decided(fresh(part), ranges), ranges, of_lanes) for part in parts))
 
 
 def _extremum(name: str, values: tuple[Expr, ...]) -> Expr:

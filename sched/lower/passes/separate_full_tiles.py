@@ -35,7 +35,7 @@ from ...compute.dtypes import BOOL, INDEX
 from ...compute.expr import Const, Expr, Op, transform
 from ...compute.simplify import Terms, from_linear, key, linear, simplify, simplify_node
 from ..ir import Allocate, Block, For, If, Let, Stmt, Var, map_statements, statements, sub_statements
-from ..rewrite import block, fresh, variables
+from ..rewrite import block, fresh, variables, with_lanes
 from ..tiles import PartialBound, bounded, is_tile, literal_range, minima, only_pads, partial_bounds
 from .peel_guards import decided_range
 from .peel_loops import WHOLE, holds_within
@@ -45,17 +45,20 @@ from .peel_loops import WHOLE, holds_within
 class _Known:
     """What is decided on the way in.
 
-    variables  of the loops around
+    variables  of the loops around, but for what differs between lanes
+    of_lanes   those of vector loops around, and what is made of them
     partial    slacks (by key) of tiles that are not full here
     more       how many times what is below a partial tile may still be separated
     """
 
     variables: frozenset[Var] = frozenset()
+    of_lanes: frozenset[Var] = frozenset()
     partial: frozenset[Hashable] = frozenset()
     more: int = 1
 
-    def inside(self, var: Var) -> _Known:
-        return replace(self, variables=self.variables | {var})
+    def inside(self, stmt: For | Let) -> _Known:
+        of_lanes = with_lanes(stmt, self.of_lanes)
+        return replace(self, variables=(self.variables | {stmt.var}) - of_lanes, of_lanes=of_lanes)
 
     def not_full(self, slacks: list[Expr]) -> _Known:
         return replace(self.as_they_are(slacks), more=self.more - 1)
@@ -73,12 +76,13 @@ def _separated(stmt: Stmt, known: _Known) -> Stmt:
     if known.more < 0:
         return stmt
     if isinstance(stmt, For) and not is_tile(stmt):
-        return _loop(stmt, known.inside(stmt.var))
+        return _loop(stmt, known.inside(stmt))
     if isinstance(stmt, Let):
-        return replace(stmt, body=_branched(stmt.body, known.inside(stmt.var)))
+        return replace(stmt, body=_branched(stmt.body, known.inside(stmt)))
     if isinstance(stmt, Block) and any(beside := [_is_beside(inner, stmt) for inner in stmt.body]):
         parts = zip(stmt.body, beside, strict=True)
         return block(*(_chosen(inner, known) if few else _separated(inner, known) for inner, few in parts))
+    known = replace(known, of_lanes=with_lanes(stmt, known.of_lanes))
     return map_statements(stmt, lambda inner: _separated(inner, known))
 
 
@@ -88,7 +92,7 @@ def _branched(body: Stmt, known: _Known) -> Stmt:
     if not slacks:
         return _separated(body, known)
     partial = fresh(_separated(body, known.not_full(slacks)))
-    return If(_all_full(slacks), _separated(_full(body, known), known), partial)
+    return If(_all_full(slacks), _separated(_full(body, slacks), known), partial)
 
 
 def _chosen(stmt: Stmt, known: _Known) -> Stmt:
@@ -101,7 +105,7 @@ def _chosen(stmt: Stmt, known: _Known) -> Stmt:
     if isinstance(stmt, (Allocate, Block, If)):
         return map_statements(stmt, lambda inner: _chosen(inner, known))
     slacks = _slacks(stmt, known)
-    return If(_all_full(slacks), _full(stmt, known), fresh(stmt)) if slacks else stmt
+    return If(_all_full(slacks), _full(stmt, slacks), fresh(stmt)) if slacks else stmt
 
 
 def _is_beside(stmt: Stmt, around: Block) -> bool:
@@ -145,14 +149,14 @@ def _loop(loop: For, known: _Known) -> Stmt:
     if loop.kind == "parallel" or any(limit is None for limit in limits):
         return replace(loop, body=_branched(loop.body, known))
     innermost = not _has_loops(loop.body)
-    begin, end = (decided_range(loop) if innermost else None) or (loop.begin, loop.end)
+    begin, end = (decided_range(loop, known.of_lanes) if innermost else None) or (loop.begin, loop.end)
     for limit in limits:
         assert limit is not None
         if limit.is_first:
             begin = Op("max", (begin, limit.value), INDEX)
         else:
             end = Op("min", (end, limit.value), INDEX)
-    full = replace(loop, begin=simplify(begin), end=simplify(end), body=_separated(_full(loop.body, known), known))
+    full = replace(loop, begin=simplify(begin), end=simplify(end), body=_separated(_full(loop.body, slacks), known))
     partial = replace(loop, body=_separated(loop.body, known.not_full(slacks)), peel=WHOLE if innermost else loop.peel)
     if begin is not loop.begin and end is not loop.end and not innermost:
         return replace(loop, body=If(_between(loop.var, full), _decided(full), fresh(partial.body)))
@@ -276,14 +280,13 @@ def _without_quotient(terms: Terms, constant: int, var: Var) -> Expr | None:
     return None
 
 
-def _full(body: Stmt, known: _Known) -> Stmt:
-    """`body` with the bounds that are decided here taken as full."""
-
-    tiles = _tiles(body)
+def _full(body: Stmt, slacks: list[Expr]) -> Stmt:
+    """`body` with the tiles taken as full whose slacks these are. Others, as those beside loops, have branches of their
+    own."""
+    tiles, decided = _tiles(body), {key(slack) for slack in slacks}
 
     def is_open(bound: PartialBound) -> bool:
-        slack = _least(bound.slack, tiles)
-        return not variables(slack) <= known.variables or key(slack) in known.partial
+        return key(_least(bound.slack, tiles)) not in decided
 
     def fill(stmt: Stmt) -> Stmt:
         if isinstance(stmt, For) and is_tile(stmt):

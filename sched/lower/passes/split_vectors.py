@@ -29,6 +29,8 @@ from ..ir import HORIZONTAL, Block, Check, If, Load, Ramp, Stmt, Store, lanes, m
 from ..rewrite import block, divided_ramp, is_element, loads
 from .narrow_loops import operands
 
+_MOST_NESTED = 16  # conditions of pieces, one in the other
+
 
 def split_vectors(stmt: Stmt, vector_bits: int) -> Stmt:
     """The statement with no vector longer than the target's."""
@@ -40,14 +42,20 @@ def split_vectors(stmt: Stmt, vector_bits: int) -> Stmt:
     if width <= native:
         return _alone(stmt)
     whole = isinstance(stmt, Store) and _is_in_registers(stmt)
-    tail = _tail(stmt, width)
-    done: Stmt = Block(())
-    for first, count in reversed(list(_pieces(width, native, whole))):
-        done = block(*_cut(stmt, first, count), done)
-        if tail is not None and first:
-            runs = simplify(Op("lt", (tail[0] + first, tail[1]), BOOL))
-            done = (done if runs.value else Block(())) if isinstance(runs, Const) else If(runs, done)
-    return done
+    return _pieces_of(stmt, list(_pieces(width, native, whole)), _tail(stmt, width))
+
+
+def _pieces_of(stmt: Store | Check, pieces: list[tuple[int, int]], tail: tuple[Expr, Expr] | None) -> Stmt:
+    """Pieces of a statement, each but the first only if the tail reaches it: one after the other, or, of many, by
+    halves, so that conditions are not nested without end."""
+    if len(pieces) == 1:
+        return block(*_cut(stmt, *pieces[0]))
+    count = 1 if len(pieces) <= _MOST_NESTED else len(pieces) // 2
+    rest = _pieces_of(stmt, pieces[count:], tail)
+    if tail is not None:
+        runs = simplify(Op("lt", (tail[0] + pieces[count][0], tail[1]), BOOL))
+        rest = (rest if runs.value else Block(())) if isinstance(runs, Const) else If(runs, rest)
+    return block(_pieces_of(stmt, pieces[:count], tail), rest)
 
 
 def _tail(stmt: Store | Check, width: int) -> tuple[Expr, Expr] | None:

@@ -61,7 +61,20 @@ def placed_at(state: State, stage: Tensor, consumer: str, loop: str) -> Place:
         raise ScheduleError(f"{stage.name} is an output, which is computed as a whole, at the root")
     host = host_named(state, stage, consumer)
     position = state.nest(host).position(loop)
+    _check_outside(state, stage, host)
     return Place(host, state.nest(host).loops[position].name, host, loop)
+
+
+def _check_outside(state: State, stage: Tensor, host: Tensor) -> None:
+    """Refuse loops of a stage that shares those of this one, or is computed in loops of one that does."""
+    around = host
+    while (place := state.places.get(around.uid)) is not None:
+        if place.host is stage:
+            raise ScheduleError(
+                f"{stage.name} cannot be computed in loops of {host.name}, as {around.name} shares those of "
+                f"{stage.name}: {around.name}.compute_root() first"
+            )
+        around = place.host
 
 
 def host_named(state: State, stage: Tensor, name: str) -> Tensor:

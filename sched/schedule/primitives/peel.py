@@ -40,7 +40,7 @@ class Peel(Primitive):
     ``s[C].peel("i")`` finds the numbers: those of the iterations that decide comparisons in selects otherwise than all
     others do. By itself a kernel has code of its own for full register and vector tiles. ``peel(loop, last=1)`` on a
     loop over tiles says where that is cut, and ``peel(loop, first=0, last=0)`` that this loop is not: one version, with
-    masks, and less code.
+    masks, and less code. In a vector loop, nothing is cut off at an end that differs between lanes.
 
     Legal when: always; the order of instances does not change. The loop is not vectorized or unrolled, and at most four
     loops around one another are peeled.

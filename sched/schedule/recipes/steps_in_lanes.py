@@ -33,7 +33,12 @@ def steps_in_lanes(schedule: Schedule, tensor: Tensor, copies: tuple[Tensor, ...
     """
     loops = schedule[tensor].loops
     extent = schedule.state.nest(tensor).loops[0].extent
-    if len(loops) != 3 or not isinstance(extent, Const) or not 2 < int(extent.value) <= _MOST_STEPS + 1:
+    if (
+        len(loops) != 3
+        or tensor.ndim != 3
+        or not isinstance(extent, Const)
+        or not 2 < int(extent.value) <= _MOST_STEPS + 1
+    ):
         return False
     planes = {copy: copy.equations[0].body.indices[0] for copy in copies if isinstance(copy.equations[0].body, Read)}
     count = len(schedule.commands)

@@ -37,8 +37,8 @@ IN_LOWER: tuple[Mutant, ...] = (
     Mutant(
         "tails-of-one-element-too-few",
         "lower/passes/split_vectors.py",
-        'runs = simplify(Op("lt", (tail[0] + first, tail[1]), BOOL))',
-        'runs = simplify(Op("lt", (tail[0] + first + 1, tail[1]), BOOL))',
+        'runs = simplify(Op("lt", (tail[0] + pieces[count][0], tail[1]), BOOL))',
+        'runs = simplify(Op("lt", (tail[0] + pieces[count][0] + 1, tail[1]), BOOL))',
         ("tests/recipes/test_rowwise.py", NESTS),
         "a vector of a tail of which only the first lane runs is left out",
     ),
@@ -93,8 +93,8 @@ IN_LOWER: tuple[Mutant, ...] = (
     Mutant(
         "partial-tiles-called-full",
         "lower/passes/separate_full_tiles.py",
-        "return If(_all_full(slacks), _full(stmt, known), fresh(stmt)) if slacks else stmt",
-        "return _full(stmt, known)",
+        "return If(_all_full(slacks), _full(stmt, slacks), fresh(stmt)) if slacks else stmt",
+        "return _full(stmt, slacks)",
         (FILLED, KEEP_MEANING),
         "what stands beside a loop runs beyond its bounds",
     ),
