@@ -48,7 +48,7 @@ def merge(accumulator: Accumulator, indices: Indices, partial: Accumulator, at: 
     if is_apart(partial):
         nan = Load(partial.buffers[1], at)
         other = Op("select", (apply("isnan", nan), nan, other), into.dtype)
-    return Store(into, indices, Op(combine, (Load(into, indices), other), into.dtype))
+    return Store(into, indices, Op(combine, (Load(into, indices), other), into.dtype), any_order=True)
 
 
 def is_apart(accumulator: Accumulator) -> bool:

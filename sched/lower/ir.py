@@ -224,12 +224,16 @@ class Let(Stmt):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Store(Stmt):
-    """buffer[indices] = value, in the lanes whose mask is true."""
+    """buffer[indices] = value, in the lanes whose mask is true.
+
+    An update in `any_order` is of a re-associable reduction: lanes that go to one element may be combined before it.
+    """
 
     buffer: Buffer
     indices: tuple[Expr, ...]
     value: Expr
     mask: Expr | None = None
+    any_order: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -123,7 +123,8 @@ class StatementLowering:
         if reduce is not None and REDUCTIONS[reduce.name].combine is None:
             stores = self._arg_reduction(statement, value, buffer, indices)
         else:
-            stores = (Store(buffer, indices, value.lower(self.value(statement), None)),)
+            any_order = statement.kind == "update" and reduce is not None and reduce.reassociate
+            stores = (Store(buffer, indices, value.lower(self.value(statement), None), any_order=any_order),)
         every = (*value.checks, *stores)
         return every[0] if len(every) == 1 else Block(every)
 

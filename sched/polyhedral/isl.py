@@ -171,17 +171,31 @@ class World:
                 points = points.project_out(dim_type.param, k, 1)
         count = points.dim(dim_type.param)
         names = [points.get_dim_name(dim_type.param, k) for k in range(count)]
-        rank = points.dim(dim_type.set)
         flat = points.reset_tuple_id() if points.has_tuple_id() else points
         flat = flat.move_dims(dim_type.set, 0, dim_type.param, 0, count)
-        point = _summed_first(flat, count).lexmin().sample_point()
-        numbers = [point.get_coordinate_val(dim_type.set, k).to_python() for k in range(1, 1 + count + rank)]
+        numbers = _first_point(_summed_first(flat, count))[1:]
         sizes = {}
         for name, value in zip(names, numbers, strict=False):
             size = self.size_of_parameter(name or "")
             assert size is not None
             sizes[size.name] = value
         return Point(sizes, tuple(numbers[count:]))
+
+
+def _first_point(points: Set) -> tuple[int, ...]:
+    """The coordinates of the lexicographic minimum of a set that has one.
+
+    lexmin() finds them too, but may take half a minute where there are quotients by large numbers.
+    """
+    parts = [Set.from_basic_set(part) for part in points.get_basic_sets()]
+    found: list[int] = []
+    for position in range(points.dim(dim_type.set)):
+        parts = [part for part in parts if not part.is_empty()]  # of an empty one, the least value is any
+        least = [int(part.dim_min_val(position).to_python()) for part in parts]
+        found.append(min(least))
+        fixed = [part for part, value in zip(parts, least, strict=True) if value == found[-1]]
+        parts = [part.fix_val(dim_type.set, position, found[-1]) for part in fixed]
+    return tuple(found)
 
 
 def _summed_first(points: Set, count: int) -> Set:

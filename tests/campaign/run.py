@@ -40,6 +40,7 @@ ATTACKS = (
     Attack("verdicts", "tests/oracle/test_verdicts.py", 100_000, 1000),
     Attack("recurrences", "tests/recurrences/test_verdicts.py", 5_000, 200),
     Attack("vectors", "tests/recurrences/test_kernels.py", 10_000, 500),
+    Attack("sequences", "tests/recurrences/test_sequences.py", 5_000, 200),
     Attack("texts", "tests/schedule/test_mutated_text.py", 100_000, 5000),
     Attack("kernels", "tests/fuzz", 5_000, 500),
 )

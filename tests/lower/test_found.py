@@ -233,3 +233,22 @@ def test_tails_of_many_vectors_are_no_deeper_than_python_goes() -> None:
     for size in (0, 1, 3, 31, 32, 33, 255, 256, 257, 1023, 1024, 1025):
         a = np.arange(2 * size).reshape(2, size)
         assert np.array_equal(kernel(a), a + 1)
+
+
+def test_lanes_that_take_turns_at_one_sum_do_not_combine_what_is_rounded_alone() -> None:
+    """The loop inside is skewed by the lanes, so that it has one lane in each iteration: the sum is in order, and each
+    product is rounded with it, as without vectors."""
+    n = ps.size_var("n")
+    A, B = (ps.placeholder((n, n), "float64", name=name) for name in "AB")
+
+    def product(i: ps.Size) -> object:
+        r = ps.reduce_axis((0, i + 1), name="r")
+        return ps.sum(A[i, r] * B[i, r], axis=r)
+
+    C = ps.compute((n,), product, name="C")
+    s = ps.Schedule(C)
+    s[C].split("r", 2)
+    s[C].skew("r_i", 3, by="r_o")
+    s[C].vectorize(s[C].split("r_o", 4)[1])
+    a, b = np.random.default_rng(0).random((2, 23, 23))
+    assert s.build()(a, b).tobytes() == ps.Schedule(C).build()(a, b).tobytes()

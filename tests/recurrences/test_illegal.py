@@ -73,7 +73,7 @@ def test_mistakes(expect: Callable[[str, str], None]) -> None:
     expect("illegal.txt", "\n\n".join(parts))
 
 
-@pytest.mark.parametrize("name", ["jacobi_1d", "seidel_2d", "lu", "triangular_solve", "smith_waterman", "nussinov"])
+@pytest.mark.parametrize("name", MISTAKES)
 def test_the_witness_is_a_violation(name: str) -> None:
     """By brute force, at the sizes of the message; and nothing is illegal with any size one smaller."""
     from polysched.schedule.text import HEADER, parse_schedule

@@ -263,7 +263,7 @@ def _redirected(stmt: Stmt, buffer: Buffer, tile: Buffer, loops: tuple[For, ...]
         return Load(tile, place(node.indices)) if isinstance(node, Load) and own else node
 
     if isinstance(stmt, Store) and stmt.buffer is buffer:
-        return Store(tile, place(stmt.indices), transform(stmt.value, redirect), stmt.mask)
+        return Store(tile, place(stmt.indices), transform(stmt.value, redirect), stmt.mask, stmt.any_order)
     own = map_values(stmt, lambda expr: transform(expr, redirect))
     return map_statements(own, lambda child: _redirected(child, buffer, tile, inner))
 

@@ -216,7 +216,7 @@ def _redirected(
         def redirect(node: Expr) -> Expr:
             return Load(to[node.buffer], place) if isinstance(node, Load) and node.buffer in to else node
 
-        return Store(to[stmt.buffer], place, transform(stmt.value, redirect), stmt.mask)
+        return Store(to[stmt.buffer], place, transform(stmt.value, redirect), stmt.mask, stmt.any_order)
     inside = map_statements(stmt, lambda child: _redirected(child, accumulator, own, (*around, stmt), unrolled))
     if isinstance(inside, For) and accumulator in inside.shared:
         return replace(inside, shared=tuple(a for a in inside.shared if a is not accumulator))

@@ -218,6 +218,9 @@ class Vectorizer:
         if update is None:
             return None
         combine, accumulator, operand = update
+        exact = not operand.dtype.is_float or combine in ("min", "max")
+        if not exact and not store.any_order:  # lanes are in the order of a loop inside, one in each of its iterations
+            return None
         if lanes(accumulator) > 1 or lanes(operand) == 1:
             return None
         if mask is not None:

@@ -68,6 +68,14 @@ IN_RECURRENCES: tuple[Mutant, ...] = (
         "tiles beside others that are full are taken to be full",
     ),
     Mutant(
+        "sums-in-order-are-combined",
+        "lower/passes/vectorize.py",
+        "if not exact and not store.any_order:  #",
+        "if False:  #",
+        ("tests/lower/test_found.py",),
+        "lanes of a sum in order are added up before it",
+    ),
+    Mutant(
         "circles-of-one-cell",
         "polyhedral/circles.py",
         "if len(walks) == SHORT:",
