@@ -193,6 +193,9 @@ class For(Stmt):
     copies need partial results of their own (see `parallel_reductions` and `vector_reductions`). `peel` are the numbers
     of first and last iterations that are to have code of their own (see `peel_loops`); none of both keeps the loop in
     one piece.
+
+    doacross    all of the body of this serial loop is a parallel loop. Of an iteration, iterations of that may begin
+                once those of the iteration before are done whose counters are not greater, and all earlier ones
     """
 
     var: Var
@@ -202,6 +205,7 @@ class For(Stmt):
     kind: LoopKind = "serial"
     shared: tuple[Accumulator, ...] = ()
     peel: tuple[int, int] | None = None
+    doacross: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

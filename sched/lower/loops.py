@@ -81,6 +81,7 @@ class LoopBuilder:
         self.nest, self.tree, self.statements = nest, tree, statements
         self.fetches = Fetches(nest.program, tree, statements)
         self.values = AstValues(nest, tree)
+        self.strided: set[Var] = set()  # variables that count the steps of a loop, not its counter
 
     def build(self) -> Stmt:
         """The loops of the whole Program."""
@@ -253,7 +254,9 @@ class LoopBuilder:
             begin, end = Const(0, INDEX), simplify((end - begin + (step - 1)) // step)
         loop_body = self._iteration(loop, self._node(body, None, inner), inner)
         kind, shared = self._shared(loop)
-        made = For(var, begin, end, loop_body, kind, shared, loop.peel)
+        if step != 1:
+            self.strided.add(var)
+        made = For(var, begin, end, loop_body, kind, shared, loop.peel, loop.doacross and self._is_over(loop_body))
         if is_tile(made) and most_iterations(made) is None:
             assert loop.most is not None, f"{loop.name} has at most a literal number of iterations"
             made = replace(made, end=Op("min", (simplify(begin + loop.most), end), INDEX))
@@ -268,6 +271,10 @@ class LoopBuilder:
         for buffer in self.statements.private(loop.stores):
             body = Allocate(buffer, body)
         return body
+
+    def _is_over(self, body: Stmt) -> bool:
+        """Whether the body of a loop over waves is a parallel loop alone, over the counters that the tree has."""
+        return isinstance(body, For) and body.kind == "parallel" and not body.shared and body.var not in self.strided
 
     def _shared(self, loop: LoopNode) -> tuple[LoopKind, tuple[Accumulator, ...]]:
         """The loop's kind, and the accumulators of which several iterations update one element, in any order.

@@ -53,7 +53,8 @@ def _lines(stmt: Stmt, depth: int, names: Mapping[Expr, Var]) -> list[tuple[str,
             return [line for inner in body for line in _lines(inner, depth, names)]
         case For(var, begin, end, body, kind):
             inside = _with(names, var)
-            header = f"{pad}{_KINDS[kind]} {inside[var].name} in {shown(begin)}..{shown(end)}:"
+            word = "doacross for" if stmt.doacross else _KINDS[kind]
+            header = f"{pad}{word} {inside[var].name} in {shown(begin)}..{shown(end)}:"
             return [(header, stmt), *_lines(body, depth + 1, inside)]
         case If(condition, then, otherwise):
             tail = [] if otherwise is None else [(f"{pad}else:", stmt), *_lines(otherwise, depth + 1, names)]

@@ -51,6 +51,16 @@ def certainly_ordered(tree: Tree, requirement: Requirement) -> bool:
     return pairs.left.is_empty()
 
 
+def never_falls(tree: Tree, node: LoopNode, requirement: Requirement) -> bool:
+    """Whether the counter of a loop is known not to be less at the sink than at the source, in all pairs. False says
+    nothing."""
+    if tree.fused or requirement.free:
+        return False
+    pairs = _Pairs(requirement, requirement.relation)
+    parts = _paired(node.values[requirement.source.number], node.values[requirement.sink.number])
+    return parts is not None and all(pairs.goes_forward(part, parallel=False) for part in parts)
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """A summand of a counter at the source and at the sink: x // divisor, or x % modulus of that. In x there may be

@@ -44,12 +44,22 @@ def overwrites(
         for source in statements:
             flows = [flow for flow in either if flow.source is source]
             for writer in statements if flows else ():
-                alike = () if tree.fused else (program.layout(stage), source, writer, *tree.order_of(writer, source))
-                looked = partial(_not_before, program, tree, source, writer, cells)
-                not_before = program.world.once("not before", alike, looked) if alike else looked()
+                not_before = _not_before_once(program, tree, source, writer, cells)
                 for flow in () if not_before.is_empty() else flows:
                     later = partial(_after, flow, writer, not_before)
                     yield from program.world.once("after", (flow, writer, not_before), later)
+
+
+def written_before(program: Program, tree: Tree, stage: Tensor) -> Iterator[Requirement]:
+    """Of a stage with folded dimensions: the pairs of writers of two elements of a cell, in the order of the tree."""
+    statements = program.of_stage(stage) if program.layout(stage).folds else ()
+    cells = {statement: _cells(program, statement) for statement in statements}
+    for source in statements:
+        for writer in statements:
+            shared = _sharing(cells, source, writer).reverse()
+            before = shared.subtract(_not_before_once(program, tree, source, writer, cells))
+            if not before.is_empty():
+                yield Requirement("clobber", writer, source, before)
 
 
 def _either_way(pairs: Sequence[Requirement]) -> Iterator[Requirement]:
@@ -60,14 +70,30 @@ def _either_way(pairs: Sequence[Requirement]) -> Iterator[Requirement]:
             yield replace(pair, source=pair.sink, sink=pair.source, relation=pair.relation.reverse())
 
 
+def _not_before_once(
+    program: Program, tree: Tree, source: Statement, writer: Statement, cells: Mapping[Statement, Map]
+) -> Map:
+    """What `_not_before` gives, found once for all trees that are alike around both statements."""
+    looked = partial(_not_before, program, tree, source, writer, cells)
+    if tree.fused:
+        return looked()
+    alike = (program.layout(source.stage), source, writer, *tree.order_of(writer, source))
+    return program.world.once("not before", alike, looked)
+
+
+def _sharing(cells: Mapping[Statement, Map], source: Statement, writer: Statement) -> Map:
+    """From instances of `source` to those of `writer` that write another element into the same cell."""
+    shared = cells[source].apply_range(cells[writer].reverse())
+    return shared.subtract(source.writes().apply_range(writer.writes().reverse()))
+
+
 def _not_before(
     program: Program, tree: Tree, source: Statement, writer: Statement, cells: Mapping[Statement, Map]
 ) -> Map:
     """From instances of `writer` to those of `source` that write another element into the cell, and are not certainly
     after it. Elements of a cell are further up or further down in what is folded; if all writers further down are
     certainly before, and all others after, these are all that must be looked at."""
-    shared = cells[source].apply_range(cells[writer].reverse())
-    shared = shared.subtract(source.writes().apply_range(writer.writes().reverse()))
+    shared = _sharing(cells, source, writer)
     if shared.is_empty():
         return shared.reverse()
     below = _below(program, source, writer).intersect(shared)

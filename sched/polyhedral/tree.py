@@ -60,7 +60,7 @@ class LoopNode:
     `most` is the largest number of iterations, where it is a literal. `of` is the virtual axis of a position or
     component loop, `component` which one of its components. `stage` is whose loop it is, and `stores` are the stages of
     which each iteration has its own elements. `peel` are the numbers of first and last iterations that are to have code
-    of their own.
+    of their own. Iterations of a `doacross` loop may begin before the one before has ended; see `doacross`.
     """
 
     uid: int
@@ -74,6 +74,7 @@ class LoopNode:
     stage: Tensor | None = None
     stores: tuple[Tensor, ...] = ()
     peel: tuple[int, int] | None = None
+    doacross: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -124,9 +124,10 @@ def _without_collections() -> Iterator[None]:
 
 def _lowered(schedule: Schedule, special: Sequence[SpecialCase], target: Target, verified: bool) -> Lowered:
     from ..lower.pipeline import Branch, lower  # noqa: PLC0415 - a kernel from the cache needs nothing of that room's code
+    from ..polyhedral.doacross import doacross  # noqa: PLC0415 - as above
 
-    variants = [(case.schedule.program, case.schedule.tree()) for case in special]
-    variants.append((schedule.program, schedule.tree()))
+    each = [*(case.schedule for case in special), schedule]
+    variants = [(one.program, doacross(one.program, one.tree(), one.state.pairs)) for one in each]
     if verified:
         from ..polyhedral.verify import verify_program, verify_tree  # noqa: PLC0415 - as above
 

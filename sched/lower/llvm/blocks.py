@@ -6,7 +6,9 @@ that are there at the same time have one each: a call takes a block out of a cel
 or the block is too small, and puts it back in the end. `@release_blocks` frees what the cells hold; the owner of the
 code calls it last.
 
-A block begins with a header of one alignment, which holds the number of bytes behind it.
+A block begins with a header of one alignment, which holds the number of bytes behind it. For large ones Linux is asked
+for huge pages, as NumPy asks for its arrays: a stencil over planes goes to another page with every row, and the tables
+of small pages are themselves more than the caches hold.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ from .module import Module
 
 ALIGNMENT = 64
 CELLS = 64  # of one place; more threads than that go without
+_LARGE = 4 << 20  # bytes from which on huge pages are asked for
+_PAGE = 1 << 16  # a multiple of the size of small pages everywhere
+_HUGE_PAGES = 14  # MADV_HUGEPAGE of Linux
 
 _ALLOCATOR = (
     ' nounwind willreturn memory(inaccessiblemem: readwrite) allockind("alloc,uninitialized,aligned") allocsize(1) '
@@ -55,14 +60,28 @@ new:
   %all = add i64 %size, {ALIGNMENT}
   %block = call ptr @aligned_alloc(i64 {ALIGNMENT}, i64 %all)
   %failed = icmp eq ptr %block, null
-  br i1 %failed, label %out, label %made
+  br i1 %failed, label %out, label %got
 out:
   ret ptr null
+got:
+ADVICE  br label %made
 made:
   store i64 %size, ptr %block, align {ALIGNMENT}
   %start = getelementptr i8, ptr %block, i64 {ALIGNMENT}
   ret ptr %start
 }}"""
+# What the kernel does not do, it says; and goes on with small pages.
+_ADVICE = f"""  %large = icmp uge i64 %all, {_LARGE}
+  br i1 %large, label %advise, label %made
+advise:
+  %first = ptrtoint ptr %block to i64
+  %end = add i64 %first, %all
+  %up = add i64 %first, {_PAGE - 1}
+  %page = and i64 %up, {-_PAGE}
+  %length = sub i64 %end, %page
+  %pages = inttoptr i64 %page to ptr
+  %ignored = call i32 @madvise(ptr %pages, i64 %length, i32 {_HUGE_PAGES})
+"""
 _GIVE = f"""define internal void @give_block(ptr %cells, ptr %block) noinline nounwind {{
   br label %look
 look:
@@ -111,7 +130,9 @@ def new_cell(module: Module) -> str:
     """Cells for the blocks of one place that allocates."""
     module.declare("noalias ptr", "aligned_alloc", "i64 allocalign, i64", _ALLOCATOR)
     module.declare("void", "free", "ptr allocptr captures(none)", _RELEASE)
-    module.helper("take_block", _TAKE)
+    if module.is_linux:
+        module.declare("i32", "madvise", "ptr captures(none), i64, i32", " nounwind")
+    module.helper("take_block", _TAKE.replace("ADVICE", _ADVICE if module.is_linux else ""))
     module.helper("give_block", _GIVE)
     module.helper("drop_blocks", _DROP)
     return module.cells_of("block", CELLS)

@@ -138,6 +138,11 @@ class Emitter:
         """Whether this is 64-bit Arm, whose conversions from float saturate by themselves."""
         return self.machine.triple.startswith(("aarch64", "arm64"))
 
+    @property
+    def is_windows(self) -> bool:
+        """Whether there is no POSIX."""
+        return "windows" in self.machine.triple
+
     def note(self, kind: NoteKind, subject: str, count: int) -> None:
         if count > 1:
             self.notes[Note(kind, subject, count)] = None

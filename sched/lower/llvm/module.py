@@ -37,6 +37,11 @@ class Module:
         self._named = 0
         self.cells: list[str] = []
 
+    @property
+    def is_linux(self) -> bool:
+        """Whether the code is for Linux."""
+        return "linux" in self._triple
+
     def fresh_function(self, stem: str) -> str:
         """A function name that no other function has."""
         self._named += 1

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..abi import OUT_OF_MEMORY
-from ..ir import Allocate, For, statements
+from ..ir import Allocate, For, Var, statements
 from ..rewrite import variables
 from .allocation import allocate, failure_label
 from .emitter import Emitter
 from .expressions import operand_of
-from .lane_index import Operand, plus, times
+from .lane_index import Operand, of_operand, plus, times
 from .module import Function
 
 _RANGES_PER_THREAD = 4
@@ -34,8 +34,8 @@ def parallel_for(e: Emitter, loop: For, body: LoopBody) -> None:
         return
     can_fail = any(isinstance(s, Allocate) and s.buffer.scope == "heap" for s in statements(loop.body))
     runner = e.module.fresh_function("range")
-    inner = _define_range(e, loop, runner, can_fail, body)
-    types = [_bare(type_) for _, type_ in inner.imports.values()]
+    inner = define_range(e, loop, runner, can_fail, body)
+    types = [bare(type_) for _, type_ in inner.imports.values()]
     flag = list(inner.imports).index(e.failure_flag()) if can_fail else None
     worker = e.module.fresh_function("work")
     _define_work(e, worker, runner, types, flag)
@@ -47,7 +47,7 @@ def parallel_for(e: Emitter, loop: For, body: LoopBody) -> None:
     operands = list(zip(types, inner.imports, strict=True))
     fn.branch(alone, direct, spread)
     fn.start(direct)
-    fn.do(f"call void {runner}({_list(('i64', begin), ('i64', end), *operands)})")
+    fn.do(f"call void {runner}({listed(('i64', begin), ('i64', end), *operands)})")
     fn.jump(after)
     fn.start(spread)
     with fn.region():
@@ -56,7 +56,7 @@ def parallel_for(e: Emitter, loop: For, body: LoopBody) -> None:
     fn.start(after)
     if can_fail:
         onwards = fn.label()
-        fn.branch(_failed(fn, e.failure_flag()), failure_label(e), onwards, e.module.unlikely())
+        fn.branch(failed(fn, e.failure_flag()), failure_label(e), onwards, e.module.unlikely())
         fn.start(onwards)
 
 
@@ -89,9 +89,12 @@ def _spread(e: Emitter, worker: str, begin: Operand, extent: Operand, operands: 
     fn.do(f"call void {spawn}(ptr {worker}, ptr {data}, i32 {team}, i32 0)")
 
 
-def _define_range(e: Emitter, loop: For, name: str, can_fail: bool, body: LoopBody) -> Emitter:
-    """void @range(i64 begin, i64 end, what the loop uses of the function around it)"""
+def define_range(e: Emitter, loop: For, name: str, can_fail: bool, body: LoopBody, wave: Var | None = None) -> Emitter:
+    """void @range(i64 begin, i64 end, what the loop uses of the function around it); before all of these the variable
+    `wave`, if there is one, of a loop around it in which the function does not stand."""
     inner = Emitter(e.module, e.machine, e)
+    if wave is not None:
+        inner.variables[wave] = of_operand("%wave")
     if can_fail:
         inner.failure_flag()
     _with_memory(inner, loop, "%begin", "%end", body)
@@ -101,7 +104,8 @@ def _define_range(e: Emitter, loop: For, name: str, can_fail: bool, body: LoopBo
         inner.fn.do(f"store atomic i32 {OUT_OF_MEMORY}, ptr {inner.failure_flag()} monotonic, align 4")
         inner.fn.do("ret void")
     parameters = ", ".join(f"{type_} {local}" for local, type_ in inner.imports.values())
-    header = f"internal void {name}(i64 %begin, i64 %end{', ' if parameters else ''}{parameters}) noinline"
+    first = "" if wave is None else "i64 %wave, "
+    header = f"internal void {name}({first}i64 %begin, i64 %end{', ' if parameters else ''}{parameters}) noinline"
     e.module.define(header, inner.fn.body())
     return inner
 
@@ -125,18 +129,18 @@ def _define_work(e: Emitter, name: str, runner: str, types: list[str], flag: int
     first = plus(fn, plus(fn, begin, times(fn, taken, length)), before)
     extra = fn.pure(f"zext i1 {fn.pure(f'icmp slt i64 {taken}, {longer}')} to i64")
     last = plus(fn, plus(fn, first, length), extra)
-    arguments = _list(("i64", first), ("i64", last), *zip(types, operands, strict=True))
+    arguments = listed(("i64", first), ("i64", last), *zip(types, operands, strict=True))
     fn.do(f"call void {runner}({arguments})")
     if flag is None:
         fn.jump(take)
     else:
-        fn.branch(_failed(fn, operands[flag]), done, take)
+        fn.branch(failed(fn, operands[flag]), done, take)
     fn.start(done)
     fn.do("ret void")
     e.module.define(f"internal void {name}(ptr align 64 %data)", fn.body())
 
 
-def _failed(fn: Function, flag: str) -> str:
+def failed(fn: Function, flag: str) -> str:
     """Whether memory has run out somewhere."""
     state = fn.result(f"load atomic i32, ptr {flag} monotonic, align 4")
     return fn.pure(f"icmp eq i32 {state}, {OUT_OF_MEMORY}")
@@ -151,10 +155,10 @@ def _field(fn: Function, struct: str, data: str, number: int) -> str:
     return fn.pure(f"getelementptr {struct}, ptr {data}, i32 0, i32 {number}")
 
 
-def _bare(type_: str) -> str:
+def bare(type_: str) -> str:
     """The type of a parameter without its attributes."""
     return "ptr" if type_.startswith("ptr") else type_
 
 
-def _list(*operands: tuple[str, Operand]) -> str:
+def listed(*operands: tuple[str, Operand]) -> str:
     return ", ".join(f"{type_} {operand}" for type_, operand in operands)

@@ -13,6 +13,7 @@ from .allocation import allocate
 from .casts import cast
 from .comparisons import compare
 from .debug_lines import MARK
+from .doacross import doacross_for
 from .emitter import Emitter
 from .expressions import index_of, mask_of, offset, operand_of, value_of
 from .lane_index import Operand
@@ -52,6 +53,8 @@ def _emit(e: Emitter, stmt: Statement) -> None:
             _block(e, body)
         case For(kind="parallel"):
             parallel_for(e, stmt, _loop)
+        case For(doacross=True, body=For(kind="parallel") as tiles) if not e.is_windows:
+            doacross_for(e, stmt, tiles, _loop)
         case For(kind=kind):
             assert kind != "vectorize", "vector loops are gone by now"
             begin, end = operand_of(e, stmt.begin), operand_of(e, stmt.end)

@@ -474,4 +474,20 @@ IN_LOWER: tuple[Mutant, ...] = (
         ("tests/lower/test_rows.py",),
         "the places of a row in memory are taken for the numbers of its lanes",
     ),
+    Mutant(
+        "waves-without-waiting",
+        "lower/llvm/doacross.py",
+        "%ready = icmp sge i64 %done, %need",
+        "%ready = icmp sge i64 %done, 0",
+        ("tests/lower/llvm/test_doacross.py",),
+        "a tile of a wave begins before those of the wave before that it needs",
+    ),
+    Mutant(
+        "front-that-stays-behind",
+        "lower/llvm/doacross.py",
+        "%covered = call i64 @llvm.umin.i64(i64 %covering, i64 %items.was)",
+        "%covered = add i64 0, 0",
+        ("tests/lower/llvm/test_doacross.py",),
+        "a tile waits for the waves before the last one alone",
+    ),
 )

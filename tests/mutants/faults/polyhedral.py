@@ -320,4 +320,28 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
         ("tests/polyhedral/test_band_order.py",),
         "i + x % c is taken to go as i + x does, also where x // c differs",
     ),
+    Mutant(
+        "tiles-before-those-that-they-need",
+        "polyhedral/doacross.py",
+        "return all(never_falls(tree, tiles, pair) for pair in _inside(program, tree, pairs, tiles))",
+        "return True",
+        ("tests/polyhedral/test_doacross.py",),
+        "a tile begins before tiles of higher numbers of the wave before are done, which it needs",
+    ),
+    Mutant(
+        "cells-overwritten-by-the-next-wave",
+        "polyhedral/doacross.py",
+        "for pair in (*overwrites(program, tree, pairs, (stage,)), *written_before(program, tree, stage)):",
+        "for pair in ():",
+        ("tests/polyhedral/test_doacross.py",),
+        "a tile overwrites what a tile of the wave before has yet to read",
+    ),
+    Mutant(
+        "memory-of-waves-shared",
+        "polyhedral/doacross.py",
+        "not waves.stores and not waves.peel",
+        "not waves.peel",
+        ("tests/polyhedral/test_doacross.py",),
+        "tiles of two waves at the same time have one block of memory",
+    ),
 )

@@ -142,7 +142,7 @@ IN_RECURRENCES: tuple[Mutant, ...] = (
     Mutant(
         "lives-kept-for-other-folds",
         "polyhedral/clobber.py",
-        "(program.layout(stage), source, writer, *tree",
+        "(program.layout(source.stage), source, writer, *tree",
         "(source, writer, *tree",
         (KEPT_PROOFS,),
         "what a fold leaves alone is taken to be left alone by a smaller one",
