@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -11,6 +12,10 @@ import pytest
 import polysched as ps
 from polysched.compute.expr import Axis, Expr
 from polysched.compute.tensor import Tensor
+from polysched.polyhedral import value_bounds
+from polysched.polyhedral.invariants import Cells, Unknown
+from polysched.polyhedral.isl import PwAff
+from polysched.polyhedral.value_ranges import Ranges
 
 TYPES = ("int8", "uint8", "int16", "uint16")
 
@@ -146,3 +151,21 @@ def test_the_score_of_an_alignment_fits_up_to_its_longest_match(dtype: str, size
     assert found[1] == f"n <= {size}"
     with pytest.raises(ps.ScheduleError, match=rf"at most {3 * (size + 1)} at n={size + 1}, m={size + 1}"):
         s.specialize(f"n <= {size + 1}")[H].narrow(dtype)
+
+
+def test_a_bound_that_is_guessed_is_proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no values beyond 0 before, none is beyond 2, and all would fit: but then 2 is before."""
+    n = ps.size_var("n")
+    (i,) = ps.axes("i")
+    x = ps.recurrence((n + 1,), "int32", name="x")
+    x[0] = 0
+    x[i + 1] = x[i] + 2
+
+    def zero(system: Sequence[Cells], ranges: Ranges, unknown: Sequence[Unknown]) -> Iterator[dict[Unknown, PwAff]]:
+        frame = ranges.frame(system[0].stage, system[0].equation, reducing=False)
+        yield dict.fromkeys(unknown, frame.const(0))
+
+    monkeypatch.setattr(value_bounds, "invariants", zero)
+    s = ps.Schedule(ps.compute((n,), lambda i: x[i], name="y"))
+    with pytest.raises(ps.ScheduleError, match="fit for n == 0"):
+        s[x].narrow("int8")
