@@ -32,7 +32,7 @@ _GROUPS = {
     "Where a stage is computed": ("inline", "compute_root", "compute_at", "store_at", "compute_with"),
     "Where and how it is stored": (
         *("cache_read", "cache_operand", "cache_write", "rfactor", "fold_storage", "reorder_storage"),
-        *("align_storage", "store_streaming", "prefetch"),
+        *("align_storage", "narrow", "store_streaming", "prefetch"),
     ),
 }
 _INTRODUCTION = """\

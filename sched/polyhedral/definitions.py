@@ -18,6 +18,7 @@ from ..compute.expr import Axis, Cast, Expr, Op, Read, same, substitute, transfo
 from ..compute.recurrence import Recurrence
 from ..compute.reductions import REDUCTIONS
 from ..compute.tensor import Equation, Tensor
+from .narrowing import Narrowing
 from .steps import Planes
 
 ReadFunction = Callable[[Read], Expr]
@@ -64,7 +65,7 @@ class Definitions:
 
     def consumers(self, tensor: Tensor) -> tuple[Tensor, ...]:
         """The stages that read a tensor and have loops."""
-        return tuple(s for s in self.live() if s is not tensor and reads_of(self.values[s.uid], tensor))
+        return tuple(s for s in self.live() if s.uid != tensor.uid and reads_of(self.values[s.uid], tensor))
 
     def circle(self, stage: Tensor) -> tuple[Tensor, ...]:
         """The stages that need this one, and that it needs, itself among them."""
@@ -234,8 +235,50 @@ class StepsBlocked:
         return replace(definitions, stages=left)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Narrowed:
+    """Stages are computed and stored in tensors of another integer type, by the uids that both have (see
+    `narrowing`). All that reads them converts."""
+
+    narrow: Mapping[int, Tensor]
+    to: DType
+
+    def __call__(self, definitions: Definitions) -> Definitions:
+        narrowing = Narrowing(self.narrow, self.to)
+        for stage in definitions.stages:
+            equation, value = definitions.equations[stage.uid], definitions.values[stage.uid]
+            narrow = self.narrow.get(stage.uid)
+            if narrow is None:
+                own, made = replace(equation, body=narrowing.widened(equation.body)), narrowing.widened(value)
+            else:
+                made = narrow_value(definitions, stage, narrowing)
+                rules = definitions.has_rules(stage)
+                own = narrow.equations[0] if rules else narrowing.equation(equation, stage)
+            definitions = definitions.with_value(stage, own, made)
+        return replace(definitions, stages=tuple(self.narrow.get(s.uid, s) for s in definitions.stages))
+
+
+def narrow_value(definitions: Definitions, stage: Tensor, narrowing: Narrowing) -> Expr:
+    """What a stage that is narrow computes, of what it computes now."""
+    value = definitions.values[stage.uid]
+    if not definitions.has_rules(stage):
+        return _narrow_statements(stage, definitions.equations[stage.uid], value, narrowing)
+    pairs = zip(stage.equations, value.children, strict=True)
+    return Several(tuple(_narrow_statements(stage, e, own, narrowing) for e, own in pairs), narrowing.to)
+
+
+def _narrow_statements(stage: Tensor, equation: Equation, value: Expr, narrowing: Narrowing) -> Expr:
+    """What the statements of an equation compute."""
+    if equation.reduce is None:
+        return narrowing.narrowed(value)
+    if isinstance(value, Several):
+        update, finish = value.children
+        return Several((narrowing.updated(update, stage, equation), narrowing.narrowed(finish)), narrowing.to)
+    return narrowing.updated(value, stage, equation)
+
+
 # One change to the definitions.
-Rewrite = Inlined | ReadThrough | ComputedIn | OperandCopied | Factored | StepsBlocked
+Rewrite = Inlined | ReadThrough | ComputedIn | OperandCopied | Factored | StepsBlocked | Narrowed
 
 
 def as_read(rewrites: Iterable[Rewrite], definitions: Definitions, stage: Tensor, number: int, expr: Expr) -> Expr:
@@ -248,6 +291,8 @@ def as_read(rewrites: Iterable[Rewrite], definitions: Definitions, stage: Tensor
                 expr = with_reads(expr, operand.tensor, rewrite.copied)
             case ComputedIn(tensor, copy) if tensor is not stage and reads_of(definitions.values[stage.uid], copy):
                 expr = _with_other(expr, tensor, copy)
+            case Narrowed(narrow, to) if stage.uid not in narrow:
+                expr = Narrowing(narrow, to).widened(expr)
             case _:
                 pass
     return expr
@@ -286,8 +331,8 @@ def value_of(stage: Tensor, equation: Equation) -> Expr:
 
 
 def reads_of(value: Expr, tensor: Tensor) -> bool:
-    """Whether an expression reads a tensor."""
-    return any(isinstance(node, Read) and node.tensor is tensor for node in walk(value))
+    """Whether an expression reads a tensor, in whatever type that is stored."""
+    return any(isinstance(node, Read) and node.tensor.uid == tensor.uid for node in walk(value))
 
 
 def with_reads(expr: Expr, tensor: Tensor, function: ReadFunction) -> Expr:

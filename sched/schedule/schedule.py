@@ -142,7 +142,7 @@ class Schedule:
 
     def __getitem__(self, stage: Tensor | str) -> Stage:
         for known in self.stages:
-            if known is stage or (isinstance(stage, str) and known.name == stage):
+            if known.name == stage if isinstance(stage, str) else known.uid == stage.uid:
                 return Stage(self, known)
         names = [s.name for s in self.stages]
         what, kind = stage.name if isinstance(stage, Tensor) else shown(stage), ""
@@ -156,6 +156,7 @@ class Schedule:
     def apply(self, stage: Tensor, command: Primitive) -> None:
         """Carry a command out, or raise and leave everything as it was."""
         branches = self.branches
+        stage = next((known for known in self.stages if known.uid == stage.uid), stage)  # in another type since
         if isinstance(command, (Specialize, Specialized)):
             command, branches = with_command(self, stage, command)
             state = self.state

@@ -28,6 +28,7 @@ from .primitives import (
     FoldStorage,
     Fuse,
     Inline,
+    Narrow,
     Parallel,
     Partition,
     Peel,
@@ -308,6 +309,18 @@ class Stage:
         made = _new(name, f"{self.tensor.name}_rf", "name")
         self._apply(Rfactor(_name(loop), made))
         return self.schedule[made]
+
+    def narrow(self, dtype: str) -> None:
+        """Compute and store integers in a type of fewer bits, which all are proven to fit into. See `Narrow`.
+
+        >>> import polysched as ps
+        >>> B = ps.compute((100,), lambda i: i * 3 - 9, name="B")
+        >>> s = ps.Schedule(ps.compute((100,), lambda i: B[i] + B[99 - i], name="C"))
+        >>> s[B].narrow("int16")
+        >>> s[B].tensor
+        B: int16[100]
+        """
+        self._apply(Narrow(dtype))
 
     def fold_storage(self, axis: str, size: int) -> None:
         """Store only so many positions of a dimension at a time. See `FoldStorage`."""

@@ -348,11 +348,12 @@ def test_every_primitive_is_here() -> None:
         "compute_at",
         "compute_with",
         "fold_storage",
+        "narrow",
         "reorder_storage",
         "rfactor",
         "separate",
         "specialize",
         "store_at",
         "store_streaming",
-    }  # tests/schedule/test_storage.py, test_align_storage.py, test_specialize.py
+    }  # tests/schedule/test_storage.py, test_align_storage.py, test_narrow.py, test_specialize.py
     assert set(REGISTRY) <= set(SCHEDULES) | elsewhere

@@ -78,7 +78,7 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
              *["compute_at"] * 5, "store_at",
              "store_at", "cache_read", "cache_read", "cache_write", "rfactor", "fold_storage", "fold_storage",
              "reorder_storage", "compute_with", "compute_with", "store_streaming",
-             "prefetch", "align_storage", "peel", "peel")  # fmt: skip
+             "prefetch", "align_storage", "narrow", "peel", "peel")  # fmt: skip
     word = rng.choice(words)
     if word in _STORAGE:
         return _storage(schedule, handle.tensor, loops, word, rng)
@@ -86,6 +86,8 @@ def _command(schedule: ps.Schedule, stage: str, rng: random.Random) -> str | Non
         return _place(schedule, handle.tensor, word, rng)
     if word in ("inline", "compute_root"):
         return f"{word}()"
+    if word == "narrow":
+        return f'narrow("{rng.choice(("int8", "uint8", "int16", "int16", "uint16", "int32"))}")'
     if not loops or len(loops) > 9:
         return None
     loop = rng.choice(loops) if rng.random() < 0.5 else loops[-1]

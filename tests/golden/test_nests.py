@@ -520,6 +520,20 @@ def triangular_solve_in_blocks():
 
 
 @case
+def scores_in_fewer_bits():
+    n = ps.size_var("n")
+    a, b = ps.placeholder((n,), "uint8", name="a"), ps.placeholder((n,), "uint8", name="b")
+    i, j = ps.axes("i j")
+    H = ps.recurrence((n + 1, n + 1), "int32", name="H")
+    H[0, j] = 0
+    H[i + 1, 0] = 0
+    H[i + 1, j + 1] = ps.select(a[i] == b[j], H[i, j] + 1, ps.max(H[i, j + 1], H[i + 1, j]))
+    s = ps.Schedule(ps.compute((n + 1,), lambda i: H[i, n], name="last"))
+    s.specialize("n <= 255")[H].narrow("uint8")
+    return s
+
+
+@case
 def shortest_paths_in_blocks():
     n = ps.size_var("n", min=1)
     W = ps.placeholder((n, n), "float32", name="W")

@@ -245,7 +245,7 @@ def test_three_recurrences_along_diagonals(dtype: str, matrix: bool) -> None:
     s = ps.Schedule(gotoh(dtype, matrix=matrix))
     ps.recipes.wavefront(s["H"], ps.Target("native", threads=1))
     assert ps.Schedule.from_text(s.outputs, s.to_text()) == s
-    assert sum("fold_storage" in command for command in s.commands) == 3
+    assert sum(command.word == "fold_storage" for _, command in s.log) == 3
     kernel, default = s.build(check=True), ps.Schedule(s.outputs).build()
     for n, m in ((0, 0), (1, 1), (5, 40), (64, 33), (97, 120)):
         random = np.random.default_rng(n)
@@ -259,3 +259,33 @@ def test_vectors_of_diagonals_are_carried_in_registers() -> None:
     loops = s.build(target="x86-64-v4").source("loops")
     assert loops.count("lanes_behind(H_before") >= 3
     assert "register H_before0: int32[16]" in loops
+
+
+def test_scores_are_in_fewer_bits_where_all_fit() -> None:
+    s = ps.Schedule(score("all"))
+    ps.recipes.wavefront(s["H"], ps.Target("x86-64-v4", threads=1))
+    (branch,) = s.branches
+    few = branch.schedule
+    assert [few[name].tensor.dtype.name for name in ("H", "best_cache", "best")] == ["int16", "int16", "int32"]
+    assert s["H"].tensor.dtype.name == "int32"
+    assert 'H.split("i", 32, outer="i_o", inner="i_i")' in few.commands
+    assert few.condition is not None
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(40, "int8"), (200, "int16"), (20000, "int32")])
+def test_counts_of_fixed_sizes_are_in_the_fewest_bits(size: int, dtype: str) -> None:
+    a, b = ps.placeholder((size,), "uint8", name="a"), ps.placeholder((size,), "uint8", name="b")
+    i, j = ps.axes("i j")
+    H = ps.recurrence((size + 1, size + 1), "int32", name="H")
+    H[0, j] = 0
+    H[i + 1, 0] = 0
+    H[i + 1, j + 1] = ps.max(
+        H[i, j] + ps.select(a[i] == b[j], ps.cast("int32", 2), 0), ps.max(H[i, j + 1], H[i + 1, j])
+    )
+    s = ps.Schedule(ps.compute((), lambda: H[size, size], name="length"))
+    ps.recipes.wavefront(s[H], ps.Target("native", threads=1))
+    assert (s.branches, s[H].tensor.dtype.name) == ((), dtype)
+    if size < 1000:
+        random = np.random.default_rng(size)
+        given = random.integers(0, 3, size, np.uint8), random.integers(0, 3, size, np.uint8)
+        assert s.build(check=True)(*given) == ps.Schedule(s.outputs).build()(*given)

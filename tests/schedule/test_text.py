@@ -41,6 +41,7 @@ def test_every_primitive_round_trips(samples):
         "compute_at",
         "compute_with",
         "fold_storage",
+        "narrow",
         "peel",
         "prefetch",
         "reorder_storage",
@@ -49,7 +50,7 @@ def test_every_primitive_round_trips(samples):
         "specialize",
         "store_at",
         "store_streaming",
-    }  # test_compute_at.py, test_storage.py, test_align_storage.py, test_prefetch.py, test_specialize.py, ...
+    }  # test_compute_at.py, test_storage.py, test_align_storage.py, test_prefetch.py, test_narrow.py, ...
     assert {command.word for _, command in s.log} | elsewhere == set(REGISTRY)
     assert s.to_text() == EVERY_PRIMITIVE
     again = ps.Schedule.from_text(s.outputs, s.to_text())

@@ -13,6 +13,7 @@ from .equation import Equation
 from .fold_storage import FoldStorage
 from .fuse import Fuse
 from .inline import Inline
+from .narrow import Narrow
 from .parallel import Parallel
 from .partition import Partition
 from .peel import Peel
@@ -34,7 +35,7 @@ from .vectorize import Vectorize
 
 __all__ = [
     "REGISTRY", "AlignStorage", "BlockSteps", "CacheOperand", "CacheRead", "CacheWrite", "ComputeAt", "ComputeRoot",
-    "ComputeWith", "Equation", "FoldStorage", "Fuse", "Inline", "Parallel", "Partition", "Peel", "Prefetch",
+    "ComputeWith", "Equation", "FoldStorage", "Fuse", "Inline", "Narrow", "Parallel", "Partition", "Peel", "Prefetch",
     "Primitive", "Reorder", "ReorderStorage", "Reverse", "Rfactor", "Separate", "Shift", "Skew", "Specialize",
     "Specialized", "Split", "State",
     "StoreAt", "StoreStreaming", "Tile", "Unroll", "Vectorize",

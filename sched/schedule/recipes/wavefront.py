@@ -17,6 +17,8 @@ from ...polyhedral.systems import circular_pairs
 from ...target.machine import Target
 from ..nest import StageNest
 from ..stage import Stage
+from .all_or_none import all_or_none
+from .fewer_bits import fewer_bits, narrow_reduction
 
 _MOST_FACTOR = 3
 _STEPS = 4  # diagonals that are computed together, in registers
@@ -35,6 +37,9 @@ def wavefront(stage: Stage, target: Target | None = None, *, diagonals: int = 64
     along the diagonals is copied the other way round before. Equations that read no cell of the recurrence, as those of
     a first row, run as they are. Without reductions inside, four diagonals are computed together where that is legal:
     what one of them has computed is shifted by a lane, in registers, for the next. Each command is proven as always.
+
+    Integers are in fewer bits, so that vectors hold more of them, if all are proven to fit: for all sizes, or where a
+    condition holds, beside the schedule of all others (`narrow`, `specialize`). So are maxima and minima of them.
 
     Raises `ScheduleError` where no such skew is found, and for stages that are no recurrence.
 
@@ -59,10 +64,30 @@ def wavefront(stage: Stage, target: Target | None = None, *, diagonals: int = 64
     target = Target("native") if target is None else target
     if not isinstance(stage.tensor, Recurrence) or len(stage.loops) < 2:
         raise ScheduleError(f"wavefront is for recurrences over two dimensions, and {stage.tensor.name} is none")
-    schedule = stage.schedule.copy()
-    made = schedule[stage.tensor]
-    copied = any(stage.tensor is output for output in schedule.program.outputs)
-    cells = made.cache_write() if copied else made
+    fewer = fewer_bits(_cells(stage)[0])
+    with all_or_none(stage.schedule):
+        few = stage.specialize(fewer.condition) if fewer is not None and fewer.condition else stage
+        _run(few, target, diagonals, "" if fewer is None else fewer.dtype)
+        if few is not stage:
+            _run(stage, target, diagonals, "")
+
+
+def _cells(stage: Stage) -> tuple[Stage, bool]:
+    """The recurrence on a copy of the schedule, in a buffer of its own where it is an output, and whether it is."""
+    made = stage.schedule.copy()[stage.tensor]
+    copied = any(stage.tensor is output for output in made.schedule.program.outputs)
+    return made.cache_write() if copied else made, copied
+
+
+def _run(stage: Stage, target: Target, diagonals: int, dtype: str) -> None:
+    """The recipe for the sizes that a schedule is for, with cells of a type of fewer bits, if one is given."""
+    cells, copied = _cells(stage)
+    schedule = cells.schedule
+    if dtype:
+        cells.narrow(dtype)
+        cells = schedule[cells.tensor]
+        for reader in _readers(cells):
+            narrow_reduction(reader, dtype)
     lanes, across = cells.loops[:2]
     skew = next((f for f in range(1, _MOST_FACTOR + 1) if _is_wavefront(cells, lanes, across, f)), None)
     if skew is None:

@@ -344,4 +344,28 @@ IN_POLYHEDRAL: tuple[Mutant, ...] = (
         ("tests/polyhedral/test_doacross.py",),
         "tiles of two waves at the same time have one block of memory",
     ),
+    Mutant(
+        "what-has-to-fit-is-not-asked",
+        "polyhedral/value_ranges.py",
+        "beyond = own.lower.lt_set(low).union(own.upper.gt_set(high)).intersect(domain)",
+        "beyond = own.lower.lt_set(low).intersect(domain)",
+        ("tests/polyhedral/test_value_bounds.py", "tests/schedule/test_narrow.py"),
+        "values above the largest of a type are taken to fit",
+    ),
+    Mutant(
+        "guessed-bounds-are-not-proven",
+        "polyhedral/value_bounds.py",
+        "beyond = found.lower.lt_set(cells.known.lower).union(found.upper.gt_set(cells.known.upper))",
+        "beyond = found.lower.lt_set(cells.known.lower)",
+        ("tests/polyhedral/test_value_bounds.py",),
+        "the induction over the cells of a recurrence is left out on one side",
+    ),
+    Mutant(
+        "differences-of-the-wrong-ends",
+        "polyhedral/value_ranges.py",
+        "return Range(a.lower.sub(b.upper), a.upper.sub(b.lower))",
+        "return Range(a.lower.sub(b.lower), a.upper.sub(b.upper))",
+        ("tests/polyhedral/test_value_bounds.py",),
+        "the range of a difference is that of the ends of its operands",
+    ),
 )
