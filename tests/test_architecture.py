@@ -27,7 +27,7 @@ LEAVES = {"target.machine": {"target.processors"}, "target.processors": set[str]
 
 # What only some files may import, by the module's first name.
 GATES = {
-    "islpy": {"polyhedral.isl", "polyhedral.isl_trees"},
+    "islpy": {"polyhedral.isl", "polyhedral.isl_points", "polyhedral.isl_trees"},
     "llvmlite": {"target.jit", "target.processors"},
 }
 

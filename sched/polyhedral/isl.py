@@ -1,4 +1,4 @@
-"""The gate to isl: named spaces, budgets, and errors in our own words. Only this file and isl_trees import islpy.
+"""The gate to isl: named spaces, budgets, errors in our own words. Besides, isl_points and isl_trees import islpy.
 
 Names that users give never reach isl: sizes, statements and loops enter it under names made here (a number and what is
 harmless of the user's name, for the reader of a dump). A Program's objects live in one Context; isl sees no mix.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import reduce as fold
 from typing import Any, Literal, TypeVar
 
@@ -19,6 +18,7 @@ from islpy import Constraint, Map, MultiPwAff, PwAff, Set, dim_type
 from ..compute.dtypes import INDEX
 from ..compute.expr import Axis, Const, Expr, Size
 from ..errors import BudgetError
+from .isl_points import Point, first_point, summed_first
 
 __all__ = [
     "ISL_VERSION", "Constraint", "Frame", "Map", "MultiPwAff", "Point", "PwAff", "Set", "World", "anything", "bounds",
@@ -36,20 +36,6 @@ _HARMLESS = re.compile(r"[^A-Za-z0-9_]")
 def inert(prefix: str, number: int, name: str) -> str:
     """A name for isl: unique by its number, no keyword, no syntax."""
     return f"{prefix}{number}_{_HARMLESS.sub('_', name[:24])}"
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """The smallest sizes, and then the first instance or pair of instances, of a set or relation."""
-
-    sizes: dict[str, int]
-    coordinates: tuple[int, ...]
-
-    @property
-    def order(self) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
-        """Smaller is a better witness: small sizes, then early instances."""
-        sizes = tuple(self.sizes.values())
-        return sum(sizes), sizes, self.coordinates
 
 
 _GIVEN_UP = "affine expression involves some of the domain dimensions"  # a set of isl's own that it cannot take apart
@@ -173,40 +159,13 @@ class World:
         names = [points.get_dim_name(dim_type.param, k) for k in range(count)]
         flat = points.reset_tuple_id() if points.has_tuple_id() else points
         flat = flat.move_dims(dim_type.set, 0, dim_type.param, 0, count)
-        numbers = _first_point(_summed_first(flat, count))[1:]
+        numbers = first_point(summed_first(flat, count))[1:]
         sizes = {}
         for name, value in zip(names, numbers, strict=False):
             size = self.size_of_parameter(name or "")
             assert size is not None
             sizes[size.name] = value
         return Point(sizes, tuple(numbers[count:]))
-
-
-def _first_point(points: Set) -> tuple[int, ...]:
-    """The coordinates of the lexicographic minimum of a set that has one.
-
-    lexmin() finds them too, but may take half a minute where there are quotients by large numbers.
-    """
-    parts = [Set.from_basic_set(part) for part in points.get_basic_sets()]
-    found: list[int] = []
-    for position in range(points.dim(dim_type.set)):
-        parts = [part for part in parts if not part.is_empty()]  # of an empty one, the least value is any
-        least = [int(part.dim_min_val(position).to_python()) for part in parts]
-        found.append(min(least))
-        fixed = [part for part, value in zip(parts, least, strict=True) if value == found[-1]]
-        parts = [part.fix_val(dim_type.set, position, found[-1]) for part in fixed]
-    return tuple(found)
-
-
-def _summed_first(points: Set, count: int) -> Set:
-    """The set with one dimension more, the first, that is the sum of the `count` dimensions after it."""
-    points = points.insert_dims(dim_type.set, 0, 1)
-    total = Constraint.alloc_equality(islpy.LocalSpace.from_space(points.get_space()))
-    one = islpy.Val.one(points.get_ctx())
-    total = total.set_coefficient_val(dim_type.set, 0, one.neg())
-    for position in range(1, 1 + count):
-        total = total.set_coefficient_val(dim_type.set, position, one)
-    return points.add_constraint(total)
 
 
 class Frame:

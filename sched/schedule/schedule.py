@@ -142,7 +142,7 @@ class Schedule:
 
     def __getitem__(self, stage: Tensor | str) -> Stage:
         for known in self.stages:
-            if known.name == stage if isinstance(stage, str) else known.uid == stage.uid:
+            if known.name == stage or (isinstance(stage, Tensor) and known.uid == stage.uid):
                 return Stage(self, known)
         names = [s.name for s in self.stages]
         what, kind = stage.name if isinstance(stage, Tensor) else shown(stage), ""

@@ -58,6 +58,14 @@ def test_of_two_violations_the_one_with_the_least_total_size() -> None:
     assert point is not None and point.sizes == {"n": 2, "m": 3}
 
 
+def test_smallest_beyond_64_bits() -> None:
+    n = Size("n")
+    world = World((n,))
+    frame = world.frame((), "S")
+    beyond = frame.size(n).ge_set(frame.const(1 << 62).scale_val(world.val(1 << 10)))
+    assert (point := world.smallest(beyond)) is not None and point.sizes == {"n": 1 << 72}
+
+
 def product() -> ps.Tensor:
     n, m, k = ps.size_var("n"), ps.size_var("m"), ps.size_var("k")
     A, B = ps.placeholder((n, k), "float32", name="A"), ps.placeholder((k, m), "float32", name="B")
