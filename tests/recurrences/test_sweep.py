@@ -105,6 +105,28 @@ def test_implicit_sweeps_keep_one_step() -> None:
         assert folds == ['p.fold_storage("t", 1)', 'q.fold_storage("t", 1)', 'v.fold_storage("t", 1)']
 
 
+@pytest.mark.parametrize("both", [True, False])
+def test_chains_are_in_the_loop_of_what_reads_them_if_they_need_no_other_rows(both: bool) -> None:
+    """Those that need each other as well; with a need of another row, each loop would compute its neighbours' anew."""
+    n, m = ps.size_var("n", min=1), ps.size_var("m", min=1)
+    A = ps.placeholder((n, m), "float32", name="A")
+    t, i, j = ps.axes("t i j")
+    p, q = (ps.recurrence((3, n, m), "float32", name=name) for name in "pq")
+    for own in (p, q):
+        own[0, i, j] = A[i, j]
+        own[t + 1, i, 0] = A[i, 0]
+    p[t + 1, i, j + 1] = A[i, j + 1] - 0.5 * q[t + 1, i, j]
+    other = p[t, i, j] if both else ps.select(i > 0, p[t, i - 1, j], 0.0)
+    q[t + 1, i, j + 1] = q[t + 1, i, j] + 0.25 * other
+    C = ps.compute((n, m), lambda i, j: p[2, i, j] + q[2, i, j], name="C")
+    s = ps.Schedule(C)
+    target = ps.Target("native", threads=2)
+    ps.recipes.sweep(s[C], target)
+    assert (s["p"].tensor.uid in s.state.places) == both
+    a = np.random.default_rng(2).random((37, 50), np.float32)
+    np.testing.assert_array_equal(s.build(target, check=True)(a), ps.Schedule(C).build()(a))
+
+
 def test_chains_that_another_runs_beside_share_its_loops_where_a_third_one_cannot() -> None:
     """v goes through its rows backwards, and q reads columns of it: only p and q have the innermost loops in common."""
     (v,) = EXAMPLES["adi"].define()

@@ -13,7 +13,7 @@ from ...errors import ScheduleError
 from ...target.machine import Target
 from ..schedule import Schedule
 from ..stage import Stage
-from .all_or_none import all_or_none
+from .all_or_none import all_or_none, carried_out
 from .reading import axes_of, is_reduction, lanes_of, reads_of, upstream
 from .substitution import substitution
 
@@ -237,9 +237,9 @@ def _chains(schedule: Schedule, system: _System) -> None:
             names = [axis.name for axis in each.nest.axes]
             terms = [f"{name}/{system.width}" if name == system.lane else name for name in names]
             each.reorder_storage(*terms, f"{system.lane}%{system.width}")
-        each.vectorize(inner)
-        if system.across:
-            each.unroll(step)
+        for loop, mark in ((inner, each.vectorize), *([(step, each.unroll)] if system.across else [])):
+            if each.nest.loop(loop).kind == "serial":  # no other one has marked it for those that share it
+                mark(loop)
     _closer(schedule, system)
 
 
@@ -261,7 +261,7 @@ def _written_out(schedule: Schedule, system: _System, loop: str) -> None:
     """Some steps of chains with nothing beside them."""
     _, step = schedule[system.members[0]].split(loop, _STEPS)
     for member in system.members:
-        if schedule[member].why_not("unroll", step) is None:
+        if schedule[member].nest.loop(step).kind == "serial" and schedule[member].why_not("unroll", step) is None:
             schedule[member].unroll(step)
 
 
@@ -312,25 +312,37 @@ def _together(schedule: Schedule, systems: list[_System], readers: dict[Tensor, 
 def _in_readers(schedule: Schedule, systems: list[_System], readers: dict[Tensor, _System], target: Target) -> bool:
     """Put chains into the loop, from so many rows to the next, of what reads them, which is parallel with more than one
     thread. Whether that is possible for all of them; otherwise nothing is changed."""
-    before, hosts = len(schedule.log), dict[Tensor, _System]()
-    for system in reversed(systems):
-        for member in system.members:
-            found = [r for r in readers if any(node.tensor is member for node in reads_of(schedule, r))]
-            host = schedule[found[0]] if len(found) == 1 else None
-            if (
-                host is None
-                or host.why_not("parallel", system.outer) is not None
-                or schedule[member].why_not("compute_at", host, system.outer) is not None
-            ):
-                while len(schedule.log) > before:
-                    schedule.undo()
-                return False
-            schedule[member].compute_at(host, system.outer)
-            hosts[host.tensor] = system
+    hosts = dict[Tensor, _System]()
+
+    def moved() -> None:
+        for system in reversed(systems):
+            for member in system.members:
+                found = [r for r in readers if any(node.tensor is member for node in reads_of(schedule, r))]
+                if found and member.uid not in schedule.state.places:
+                    hosts[_in_reader(schedule[member], system, found)] = system
+            for member in system.members:
+                at = schedule.state.places.get(member.uid)
+                if at is None or constant_value(schedule[member].nest.loop(system.outer).extent) != 1:
+                    raise ScheduleError(f"sweep: {member.name} is needed in other rows than those of what reads it")
+
+    if not systems or not carried_out(schedule, moved):
+        return False
     for reader, system in hosts.items():
         if target.thread_count() > 1:
             _on_threads(schedule[reader], system)
-    return bool(systems)
+    return True
+
+
+def _in_reader(chain: Stage, system: _System, readers: list[Tensor]) -> Tensor:
+    """Put a chain, with those that it needs and that need it, into the loop of its one reader, which must be free."""
+    host = chain.schedule[readers[0]]
+    if len(readers) > 1:
+        raise ScheduleError(f"sweep: several stages read {chain.tensor.name}")
+    refusal = host.why_not("parallel", system.outer)
+    if refusal is not None:
+        raise refusal
+    chain.compute_at(host, system.outer)
+    return host.tensor
 
 
 def _fold(schedule: Schedule, system: _System) -> None:
