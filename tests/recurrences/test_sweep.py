@@ -87,13 +87,21 @@ def test_batches_and_backwards(axis: int) -> None:
 
 
 def test_what_is_made_of_chains_takes_them_over() -> None:
-    """Both directions of a filter, and their sum, are computed for one vector of rows at a time."""
+    """Both directions of a filter, and their sum, are computed for two vectors of rows at a time."""
     example = EXAMPLES["deriche"]
     outputs = example.define()
     cases: Cases = [((filled("float64", n, m),), {}) for n, m in ((0, 2), (1, 3), (7, 17), (16, 16), (21, 40))]
     s = compare(outputs, outputs[0], cases, ps.Target("x86-64-v3", threads=1))
     placed = [c for c in s.commands if "compute_at" in c]
     assert placed == ['g.compute_at("y", "i_o")', 'f.compute_at("y", "i_o")']
+
+
+@pytest.mark.parametrize(("name", "chains"), [("deriche", 16), ("adi", 8)])
+def test_two_vectors_of_chains_are_side_by_side_but_in_steps_over_time(name: str, chains: int) -> None:
+    output = EXAMPLES[name].define()[0]
+    s = ps.Schedule(output)
+    ps.recipes.sweep(s[output], ps.Target("x86-64-v4", threads=1))
+    assert f'.split("i", {chains}, ' in next(c for c in s.commands if "split" in c)
 
 
 def test_implicit_sweeps_keep_one_step() -> None:

@@ -29,8 +29,9 @@ def sweep(stage: Stage, target: Target | str | None = None, *, width: int | None
             recurrences that it is made of are scheduled with it
     target  the machine, whose vectors lie beside the chains; this machine by default. With more than one thread, chains
             are spread over threads
-    width   chains that run side by side: by default those of one vector, at most 16, where they run along rows; where
-            they run down the columns, 1024 if the cells are an output, and otherwise four vectors
+    width   chains that run side by side: by default, at most 16 where they run along rows, those of two vectors, and of
+            one in steps over time; where they run down the columns, 1024 if the cells are an output, and otherwise four
+            vectors
 
     A dimension is free where cells that differ in it alone may be computed in any order; the last such dimension gets
     the lanes. Where it is the last one of all, rows are vectors as they lie in memory. Where chains run along rows, as
@@ -137,8 +138,13 @@ def _systems(stage: Stage, target: Target, width: int | None) -> list[_System]:
         lanes = max(lanes_of(member.dtype.bytes, target) for member in group)
         whole = not across and all(given) and target.thread_count() == 1
         square = min(lanes, _SQUARE)
-        chosen = width or (square if across else _ROW if any(given) else 4 * lanes)
-        found.append(_System(group, lane, last, chosen, square, _outer(schedule, group, lane), whole))
+        free = _outer(schedule, group, lane)
+        # Two vectors hide how long the operations of one chain take. Behind steps over time, where whole planes are
+        # kept, rows of more chains leave the caches before they are read again.
+        alone = len(free) + 2 == sum(not axis.reduction for axis in schedule[part].nest.axes)
+        side_by_side = min(2 * square, _SQUARE) if alone else square
+        chosen = width or (side_by_side if across else _ROW if any(given) else 4 * lanes)
+        found.append(_System(group, lane, last, chosen, square, free, whole))
     if not found and not sums:
         raise ScheduleError(
             f"sweep is for recurrences, and {stage.tensor.name} is none and made of none; see recipes.rowwise for "
