@@ -59,6 +59,12 @@ class ComputeAt(Primitive):
                 f"{stage.name} cannot be computed in {place.loop} of {place.host.name}: each needs the other in one "
                 "iteration of the loops that they share"
             )
+        for other in stages:
+            if any(output is other for output in state.program.outputs):
+                raise ScheduleError(
+                    f"{stage.name} is computed together with {other.name}, which it needs and which needs it, and that "
+                    "is an output, which is computed as a whole, at the root"
+                )
         return state.with_place(stages, place)
 
 
