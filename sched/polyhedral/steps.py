@@ -1,101 +1,179 @@
-"""A recurrence over steps in blocks of several: the planes between blocks, and those within a block.
+"""Recurrences over steps in blocks of several: the planes between blocks, and those within a block.
 
 u[t], for t up to T, is blocks[t // b] where t is a multiple of b, and steps[t // b, t % b - 1] elsewhere. The block
 after the last whole one goes on with the plane T, which so is the last one of `blocks` whatever T is.
+
+Of several that need each other each has its two. One that others read in the step that makes it, as v[t + 1] reads
+u[t + 1], has the last plane of a block among its steps, too, from which that of `blocks` is a copy: then the planes of
+blocks are made of steps alone, and not of each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Axis, Const, Expr, Op, Read, substitute, transform
 from ..compute.recurrence import Recurrence
-from ..compute.simplify import constant_value, simplify
-from ..compute.tensor import Equation, new_uid
+from ..compute.simplify import constant_value, difference, simplify
+from ..compute.tensor import Equation, Tensor, new_uid
+from ..errors import DefinitionError
 from .bounds import equation_domain
 from .isl import Set, World
+
+# A recurrence, and the first indices of its cells.
+Plane = tuple[Recurrence, tuple[Expr, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Made:
-    """An equation of a new recurrence: of which one of the old recurrence it is, None for a copy of the plane before;
-    what the axes of that are there; and the plane before, of which stage, at these first indices."""
+    """An equation of a new recurrence: of which one of the old `stage` it is, None for a copy of the plane before; what
+    the axes of that are there; and the planes of all members, by their uids, in this step and in the one before."""
 
-    stage: Recurrence
+    stage: Tensor
     equation: Equation
     number: int | None
     at: dict[Axis, Expr]
-    before: tuple[Recurrence, tuple[Expr, ...]] | None
+    planes: Mapping[tuple[int, int], Plane]
 
     def value(self, values: tuple[Expr, ...]) -> Expr:
         """What it computes, where those are what the old equations do."""
         return self.equation.body if self.number is None else self.rewritten(values[self.number])
 
     def rewritten(self, value: Expr) -> Expr:
-        """An expression of the old equation with the plane before in the place of what it reads of its stage. The first
+        """An expression of the old equation with the new planes in the place of what it reads of the members. The first
         plane has none before, and what would read it is left out with the conditions that do not hold there."""
-        if self.before is None:
-            return transform(simplify(substitute(value, self.at)), _chosen)
-        tensor, first = self.before
+        step = self.stage.equations[0].axes[0]
 
         def read(node: Expr) -> Expr:
-            if not isinstance(node, Read) or node.tensor is not self.stage:
+            if not isinstance(node, Read) or (back := difference(step, node.indices[0])) is None:
                 return node
+            plane = self.planes.get((node.tensor.uid, back))
+            if plane is None:
+                return node
+            tensor, first = plane
             return Read(tensor, (*first, *(substitute(index, self.at) for index in node.indices[1:])), node.location)
 
-        return substitute(transform(value, read), self.at)
+        value = substitute(transform(value, read), self.at)
+        return value if any(back for _, back in self.planes) else transform(simplify(value), _chosen)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """The two recurrences that take the place of a member, and what their equations are made of."""
+
+    stage: Tensor
+    blocks: Recurrence
+    steps: Recurrence
+    of_blocks: tuple[Made, ...] = ()
+    of_steps: tuple[Made, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Planes:
-    """The two recurrences that take the place of one, with what their equations are made of."""
+    """What takes the place of a recurrence, or of several that need each other."""
 
-    blocks: Recurrence
-    steps: Recurrence
-    of_blocks: tuple[Made, ...]
-    of_steps: tuple[Made, ...]
+    pairs: tuple[Pair, ...]
 
     def read(self, read: Read) -> Expr:
-        """What replaces a read of the first or of the last plane elsewhere."""
-        first = constant_value(simplify(read.indices[0])) == 0
-        plane = ZERO if first else simplify(self.blocks.shape[0] - 1)
-        return Read(self.blocks, (plane, *read.indices[1:]), read.location)
+        """What replaces a read of the first or of the last plane of a member elsewhere."""
+        pair = next((pair for pair in self.pairs if pair.stage is read.tensor), None)
+        if pair is None:
+            return read
+        first, last = ZERO, simplify(pair.stage.shape[0] - 1)
+        if difference(read.indices[0], first) == 0:
+            plane: Expr = first
+        elif difference(read.indices[0], last) == 0:
+            plane = simplify(pair.blocks.shape[0] - 1)
+        else:
+            raise DefinitionError(
+                f"{read} is read of {pair.stage.name}, whose steps are in blocks, and of whose planes only the last, "
+                f"{last}, and the first are certainly there then"
+            )
+        return Read(pair.blocks, (plane, *read.indices[1:]), read.location)
 
 
-def planes_of(stage: Recurrence, factor: int, name: str, steps: str, world: World, context: Set) -> Planes:
-    """The planes of a recurrence, each made of the one before, in blocks of so many."""
-    step, *cells = stage.equations[0].axes
-    last = simplify(stage.shape[0] - 1)
+def last_step(stages: Sequence[Tensor]) -> Expr | None:
+    """The last plane of the one that has the most; None where that differs from size to size."""
+    lasts = [simplify(stage.shape[0] - 1) for stage in stages]
+    for last in lasts:
+        less = [difference(last, other) for other in lasts]
+        if all(number is not None and number >= 0 for number in less):
+            return last
+    return None
+
+
+def planes_of(
+    stages: Sequence[Tensor],
+    ahead: frozenset[int],
+    factor: int,
+    names: Sequence[tuple[str, str]],
+    world: World,
+    context: Set,
+) -> Planes:
+    """The planes of recurrences, each made of those before, in blocks of so many; `ahead` are those, by their uids,
+    that others read in the step that makes them. The names are those of blocks and of steps."""
+    last = last_step(stages)
+    assert last is not None, "their numbers of planes differ by numbers"
     count = simplify((last + (factor - 1)) // factor)
-    blocks = Recurrence(name, (simplify(count + 1), *stage.shape[1:]), stage.dtype, new_uid(), location=stage.location)
-    inner = Recurrence(
-        steps, (count, Const(factor - 1, INDEX), *stage.shape[1:]), stage.dtype, new_uid(), location=stage.location
+    pairs = []
+    for stage, (name, steps) in zip(stages, names, strict=True):
+        within = Const(factor if stage.uid in ahead else factor - 1, INDEX)
+        shapes = (simplify(count + 1), *stage.shape[1:]), (count, within, *stage.shape[1:])
+        blocks, inner = (
+            Recurrence(own, shape, stage.dtype, new_uid(), location=stage.location)
+            for own, shape in zip((name, steps), shapes, strict=True)
+        )
+        pairs.append(Pair(stage, blocks, inner))
+    step = stages[0].equations[0].axes[0].name
+    taken = {axis.name for stage in stages for axis in stage.equations[0].axes}
+    free = next(name for k in itertools.count() if (name := f"{step}_s" + "_" * k) not in taken)
+    return Planes(tuple(_with_equations(pair, pairs, ahead, factor, free, world, context) for pair in pairs))
+
+
+def _with_equations(
+    pair: Pair, pairs: Sequence[Pair], ahead: frozenset[int], factor: int, inner: str, world: World, context: Set
+) -> Pair:
+    step, *cells = pair.stage.equations[0].axes
+    counts = pair.blocks.shape[0], pair.steps.shape[0], pair.steps.shape[1]
+    block, first, within = (Axis(step.name, ZERO, extent) for extent in counts)
+    within = replace(within, name=inner)
+    whole, parts = (
+        _Axes(pair.stage, (*outer, *own), own)
+        for outer in ((block,), (first, within))
+        for own in [tuple(replace(axis) for axis in cells)]
     )
-    block, first, within = (Axis(step.name, ZERO, extent) for extent in (blocks.shape[0], count, inner.shape[1]))
-    within = replace(within, name=f"{step.name}_s")
-    own, theirs = (tuple(replace(axis) for axis in cells) for _ in range(2))
-    whole = _Axes(stage, last, (block, *own), own)
-    parts = _Axes(stage, last, (first, within, *theirs), theirs)
-    before = inner, (simplify(block - 1), Const(factor - 2, INDEX))
-    of_blocks = [
-        *whole.equations(ZERO, None, _is(block, 0)),
-        *whole.equations(simplify(block * factor), before, _compared("ge", block, 1)),
-    ]
+
+    def planes(of: Callable[[Pair], tuple[Plane, Plane | None]]) -> Mapping[tuple[int, int], Plane]:
+        """Of this step, and of the one before, if there is one."""
+        found = {(other.stage.uid, back): plane for other in pairs for back, plane in enumerate(of(other))}
+        return {key: plane for key, plane in found.items() if plane is not None}
+
+    before = simplify(block - 1)
+    ends = planes(
+        lambda p: ((p.steps, (before, Const(factor - 1, INDEX))), (p.steps, (before, Const(factor - 2, INDEX))))
+    )
+    later = _compared("ge", block, 1)
+    of_blocks = [*whole.equations(ZERO, planes(lambda p: ((p.blocks, (ZERO,)), None)), _is(block, 0))]
+    if pair.stage.uid in ahead:
+        of_blocks.append(whole.copy(ends[pair.stage.uid, 0], (later,)))
+    else:
+        of_blocks += whole.equations(simplify(block * factor), ends, later)
+    begins = planes(lambda p: ((p.steps, (first, ZERO)), (p.blocks, (first,))))
+    inside = planes(lambda p: ((p.steps, (first, within)), (p.steps, (first, simplify(within - 1)))))
     of_steps = [
-        *parts.equations(simplify(first * factor + 1), (blocks, (first,)), _is(within, 0)),
-        *parts.equations(
-            simplify(first * factor + within + 1), (inner, (first, simplify(within - 1))), _compared("ge", within, 1)
-        ),
+        *parts.equations(simplify(first * factor + 1), begins, _is(within, 0)),
+        *parts.equations(simplify(first * factor + within + 1), inside, _compared("ge", within, 1)),
     ]
     made = []
-    for tensor, axes, equations in ((blocks, (block, *own), of_blocks), (inner, (first, within, *theirs), of_steps)):
+    for tensor, axes, equations in ((pair.blocks, whole.axes, of_blocks), (pair.steps, parts.axes, of_steps)):
         frame = world.frame(axes, "S")
         there = [m for m in equations if not equation_domain(frame, m.equation, context, reducing=False).is_empty()]
         object.__setattr__(tensor, "equations", tuple(m.equation for m in there))  # closed: frozen from here on
         made.append(tuple(there))
-    return Planes(blocks, inner, *made)
+    return replace(pair, of_blocks=made[0], of_steps=made[1])
 
 
 ZERO = Const(0, INDEX, weak=True)
@@ -105,29 +183,31 @@ ZERO = Const(0, INDEX, weak=True)
 class _Axes:
     """The axes of a new recurrence, and those of them that are the old one's but for the step."""
 
-    stage: Recurrence
-    last: Expr
+    stage: Tensor
     axes: tuple[Axis, ...]
     cells: tuple[Axis, ...]
 
-    def equations(self, step: Expr, before: tuple[Recurrence, tuple[Expr, ...]] | None, where: Expr) -> Iterator[Made]:
+    def equations(self, step: Expr, planes: Mapping[tuple[int, int], Plane], where: Expr) -> Iterator[Made]:
         """What is computed where the step is this one: each old equation, and beyond the last step a copy."""
         old = self.stage.equations[0].axes
         at: dict[Axis, Expr] = dict(zip(old, (step, *self.cells), strict=True))
-        beyond = simplify(step - self.last)
+        beyond = simplify(step - (self.stage.shape[0] - 1))
         known = constant_value(step)
         inside = () if known == 0 else (_compared("le", beyond, 0),)
         for number, equation in enumerate(self.stage.equations):
             own = () if equation.where is None else (simplify(substitute(equation.where, at)),)
-            made = Made(self.stage, equation, number, at, before)
+            made = Made(self.stage, equation, number, at, planes)
             body = made.rewritten(equation.body)
             yield replace(made, equation=self._equation(body, (where, *inside, *own), equation))
+        before = planes.get((self.stage.uid, 1))
         if before is not None:
-            tensor, first = before
-            copy = Made(self.stage, self.stage.equations[0], None, {}, before)
-            body = Read(tensor, (*first, *self.cells))
-            conditions = (where, _compared("ge", beyond, 1))
-            yield replace(copy, equation=self._equation(body, conditions, self.stage.equations[0]))
+            yield self.copy(before, (where, _compared("ge", beyond, 1)))
+
+    def copy(self, plane: Plane, conditions: tuple[Expr, ...]) -> Made:
+        tensor, first = plane
+        equation = self.stage.equations[0]
+        made = self._equation(Read(tensor, (*first, *self.cells)), conditions, equation)
+        return Made(self.stage, made, None, {}, {})
 
     def _equation(self, body: Expr, conditions: tuple[Expr, ...], old: Equation) -> Equation:
         where: Expr | None = None
