@@ -14,6 +14,7 @@ from typing import Any
 
 import dynamic_peers
 import numpy as np
+from definitions import EXAMPLES
 from harness import Claim, Report, interleaved, table
 
 import polysched as ps
@@ -34,44 +35,6 @@ def _alignment(*, matrix: bool) -> tuple[ps.Tensor, ps.Tensor]:
     return H, H if matrix else ps.compute((), lambda: ps.max(H[r, q], axis=(r, q)), name="best")
 
 
-def _nussinov() -> ps.Tensor:
-    n = ps.size_var("n", min=1)
-    s = ps.placeholder((n,), "int32", name="s")
-    i, j = ps.axes("i j")
-    k = ps.reduce_axis((i, j), name="k")
-    B = ps.recurrence((n, n), "int32", name="B")
-    B.define((i, j), 0, where=j <= i)
-    inner = ps.select(j > i + 1, B[i + 1, j - 1] + ps.cast("int32", s[i] + s[j] == 3), 0)
-    B.define((i, j), ps.max(inner, ps.max(B[i, k] + B[k + 1, j], axis=k)), where=j > i)
-    return B
-
-
-def _lu() -> list[ps.Tensor]:
-    n = ps.size_var("n", min=1)
-    A = ps.placeholder((n, n), "float64", name="A")
-    i, j = ps.axes("i j")
-    L, U = ps.recurrence((n, n), "float64", name="L"), ps.recurrence((n, n), "float64", name="U")
-    r, q = ps.reduce_axis((0, j), name="r"), ps.reduce_axis((0, i), name="q")
-    L.define((i, j), 0.0, where=j > i)
-    L[i, i] = 1.0
-    L.define((i, j), (A[i, j] - ps.sum(L[i, r] * U[r, j], axis=r)) / U[j, j], where=j < i)
-    U.define((i, j), 0.0, where=j < i)
-    U.define((i, j), A[i, j] - ps.sum(L[i, q] * U[q, j], axis=q), where=j >= i)
-    return [L, U]
-
-
-def _cholesky() -> ps.Tensor:
-    n = ps.size_var("n", min=1)
-    A = ps.placeholder((n, n), "float64", name="A")
-    i, j = ps.axes("i j")
-    L = ps.recurrence((n, n), "float64", name="L")
-    r, q = ps.reduce_axis((0, j), name="r"), ps.reduce_axis((0, i), name="r")
-    L.define((i, j), 0.0, where=j > i)
-    L.define((i, j), (A[i, j] - ps.sum(L[i, r] * L[j, r], axis=r)) / L[j, j], where=j < i)
-    L[i, i] = ps.sqrt(A[i, i] - ps.sum(L[i, q] * L[i, q], axis=q))
-    return L
-
-
 def _triangular() -> ps.Tensor:
     n, m = ps.size_var("n", min=1), ps.size_var("m", min=1)
     L, B = ps.placeholder((n, n), "float64", name="L"), ps.placeholder((n, m), "float64", name="B")
@@ -82,15 +45,15 @@ def _triangular() -> ps.Tensor:
     return X
 
 
-def _paths(*, compared: bool) -> tuple[ps.Tensor, ps.Tensor]:
+def _paths_compared() -> ps.Tensor:
     n = ps.size_var("n", min=1)
     W = ps.placeholder((n, n), "float32", name="W")
     k, i, j = ps.axes("k i j")
     d = ps.recurrence((n + 1, n, n), "float32", name="d")
     d[0, i, j] = W[i, j]
     via, before = d[k, i, k] + d[k, k, j], d[k, i, j]
-    d[k + 1, i, j] = ps.select(via < before, via, before) if compared else ps.min(before, via)
-    return d, d[n]
+    d[k + 1, i, j] = ps.select(via < before, via, before)
+    return d[n]
 
 
 def schedule(name: str, target: ps.Target) -> ps.Schedule:
@@ -101,18 +64,17 @@ def schedule(name: str, target: ps.Target) -> ps.Schedule:
             s = ps.Schedule(output)
             ps.recipes.wavefront(s[H], target)
         case "nussinov":
-            s = ps.Schedule(_nussinov())
+            s = ps.Schedule(EXAMPLES[name].define())
             ps.recipes.factorization(s["B"], target, block=16)
         case "lu" | "cholesky":
-            s = ps.Schedule(_lu() if name == "lu" else _cholesky())
+            s = ps.Schedule(EXAMPLES[name].define())
             ps.recipes.factorization(s["L"], target)
         case "triangular":
             s = ps.Schedule(_triangular())
             ps.recipes.factorization(s["X"], target)
         case _:
-            d, output = _paths(compared=name == "paths_compared")
-            s = ps.Schedule(output)
-            ps.recipes.closure(s[d], target)
+            s = ps.Schedule(_paths_compared() if name == "paths_compared" else EXAMPLES[name].define())
+            ps.recipes.closure(s["d"], target)
     return s
 
 

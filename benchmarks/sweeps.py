@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import sweep_peers
+from definitions import EXAMPLES
 from harness import Claim, Report, interleaved, table
 
 import polysched as ps
@@ -28,20 +29,6 @@ def _scan(*, rows: bool) -> ps.Tensor:
         p[0, j] = a[0, j]
         p[i + 1, j] = 0.9 * p[i, j] + a[i + 1, j]
     return p
-
-
-def _filter() -> ps.Tensor:
-    n, m = ps.size_var("n"), ps.size_var("m", min=2)
-    x = ps.placeholder((n, m), "float64", name="x")
-    i, j = ps.axes("i j")
-    f, g = ps.recurrence((n, m), "float64", name="f"), ps.recurrence((n, m), "float64", name="g")
-    f[i, 0] = 0.5 * x[i, 0]
-    f[i, 1] = 0.5 * x[i, 1] + 0.3 * x[i, 0] + 0.4 * f[i, 0]
-    f[i, j + 2] = 0.5 * x[i, j + 2] + 0.3 * x[i, j + 1] + 0.4 * f[i, j + 1] - 0.2 * f[i, j]
-    g[i, m - 1] = ps.cast("float64", 0.0)
-    g[i, m - 2] = 0.3 * x[i, m - 1]
-    g[i, m - 3 - j] = 0.3 * x[i, m - 2 - j] + 0.1 * x[i, m - 1 - j] + 0.4 * g[i, m - 2 - j] - 0.2 * g[i, m - 1 - j]
-    return ps.compute((n, m), lambda i, j: f[i, j] + g[i, j], name="y")
 
 
 def _implicit() -> ps.Tensor:
@@ -74,7 +61,7 @@ def _triangular() -> ps.Tensor:
 def _output(name: str) -> ps.Tensor:
     match name:
         case "filter_rows":
-            return _filter()
+            return EXAMPLES["deriche"].define()[0]
         case "implicit":
             return _implicit()
         case "solve":

@@ -214,25 +214,33 @@ class Factored:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StepsBlocked:
-    """The recurrence `stage` is computed several steps at a time, by two recurrences in its place (see `steps`)."""
+    """Recurrences are computed several steps at a time, by two each in their place (see `steps`)."""
 
-    stage: Tensor
     planes: Planes
 
     def __call__(self, definitions: Definitions) -> Definitions:
-        stage, planes = self.stage, self.planes
-        old = definitions.values[stage.uid].children
-        for tensor, made in ((planes.steps, planes.of_steps), (planes.blocks, planes.of_blocks)):
-            values = tuple(m.value(old) for m in made)
-            own = tensor.equations[0]
-            definitions = definitions.with_stage(tensor, stage, own, Several(values, tensor.dtype))
-        left = tuple(s for s in definitions.stages if s is not stage)
+        pairs, members = self.planes.pairs, {pair.stage for pair in self.planes.pairs}
+        last = [stage for stage in definitions.stages if stage in members][-1]
+        old = {pair.stage: values_of(definitions.values[pair.stage.uid]) for pair in pairs}
+        steps = [(pair.stage, pair.steps, pair.of_steps) for pair in pairs]
+        for stage, tensor, made in (*steps, *((pair.stage, pair.blocks, pair.of_blocks) for pair in pairs)):
+            values = Several(tuple(m.value(old[stage]) for m in made), tensor.dtype)
+            definitions = definitions.with_stage(tensor, last, tensor.equations[0], values)
+        left = tuple(s for s in definitions.stages if s not in members)
         for other in left:
-            equation, value = definitions.equations[other.uid], definitions.values[other.uid]
-            body = with_reads(equation.body, stage, planes.read)
-            changed = with_reads(value, stage, planes.read)
-            definitions = definitions.with_value(other, replace(equation, body=body), changed)
+            if other.uid not in definitions.inlined:
+                equation, value = definitions.equations[other.uid], definitions.values[other.uid]
+                body, changed = (transform(expr, self._read) for expr in (equation.body, value))
+                definitions = definitions.with_value(other, replace(equation, body=body), changed)
         return replace(definitions, stages=left)
+
+    def _read(self, node: Expr) -> Expr:
+        return self.planes.read(node) if isinstance(node, Read) else node
+
+
+def values_of(value: Expr) -> tuple[Expr, ...]:
+    """What each equation of a stage computes, given the stage's value."""
+    return value.children if isinstance(value, Several) else (value,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

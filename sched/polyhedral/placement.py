@@ -125,24 +125,37 @@ def at_root(stage: Tensor, equation: Equation, value: Expr) -> Placement:
     return Placement(Around(), equation, value, whole, whole)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Members:
+    """Stages that are computed at the same points: one, or several that need each other.
+
+    rank     the dimensions, from the first on, that what is needed of them is told by: all of those that all have
+    closure  for each of them, by its uid, from a position in these to its elements that any element of the stages there
+             may be or need; None where they need none
+    """
+
+    stages: tuple[Tensor, ...]
+    rank: int
+    closure: Mapping[int, Map] | None = None
+
+
 def inside(
     stage: Tensor,
     equation: Equation,
     value: Expr,
     around: Around,
+    members: Members,
     consumers: Sequence[Statement],
     wider: Sequence[Statement],
     world: World,
-    closure: Map | None = None,
 ) -> Placement:
-    """The stage computed at every point of the loops `around` where the consumers need it; `wider` are the consumers as
-    if they computed again what they keep from earlier points. `closure` is from an element to those that it needs of
-    its own stage."""
+    """The stage, one of `members`, computed at every point of the loops `around` where the consumers need these;
+    `wider` are the consumers as if they computed again what they keep from earlier points."""
     loops = world.frame(around.axes, inert("O", stage.uid, stage.name))
-    footprint = _footprint(stage, equation, around, wider, world, closure)
+    footprint = _footprint(stage, equation, around, members, wider, world)
     everything = needed = footprint.needed
     if wider is not consumers:
-        needed = everything.intersect_domain(loops.relation(_read(stage, around, consumers)).domain())
+        needed = everything.intersect_domain(loops.relation(_read(members, around, consumers)).domain())
     if around.kept < len(around.axes):
         before = earlier_inputs(needed, around.kept)
         needed = needed.subtract(before.apply_range(needed)).coalesce().detect_equalities()
@@ -171,15 +184,16 @@ def _footprint(
     stage: Tensor,
     equation: Equation,
     around: Around,
+    members: Members,
     wider: Sequence[Statement],
     world: World,
-    closure: Map | None,
 ) -> _Footprint:
     """The footprint at a point, found in the components of fused loops: there it is affine, and small for tiles."""
     tiles, values = around.resolved()
     name = inert("O", stage.uid, stage.name)
     loops, points = world.frame(tiles.axes, name), world.frame(around.axes, name)
-    needed = _needed(_read(stage, tiles, wider), equation, loops, closure)
+    closure = None if members.closure is None else members.closure[stage.uid]
+    needed = _needed(_read(members, tiles, wider), equation, loops, closure)
     stored = box_around(_of_kept(needed, tiles), world.frame(tiles.axes[: tiles.kept], "K"), stage.shape)
     computed = box_around(needed, loops, stage.shape)
     if around.fused:
@@ -208,16 +222,17 @@ def _needed(read: Map, equation: Equation, loops: Frame, closure: Map | None) ->
     return loops.relation(hull.intersect_range(whole.reset_tuple_id()))
 
 
-def _read(stage: Tensor, around: Around, consumers: Sequence[Statement]) -> Map:
-    """From a point of the loops to the elements of the stage that are read there."""
+def _read(members: Members, around: Around, consumers: Sequence[Statement]) -> Map:
+    """From a point of the loops to the elements of the stages that are read there, in the dimensions that all have."""
     found: Map | None = None
     for consumer in consumers:
         for read, instances in guarded_reads(consumer.value, consumer.frame, consumer.domain):
-            if read.tensor is stage:
+            if read.tensor in members.stages:
                 counters = counters_of(around, consumer, len(around.axes)).intersect_domain(instances)
                 elements = counters.reverse().apply_range(access_relation(read, consumer.frame, instances))
+                elements = without(elements, "out", members.rank, len(read.indices) - members.rank)
                 found = elements if found is None else found.union(elements)
-    assert found is not None, f"{stage.name} is read"
+    assert found is not None, f"{members.stages[0].name} is read"
     # Counters of splits of splits divide what the loops outside decide; the equalities say so.
     return found.coalesce().detect_equalities()
 

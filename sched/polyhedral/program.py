@@ -21,8 +21,8 @@ from .definitions import Definitions, Rewrite, defined
 from .equations import numbered, recurrence_statements
 from .isl import Map, Set, World
 from .layout import Layout
-from .needs import closure_of
-from .placement import Around, Placement, at_root, counters_of, inside, placed_statement, statements_of
+from .needs import closures_of
+from .placement import Around, Members, Placement, at_root, counters_of, inside, placed_statement, statements_of
 from .statement import Cut, Statement, StatementKind
 
 __all__ = ["Program", "Statement", "StatementKind", "default_arguments", "make_program"]
@@ -94,16 +94,26 @@ class Program:
         definitions = self.definitions if rewrites is self.rewrites else defined(self.written, rewrites)
         return _assembled(replace(self, rewrites=rewrites, definitions=definitions), {})
 
-    def placed(self, stage: Tensor, around: Around) -> Program:
-        """The Program with a stage computed inside loops. What reads it is placed before."""
-        equation, value = self.definitions.equations[stage.uid], self.definitions.values[stage.uid]
-        consumers = self.definitions.consumers(stage)
-        readers = wider = [s for c in consumers for s in self.of_stage(c)]
-        closure = closure_of(self.of_stage(stage)) if self.definitions.has_rules(stage) else None
-        if any(reader.kept < len(reader.prefix) for reader in readers):
-            wider = [s for c in consumers for s in self._wider(c)]
-        placement = inside(stage, equation, value, around, readers, wider, self.world, closure)
-        return _assembled(self, {**self.placements, stage.uid: placement}, keep=stage)
+    def readers(self, stages: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The other stages that read some of these and have loops."""
+        found = {c.uid: c for stage in stages for c in self.definitions.consumers(stage) if c not in stages}
+        return tuple(stage for stage in self.live_stages() if stage.uid in found)
+
+    def placed(self, stages: tuple[Tensor, ...], around: Around) -> Program:
+        """The Program with a stage, or several that need each other, computed inside loops. What reads them is placed
+        before."""
+        readers = self.readers(stages)
+        consumers = wider = [s for c in readers for s in self.of_stage(c)]
+        if any(reader.kept < len(reader.prefix) for reader in consumers):
+            wider = [s for c in readers for s in self._wider(c)]
+        rank, closure = min(stage.ndim for stage in stages), None
+        if len(stages) > 1 or self.definitions.has_rules(stages[0]):
+            closure = closures_of([s for stage in stages for s in self.of_stage(stage)], rank)
+        members, placements = Members(stages, rank, closure), dict(self.placements)
+        for stage in stages:
+            equation, value = self.definitions.equations[stage.uid], self.definitions.values[stage.uid]
+            placements[stage.uid] = inside(stage, equation, value, around, members, consumers, wider, self.world)
+        return _assembled(self, placements, keep=stages)
 
     def as_a_whole(self, stage: Tensor, first: int = 0) -> tuple[Statement, ...]:
         """The statements of a stage as if it were computed at the root, numbered from `first`."""
@@ -157,9 +167,11 @@ def _program(
     return _assembled(Program(world, context, outputs, arguments, stages, (), defined(stages, ()), {}, ()), {})
 
 
-def _assembled(program: Program, placements: Mapping[int, Placement], keep: Tensor | None = None) -> Program:
-    """The Program with the statements that follow from its definitions and placements; with `keep`, only those of one
-    stage are new, and others may have other numbers.
+def _assembled(
+    program: Program, placements: Mapping[int, Placement], keep: tuple[Tensor, ...] | None = None
+) -> Program:
+    """The Program with the statements that follow from its definitions and placements; with `keep`, only those of these
+    stages are new, and others may have other numbers.
 
     Statements that are what they were stay the same objects, so that what is known of them is found again. Those that
     are cut off have the last numbers, and change no others.
@@ -172,7 +184,7 @@ def _assembled(program: Program, placements: Mapping[int, Placement], keep: Tens
             placement = at_root(stage, definitions.equations[stage.uid], definitions.values[stage.uid])
         found[stage.uid] = placement
         first = sum(statement.apart is None for statement in made)
-        if keep is not None and keep is not stage:
+        if keep is not None and stage not in keep:
             made += program.of_stage(stage)
         elif definitions.has_rules(stage):
             whole = program.as_a_whole(stage, first)

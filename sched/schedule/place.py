@@ -6,7 +6,7 @@ derived again whenever a command changes the loops around (`settled`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..compute.components import components
@@ -45,6 +45,11 @@ class Place:
         """Where the stage is computed, whether or not it shares loops there; None at the root."""
         return self.inside if self.shared else self
 
+    @property
+    def where(self) -> tuple[Tensor, str, Tensor | None, str]:
+        """The loops that the stage is computed and stored in."""
+        return self.host, self.loop, self.store_host, self.store_loop
+
     def is_at(self, host: Tensor, loop: str) -> bool:
         return not self.shared and self.host is host and self.loop == loop
 
@@ -79,6 +84,7 @@ def _counts_alike(a: Loop, b: Loop) -> bool:
 _LANES = "vectorize"
 Nests = Mapping[int, StageNest]
 Path = list[tuple[Tensor, Loop]]
+Groups = Sequence[tuple[Tensor, ...]]  # of stages whose loops are made together
 
 
 def settled(program: Program, nests: Nests, places: Places) -> tuple[Program, dict[int, StageNest]]:
@@ -88,7 +94,8 @@ def settled(program: Program, nests: Nests, places: Places) -> tuple[Program, di
     stand where what they need asks for it, have no default loops of their own, and may be missing.
     """
     program = whole = program.rewritten(program.rewrites)
-    together = {stage for group in systems(program) if is_system(group) for stage in group}
+    groups = [group for group in systems(program) if is_system(group)]
+    together = {stage for group in groups for stage in group}
     placed = [stage for stage in program.live_stages() if stage.uid in places]
     hosts = {outermost_host(stage, places) for stage in placed if stage in together}
     for stage in placed:
@@ -108,13 +115,15 @@ def settled(program: Program, nests: Nests, places: Places) -> tuple[Program, di
     for stage in program.live_stages():
         if stage.uid in sharing - inside.keys():
             _check_shared(stage, places[stage.uid], made, places)
-    for stage in _readers_first(program, inside):
-        if stage.uid in sharing:
-            _check_together(stage, places[stage.uid], made, places)
-        program = program.placed(stage, _around(program, stage, inside[stage.uid], made, places))
-        renew(stage)
-        if stage.uid in sharing:
-            _check_shared(stage, places[stage.uid], made, places)
+    for group in _readers_first(program, inside):
+        first = group[0]
+        if first.uid in sharing:
+            _check_together(first, places[first.uid], made, places)
+        program = program.placed(group, _around(program, group, inside[first.uid], made, places, groups))
+        for stage in group:
+            renew(stage)
+        if first.uid in sharing:
+            _check_shared(first, places[first.uid], made, places)
     return program, made
 
 
@@ -134,15 +143,18 @@ def _is_over(nest: StageNest, axes: tuple[Axis, ...]) -> bool:
     return all(mine is axis for mine, axis in zip(nest.axes, axes, strict=False))
 
 
-def _readers_first(program: Program, inside: Places) -> Iterator[Tensor]:
-    """The stages that are computed in loops, each after those of them that read it."""
+def _readers_first(program: Program, inside: Places) -> Iterator[tuple[Tensor, ...]]:
+    """The stages that are computed in loops, those that need each other together, each after those that read it."""
     placed = [stage for stage in program.live_stages() if stage.uid in inside]
     read = {stage.uid: [r.tensor for s in program.of_stage(stage) for r in s.reads] for stage in placed}
     for group in reversed(components(placed, lambda stage: read[stage.uid])):
-        if len(group) > 1:
+        if len({inside[stage.uid].where for stage in group}) > 1:
             names = listed([stage.name for stage in group])
-            raise ScheduleError(f"{names} need each other, and cannot all be computed in loops; leave one at the root")
-        yield from group
+            raise ScheduleError(
+                f"{names} need each other, and can be computed in loops in one and the same place only; with what is "
+                "asked for one of them would be needed in the loops of another, which are further in"
+            )
+        yield group
 
 
 def outermost_host(stage: Tensor, places: Places) -> Tensor:
@@ -247,23 +259,26 @@ def _path_to(host: Tensor, loop: str, nests: Nests, places: Places) -> Path:
     return path[: names.index((host, loop)) + 1]
 
 
-def _around(program: Program, stage: Tensor, place: Place, nests: Nests, places: Places) -> Around:
-    """The loops around a stage, with their counters in terms of the axes of everything that reads it."""
+def _around(
+    program: Program, group: tuple[Tensor, ...], place: Place, nests: Nests, places: Places, groups: Groups
+) -> Around:
+    """The loops around stages, with their counters in terms of the axes of everything else that reads them."""
+    stage = group[0]
     check_loop(stage, place.host, place.loop, nests)
     path = _path_to(place.host, place.loop, nests, places)
     for host, loop in path:
         check_host(stage, nests[host.uid], loop)
         check_resolved(stage, nests[host.uid], [other.name for theirs, other in path if theirs is host])
     counters: dict[int, tuple[Expr, ...]] = {}
-    readers = program.definitions.consumers(stage)
+    readers = program.readers(group)
     if not readers:
         raise ScheduleError(f"{stage.name} is computed at {place.loop} of {place.host.name}, and nobody reads it there")
     for reader in readers:
         theirs = path_of(reader, nests, places)
-        if [_named(step) for step in theirs[: len(path)]] != [_named(step) for step in path]:
+        if _shared(path, theirs, groups) < len(path):
             raise ScheduleError(
                 f"{stage.name} cannot be computed at {place.loop} of {place.host.name}, because {reader.name} reads it "
-                f"outside of that loop; {_legal(program, stage, nests, places)}"
+                f"outside of that loop; {_legal(program, stage, nests, places, groups)}"
             )
         outer = program.placements[reader.uid].prefix
         check_apart(stage, nests[reader.uid], len(path) - len(outer))
@@ -382,12 +397,21 @@ def _named(step: tuple[Tensor, Loop]) -> tuple[Tensor, str]:
     return step[0], step[1].name
 
 
-def _legal(program: Program, stage: Tensor, nests: Nests, places: Places) -> str:
+def _shared(path: Path, other: Path, groups: Groups) -> int:
+    """How many loops of two paths, from the outermost on, may be one: those of stages that need each other, if they
+    have the same name."""
+    count = 0
+    for (stage, loop), (theirs, its) in zip(path, other, strict=False):
+        if loop.name != its.name or not (stage is theirs or any({stage, theirs} <= set(group) for group in groups)):
+            break
+        count += 1
+    return count
+
+
+def _legal(program: Program, stage: Tensor, nests: Nests, places: Places, groups: Groups) -> str:
     """The loops in which all readers of a stage are."""
-    shared: list[tuple[Tensor, str]] | None = None
-    for reader in program.definitions.consumers(stage):
-        names = [_named(step) for step in path_of(reader, nests, places)]
-        shared = names if shared is None else [a for a, b in zip(shared, names, strict=False) if a == b]
-    if not shared:
+    first, *others = (path_of(reader, nests, places) for reader in program.definitions.consumers(stage))
+    count = min((_shared(first, other, groups) for other in others), default=len(first))
+    if not count:
         return "its readers share no loop, so it is computed at the root"
-    return f"it can be computed at {listed(f'{loop} of {host.name}' for host, loop in shared)}"
+    return f"it can be computed at {listed(f'{loop.name} of {host.name}' for host, loop in first[:count])}"

@@ -107,6 +107,13 @@ def slabs(state: State, group: tuple[Tensor, ...], time: str, space: str) -> tup
     return None
 
 
+def shifts_along(state: State, group: tuple[Tensor, ...], loop: str) -> dict[int, int] | None:
+    """How far each stage must be moved along a loop, by its uid, so that no dependence between them runs backwards in
+    it; None if that cannot be."""
+    values = {stage.uid: state.nests[stage.uid].loop(loop).value for stage in group}
+    return _shifts(group, _distances(circular_pairs(group, state.pairs), values))
+
+
 def _factors(count: int) -> Iterator[tuple[int, ...]]:
     """Factors of outer loops, small sums first; with many loops, only of the first ones."""
     free = min(count, _MOST_OUTER)

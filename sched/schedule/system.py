@@ -297,10 +297,14 @@ class _Builder:
         return any(not has_one_value(self.tree, s, total(form, s.indices)) for s, form in folds)
 
     def _is_forward(self, edge: _Edge, parts: list[_Part], depth: int) -> bool:
-        values = {part.statement.number: part.loops[depth][1].value for part in parts}
-        return edge.pair.free or never_after(
-            self.tree, edge.pair, edge.relation, values[edge.source], values[edge.sink]
-        )
+        """Whether what is needed is not of a later iteration; of a parallel loop, of the same one, where stages are
+        computed in loops and may keep others together than needs do."""
+        loops = {part.statement.number: part.loops[depth][1] for part in parts}
+        values = {number: loop.value for number, loop in loops.items()}
+        if edge.pair.free or loops[edge.source].kind != "parallel" or not self.joints:
+            source, sink = values[edge.source], values[edge.sink]
+            return edge.pair.free or never_after(self.tree, edge.pair, edge.relation, source, sink)
+        return edge.relation.is_subset(self._equal(edge, values))
 
     def _shared(self, parts: list[_Part], depth: int, edges: list[_Edge]) -> list[Node]:
         """One loop around all of them; where they have none in common, one each, in the order of the definition."""

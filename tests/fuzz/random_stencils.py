@@ -1,7 +1,8 @@
 """Random stencils iterated in time, as the lines of Python that a user would write: what has its steps in blocks.
 
 A step is made of the one before, at cells up to two away, guarded or with regions of their own at the boundary; it may
-read an input, a stage, or the number of the step. The last plane is the output, or what reads it.
+read an input, a stage, or the number of the step. The last plane is the output, or what reads it. There may be a second
+field, of as many planes or of one less, each read by the other: that one's planes also in the step that makes them.
 """
 
 from __future__ import annotations
@@ -45,6 +46,11 @@ def random_stencil(rng: random.Random, literals: tuple[int, ...] = LITERALS) -> 
     scale = "0.25 * " if dtype.startswith("float") else ""
     terms = [read, f"{scale}u[t, {names}]"] if rng.random() < 0.8 else [read]
     terms += [f"{scale}{_tap(rng, axes, extents, one)}" for _ in range(rng.choice((1, 2, 2, 3)))]
+    second = rng.choice(("", "", "", "whole", "short"))
+    if second:
+        planes = f"{steps} + 1" if second == "whole" else steps
+        made.lines.append(f'v = ps.recurrence(({planes}, {shape}), "{dtype}", name="v")')
+        terms.append(f"{scale}{_tap(rng, axes, extents, one, 'v[t')}")
     body = " + ".join(terms)
     if rng.random() < 0.5:
         inside = " & ".join(
@@ -60,20 +66,29 @@ def random_stencil(rng: random.Random, literals: tuple[int, ...] = LITERALS) -> 
         made.lines.append(f"u[t + 1, {names}] = {body}")
     made.lines.append(f"w = u[{steps}]")
     made.outputs = ["w"]
-    if rng.random() < 0.3:
+    if second == "short":
+        made.lines.append(f"v[t, {names}] = {scale}{_tap(rng, axes, extents, one)} + {one}")
+    if second == "whole":
+        at = rng.choice(("u[t + 1", "u[t + 1", "u[t"))
+        made.lines.append(f"v[0, {names}] = A1[{names}]")
+        made.lines.append(f"v[t + 1, {names}] = {scale}{_tap(rng, axes, extents, one, at)} + {scale}v[t, {names}]")
+        if rng.random() < 0.3:
+            made.lines.append(f"x = v[{steps}]")
+            made.outputs = ["w", "x"]
+    if len(made.outputs) == 1 and rng.random() < 0.3:
         value = f"w[{names}] + {one}"
         made.lines.append(f'D = ps.compute(({shape}), lambda {names}: {value}, name="D")')
         made.outputs = ["D"]
     return made
 
 
-def _tap(rng: random.Random, axes: tuple[str, ...], extents: tuple[str, ...], one: str) -> str:
-    """A cell of the step before, near this one, where it is inside."""
+def _tap(rng: random.Random, axes: tuple[str, ...], extents: tuple[str, ...], one: str, plane: str = "u[t") -> str:
+    """A cell of a plane, by default of the step before, near this one, where it is inside."""
     steps = [rng.choice((-2, -1, 0, 0, 1, 2)) if rng.random() < 0.7 else 0 for _ in axes]
     guards, indices = [], []
     for axis, extent, step in zip(axes, extents, steps, strict=True):
         index = f"{axis} {'+' if step > 0 else '-'} {abs(step)}" if step else axis
         indices.append(index)
         guards += [f"({index} >= 0)"] if step < 0 else [f"({index} < {extent})"] if step > 0 else []
-    tap = f"u[t, {', '.join(indices)}]"
+    tap = f"{plane}, {', '.join(indices)}]"
     return f"ps.select({' & '.join(guards)}, {tap}, {one})" if guards else tap

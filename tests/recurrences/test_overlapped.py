@@ -58,22 +58,29 @@ SIZES = [{"T": T, "n": n, "m": m} for T, n, m in ((0, 5, 5), (1, 9, 4), (4, 1, 1
         ("jacobi_1d", None, None, 1),
         ("jacobi_2d", 3, (4, 16), 2),
         ("heat_3d", 3, (4, 4, None), 1),
+        ("fdtd_2d", 3, (8, 40), 2),
     ],
 )
 def test_tiles_that_overlap(name: str, steps: int | None, space: tuple[int | None, ...] | None, threads: int) -> None:
     example = EXAMPLES[name]
     s = ps.Schedule(example.define())
-    target = ps.Target("native", threads=threads)
-    ps.recipes.time_tile(s["u"], target, time=steps, space=space, shape="overlapped")
+    target, own = ps.Target("native", threads=threads), "hz" if name == "fdtd_2d" else "u"
+    ps.recipes.time_tile(s[own], target, time=steps, space=space, shape="overlapped")
     kernel, default = s.build(target, check=True), ps.Schedule(example.define()).build()
     names = [a.name for a in s.program.arguments if isinstance(a, ps.Tensor)]
-    for sizes in (example.sizes, dict.fromkeys(example.sizes, 3), {"T": 7, "N": 21}, {"T": 0, "N": 4}):
+    others = {"M": 19} if "M" in example.sizes else {}
+    for sizes in (
+        example.sizes,
+        dict.fromkeys(example.sizes, 3),
+        {"T": 7, "N": 21, **others},
+        {"T": 0, "N": 4, **others},
+    ):
         given = example.inputs(np.random.default_rng(8), sizes)
         one, two = (k(*[given[tensor] for tensor in names], **sizes) for k in (kernel, default))
         np.testing.assert_array_equal(one, two)
-    kinds = {loop.name: loop.kind for loop in s["u_blocks"].nest.loops}
+    kinds = {loop.name: loop.kind for loop in s[f"{own}_blocks"].nest.loops}
     assert (kinds["i_o"] == "parallel") == (threads == 2)
-    assert s["u_steps"].nest.loops[-1].kind == "vectorize"
+    assert s[f"{own}_steps"].nest.loops[-1].kind == "vectorize"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
@@ -90,6 +97,114 @@ def test_a_literal_number_of_steps(steps: int) -> None:
     s = ps.Schedule(last)
     ps.recipes.time_tile(s[u], ps.Target("native", threads=1), time=3, space=(5, 8), shape="overlapped")
     same_bits(s, 1, planes(), *({"n": known["n"], "m": known["m"]} for known in SIZES))
+
+
+def coupled(T: Any, fewer: int) -> list[ps.Tensor]:
+    """Two fields: v has as many planes as u or one less, and is read in the step that makes it."""
+    n = ps.size_var("n", min=1)
+    A, B = (ps.placeholder((n,), "int32", name=name) for name in "AB")
+    t, i = ps.axes("t i")
+    u, v = ps.recurrence((T + 1, n), "int32", name="u"), ps.recurrence((T + 1 - fewer, n), "int32", name="v")
+    step, u[0, i] = ps.cast("int32", t), A[i]
+    right = ps.select(i < n - 1, v[t, i + 1], step)
+    if fewer:
+        v[t, i] = ps.select(i > 0, u[t, i - 1] * u[t, i], B[i] + step)
+        u[t + 1, i] = v[t, i] - right
+        return [u[T]]
+    v[0, i] = B[i]
+    u[t + 1, i] = u[t, i] + ps.select(i > 1, v[t + 1, i - 2], step)
+    v[t + 1, i] = v[t, i] - right * u[t, i]
+    return [u[T], v[T]]
+
+
+@pytest.mark.parametrize("fewer", [0, 1])
+@pytest.mark.parametrize("steps", [None, 1, 7])
+def test_two_fields_that_need_each_other(steps: int | None, fewer: int) -> None:
+    """Of several planes, or of one; one of them is also read in its own step."""
+    s = ps.Schedule(coupled(ps.size_var("T", min=fewer) if steps is None else steps, fewer))
+    blocks, inner = s["u"].block_steps("t", 3)
+    blocks.split("i", 8)
+    blocks.fold_storage("t", 2)
+    for name in ("u_blocks", "v_blocks"):
+        if s[name].nest.loop("i_o").kind == "serial":
+            s[name].parallel("i_o")
+    s["u_steps"].compute_at("u_blocks", "i_o")
+    if steps == 1:  # where they do not need each other any more, and so do not move together
+        s["v_steps"].compute_at("u_blocks", "i_o")
+    assert s.state.places[s["v_steps"].tensor.uid].loop == "i_o"
+    given = [
+        lambda n, seed=seed, **_: np.random.default_rng(seed).integers(-9, 9, n).astype("int32") for seed in (1, 2)
+    ]
+    lengths = [1, 2, 7, 8, 30]
+    counts = [0, 1, 2, 3, 4, 9] if steps is None else [steps]
+    sizes = [{"T": T, "n": n} if steps is None else {"n": n} for T in counts if fewer <= T for n in lengths]
+    same_bits(s, 2, given, *sizes)
+    again = ps.Schedule.from_text(s.outputs, s.to_text())
+    assert again == s
+    if steps != 1:
+        inner.compute_root()
+        same_bits(s, 1, given, *sizes[::4])
+    while s.commands:
+        s.undo()
+    assert [stage.name for stage in s.program.live_stages()][:2] in (["u", "v"], ["v", "u"])
+
+
+def test_chains_that_need_each_other_are_computed_in_the_loops_of_what_reads_them() -> None:
+    n = ps.size_var("n", min=1)
+    A = ps.placeholder((n, n), "float64", name="A")
+    i, j = ps.axes("i j")
+    p, q = (ps.recurrence((n, n), "float64", name=name) for name in "pq")
+    p[i, 0] = A[i, 0]
+    q[i, 0] = A[i, 0] * 2
+    p[i, j + 1] = A[i, j + 1] - 0.5 * q[i, j]
+    q[i, j + 1] = q[i, j] + 0.25 * p[i, j + 1]
+    s = ps.Schedule(ps.compute((n, n), lambda i, j: p[i, j] + q[i, n - 1 - j], name="C"))
+    s["C"].split("i", 4)
+    s["C"].parallel("i_o")
+    s["p"].compute_at("C", "i_o")
+    assert {s[name].loops for name in "pq"} == {("i", "j")}
+    given = [lambda n: np.random.default_rng(n).random((n, n))]
+    same_bits(s, 2, given, {"n": 1}, {"n": 6}, {"n": 17})
+    s["q"].reorder("j", "i")
+    assert s["p"].loops == ("j", "i")
+    same_bits(s, 2, given, {"n": 6}, {"n": 17})
+    s["q"].compute_root()
+    same_bits(s, 2, given, {"n": 6})
+
+
+def test_a_host_of_others_by_compute_with_is_not_placed() -> None:
+    """What was left at the root had no loops to be in."""
+    n = ps.size_var("n", min=1)
+    A = ps.placeholder((n, n), "float64", name="A")
+    i, j = ps.axes("i j")
+    p, q = (ps.recurrence((n, n), "float64", name=name) for name in "pq")
+    for own in (p, q):
+        own[i, 0] = A[i, 0]
+        own[i, j + 1] = A[i, j + 1] - 0.5 * own[i, j]
+    s = ps.Schedule(ps.compute((n, n), lambda i, j: p[i, j] + q[i, j], name="C"))
+    s[p].compute_with(q, "i")
+    refused(r"p shares i of q by compute_with, at the root: p.compute_root\(\)", lambda: s[q].compute_at("C", "i"))
+    s[p].compute_root()
+    s[q].compute_at("C", "i")
+    same_bits(s, 1, [lambda n: np.random.default_rng(n).random((n, n))], {"n": 7})
+
+
+def test_how_far_chains_of_needs_reach() -> None:
+    """By the widest circle, not by the widest need: here every other step goes one cell on."""
+    n = ps.size_var("n", min=1)
+    t, i = ps.axes("t i")
+    u, v = (ps.recurrence((17, n), "int32", name=name) for name in "uv")
+    u[0, i] = 1
+    v[0, i] = 2
+    u[t + 1, i] = ps.select(i < n - 1, v[t, i + 1], 0)
+    v[t + 1, i] = u[t, i] + 1
+    s = ps.Schedule(u[16])
+    blocks, steps = s["u"].block_steps("t", 8)
+    blocks.split("i", 16)
+    steps.compute_at(blocks, "i_o")
+    computed = s.program.placements[steps.tensor.uid].computed
+    assert str(computed.shape[2]) == "20"  # of seven steps, three go on; and one more at most
+    same_bits(s, 1, [], {"n": 1}, {"n": 40})
 
 
 def test_a_first_plane_in_one_equation_with_the_others() -> None:
@@ -273,7 +388,88 @@ def test_what_has_no_blocks_of_steps() -> None:
     s = ps.Schedule(ps.compute((n,), lambda i: u[T, i], name="D"))
     refused(r"D reads u\[T, i\], and of the planes only the last, T \+ 1, and", lambda: s[u].block_steps("t", 2))
     s = ps.Schedule(EXAMPLES["fdtd_2d"].define())
-    refused("blocks are for one tensor alone", lambda: s["ex"].block_steps("t", 2))
+    s["ey"].split("i", 8)
+    refused("commands on e[xy], which it needs and which needs it, already", lambda: s["hz"].block_steps("t", 2))
+
+
+@pytest.mark.parametrize("steps", [2, 3])
+@pytest.mark.parametrize("T", [None, 1, 7])
+def test_blocks_of_two_that_need_each_other_in_one_step(T: int | None, steps: int) -> None:
+    """All steps of both are alike, from copies on."""
+    T_, n = ps.size_var("T") if T is None else T, ps.size_var("n", min=1)
+    A = ps.placeholder((n,), "float64", name="A")
+    t, i = ps.axes("t i")
+    u, v = (ps.recurrence((T_ + 1, n), "float64", name=name) for name in "uv")
+    u[0, i] = A[i]
+    v[0, i] = A[i] * 3.0
+    u[t + 1, i] = ps.select(i > 0, v[t + 1, i - 1] * 0.5 - u[t, i], v[t, i] + 1.0)
+    v[t + 1, i] = ps.select(i < n - 1, v[t, i + 1], 2.0) + u[t + 1, i] * 0.25
+    s = ps.Schedule([u[T_], v[T_]])
+    blocks, inner = s[u].block_steps("t", steps)
+    assert {"u_blocks", "u_steps", "v_blocks", "v_steps"} <= {stage.name for stage in s.program.live_stages()}
+    assert not s.state.places and ps.Schedule.from_text(s.outputs, s.to_text()) == s
+    given = [lambda n, **_: np.random.default_rng(n).standard_normal(n)]
+    known = [{"n": n} | ({"T": count} if T is None else {}) for n in (1, 2, 9) for count in (0, 1, 3, 4, 6)]
+    same_bits(s, 1, given, *known)
+    inner.fold_storage("t", 1)
+    blocks.fold_storage("t", 2)
+    same_bits(s, 1, given, *known)
+
+
+def test_what_has_no_blocks_of_steps_together() -> None:
+    T, n = ps.size_var("T", min=1), ps.size_var("n", min=1)
+    t, i = ps.axes("t i")
+    r = ps.reduce_axis((0, n), name="r")
+
+    def made(own: Any, other: Any, planes: Any = T + 1) -> Any:
+        u, v = ps.recurrence((T + 1, n), "float64", name="u"), ps.recurrence((planes, n), "float64", name="v")
+        u[0, i] = 1.0
+        v[0, i] = 2.0
+        u[t + 1, i] = own(u, v)
+        v[t + 1, i] = other(u, v)
+        return u, v
+
+    def s(both: Any, *outputs: Any) -> Any:
+        return ps.Schedule([both[0][T], *outputs])[both[0]]
+
+    both = made(lambda u, v: v[t, i], lambda u, v: u[t, i] + ps.sum(u[t, r], axis=r))
+    refused("equations of v, which it needs, have sums", lambda: s(both).block_steps("t", 2))
+    both = made(lambda u, v: v[t, i], lambda u, v: ps.select(t > 0, u[t - 1, i], 0.0))
+    refused(r"v reads u\[t - 2, i\], 2 steps back, .* a recurrence of its own", lambda: s(both).block_steps("t", 2))
+    both = made(lambda u, v: v[t, i], lambda u, v: u[t, i])
+    refused("v, which it needs and which needs it, is an output", lambda: s(both, both[1]).block_steps("t", 2))
+    named = {"steps": "v_blocks"}
+    refused("different names", lambda: s(both).block_steps("t", 2, **named))
+    both = made(lambda u, v: ps.select(2 * t <= T, v[t // 2, i], 0.0), lambda u, v: u[t, i], T // 2 + 1)
+    refused(
+        r"which has the most planes differs from size to size: u T \+ 1, v T // 2 \+ 1",
+        lambda: s(both).block_steps("t", 2),
+    )
+
+
+def test_a_stage_that_is_inlined_stays_so_once_steps_are_in_blocks() -> None:
+    """It read planes in between, which then were those of blocks at the end."""
+    T, n = ps.size_var("T"), ps.size_var("n", min=1)
+    A = ps.placeholder((n,), "float64", name="A")
+    t, i = ps.axes("t i")
+    u = ps.recurrence((T + 1, n), "float64", name="u")
+    F = ps.compute((T + 1, n), lambda t, i: u[t, i] * 3, name="F")
+    u[0, i] = A[i]
+    u[t + 1, i] = F[t, i] + 1
+    s = ps.Schedule(u[T])
+    s[F].inline()
+    s[u].block_steps("t", 2)
+    same_bits(s, 1, [lambda n, **_: np.arange(float(n))], {"T": 0, "n": 4}, {"T": 5, "n": 7})
+    refused("of whose planes only the last, T, and the first are", s[F].compute_root)
+    s.undo()
+    s[F].compute_root()
+    s[u].block_steps("t", 2)
+    assert [stage.name for stage in s.program.live_stages()][:4] == ["u_steps", "F_steps", "u_blocks", "F_blocks"]
+    same_bits(s, 1, [lambda n, **_: np.arange(float(n))], {"T": 0, "n": 4}, {"T": 5, "n": 7})
+
+
+def test_other_stages_at_the_end_have_no_blocks_of_steps() -> None:
+    s = ps.Schedule(EXAMPLES["fdtd_2d"].define())
     refused("u_9 is none|it is no recurrence", lambda: s[s.stages[-1]].block_steps("i", 2))
 
 

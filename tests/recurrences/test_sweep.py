@@ -87,13 +87,21 @@ def test_batches_and_backwards(axis: int) -> None:
 
 
 def test_what_is_made_of_chains_takes_them_over() -> None:
-    """Both directions of a filter, and their sum, are computed for one vector of rows at a time."""
+    """Both directions of a filter, and their sum, are computed for two vectors of rows at a time."""
     example = EXAMPLES["deriche"]
     outputs = example.define()
     cases: Cases = [((filled("float64", n, m),), {}) for n, m in ((0, 2), (1, 3), (7, 17), (16, 16), (21, 40))]
     s = compare(outputs, outputs[0], cases, ps.Target("x86-64-v3", threads=1))
     placed = [c for c in s.commands if "compute_at" in c]
     assert placed == ['g.compute_at("y", "i_o")', 'f.compute_at("y", "i_o")']
+
+
+@pytest.mark.parametrize(("name", "chains"), [("deriche", 16), ("adi", 8)])
+def test_two_vectors_of_chains_are_side_by_side_but_in_steps_over_time(name: str, chains: int) -> None:
+    output = EXAMPLES[name].define()[0]
+    s = ps.Schedule(output)
+    ps.recipes.sweep(s[output], ps.Target("x86-64-v4", threads=1))
+    assert f'.split("i", {chains}, ' in next(c for c in s.commands if "split" in c)
 
 
 def test_implicit_sweeps_keep_one_step() -> None:
@@ -103,6 +111,28 @@ def test_implicit_sweeps_keep_one_step() -> None:
         s = compare(v, v, cases, target)
         folds = [c for c in s.commands if "fold" in c]
         assert folds == ['p.fold_storage("t", 1)', 'q.fold_storage("t", 1)', 'v.fold_storage("t", 1)']
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_chains_are_in_the_loop_of_what_reads_them_if_they_need_no_other_rows(both: bool) -> None:
+    """Those that need each other as well; with a need of another row, each loop would compute its neighbours' anew."""
+    n, m = ps.size_var("n", min=1), ps.size_var("m", min=1)
+    A = ps.placeholder((n, m), "float32", name="A")
+    t, i, j = ps.axes("t i j")
+    p, q = (ps.recurrence((3, n, m), "float32", name=name) for name in "pq")
+    for own in (p, q):
+        own[0, i, j] = A[i, j]
+        own[t + 1, i, 0] = A[i, 0]
+    p[t + 1, i, j + 1] = A[i, j + 1] - 0.5 * q[t + 1, i, j]
+    other = p[t, i, j] if both else ps.select(i > 0, p[t, i - 1, j], 0.0)
+    q[t + 1, i, j + 1] = q[t + 1, i, j] + 0.25 * other
+    C = ps.compute((n, m), lambda i, j: p[2, i, j] + q[2, i, j], name="C")
+    s = ps.Schedule(C)
+    target = ps.Target("native", threads=2)
+    ps.recipes.sweep(s[C], target)
+    assert (s["p"].tensor.uid in s.state.places) == both
+    a = np.random.default_rng(2).random((37, 50), np.float32)
+    np.testing.assert_array_equal(s.build(target, check=True)(a), ps.Schedule(C).build()(a))
 
 
 def test_chains_that_another_runs_beside_share_its_loops_where_a_third_one_cannot() -> None:

@@ -136,19 +136,30 @@ def test_two_planes_are_enough_where_one_tile_has_all_steps() -> None:
     np.testing.assert_array_equal(s.build()(a, n=2500), default.build()(a, n=2500))
 
 
+def gauss_seidel(T: object, rank: int) -> list[ps.Tensor]:
+    n = ps.size_var("n", min=3)
+    A = ps.placeholder((n,) * rank, "float64", name="A")
+    t, *space = ps.axes("t i j k"[: 2 * rank + 1])
+    u = ps.recurrence((T + 1, *(n,) * rank), "float64", name="u")
+    u[(0, *space)] = A[tuple(space)]
+
+    def at(step: object, axis: int, by: int) -> ps.Expr:
+        return u[(step, *(x + by if k == axis else x for k, x in enumerate(space)))]
+
+    inside = space[0] > 0
+    for x in space:
+        inside = inside & (x > 0) & (x < n - 1)
+    around = sum((at(t + 1, k, -1) + at(t, k, 1) for k in range(rank)), at(t, 0, 0))
+    u[(t + 1, *space)] = ps.select(inside, 0.3 * around, u[(t, *space)])
+    return [u[T]]
+
+
 @pytest.mark.parametrize(("steps", "threads"), [(2, 1), (5, 1), (11, 1), (3, 2), (10, 2)])
 def test_sweeps_in_place_have_their_steps_in_lanes(steps: int, threads: int) -> None:
-    n = ps.size_var("n", min=3)
-    A = ps.placeholder((n, n), "float64", name="A")
-    t, i, j = ps.axes("t i j")
-    u = ps.recurrence((steps + 1, n, n), "float64", name="u")
-    u[0, i, j] = A[i, j]
-    inside = (i > 0) & (i < n - 1) & (j > 0) & (j < n - 1)
-    new = u[t + 1, i, j - 1] + u[t + 1, i - 1, j] + u[t + 1, i - 1, j + 1]
-    u[t + 1, i, j] = ps.select(inside, 0.2 * (new + u[t, i + 1, j] + u[t, i, j + 1]), u[t, i, j])
-    s, default = ps.Schedule(u[steps]), ps.Schedule(u[steps])
+    outputs = gauss_seidel(steps, 2)
+    s, default = ps.Schedule(outputs), ps.Schedule(outputs)
     target = ps.Target("native", threads=threads)
-    ps.recipes.time_tile(s[u], target)
+    ps.recipes.time_tile(s["u"], target)
     assert 'u.fold_storage("i+t", 2)' in s.commands and 'u.vectorize("t")' in s.commands
     assert (s.commands[-1] == 'u.parallel("i_d")') == (threads == 2)
     kernels = s.build(target, check=True), default.build()
@@ -160,20 +171,12 @@ def test_sweeps_in_place_have_their_steps_in_lanes(steps: int, threads: int) -> 
 
 def test_tiles_that_lean_less_than_steps_are_apart_do_not_run_in_waves() -> None:
     """What is stored in the place of a cell two rows further up would be there before a step has read that cell."""
-    n = ps.size_var("n", min=3)
-    A = ps.placeholder((n, n), "float64", name="A")
-    t, i, j = ps.axes("t i j")
-    u = ps.recurrence((6, n, n), "float64", name="u")
-    u[0, i, j] = A[i, j]
-    inside = (i > 0) & (i < n - 1) & (j > 0) & (j < n - 1)
-    new = u[t + 1, i, j - 1] + u[t + 1, i - 1, j] + u[t + 1, i - 1, j + 1]
-    u[t + 1, i, j] = ps.select(inside, 0.2 * (new + u[t, i + 1, j] + u[t, i, j + 1]), u[t, i, j])
-    s = ps.Schedule(u[5])
-    ps.recipes.time_tile(s[u], ps.Target("native", threads=1))
-    s[u].partition("i", 4, name="rows")
+    s = ps.Schedule(gauss_seidel(5, 2))
+    ps.recipes.time_tile(s["u"], ps.Target("native", threads=1))
+    s["u"].partition("i", 4, name="rows")
     with pytest.raises(ps.LegalityError, match=r"into the cell of an element that .* still reads"):
-        s[u].partition("j+i", 8, name="parts")
-    s[u].partition("j+3*i", 8, name="parts")
+        s["u"].partition("j+i", 8, name="parts")
+    s["u"].partition("j+3*i", 8, name="parts")
 
 
 def test_steps_are_shared_out_evenly() -> None:
@@ -209,24 +212,6 @@ def test_refusals_leave_the_schedule_as_it_was() -> None:
 def test_rows_longer_than_a_vector_loop_may_be() -> None:
     s = tiled("jacobi_2d", 1, space=(8, 4096))
     assert s["u"].loops[-2:] == ("j_i_o", "j_i_i") and 'u.vectorize("j_i_i")' in s.commands
-
-
-def gauss_seidel(T: object, rank: int) -> list[ps.Tensor]:
-    n = ps.size_var("n", min=3)
-    A = ps.placeholder((n,) * rank, "float64", name="A")
-    t, *space = ps.axes("t i j k"[: 2 * rank + 1])
-    u = ps.recurrence((T + 1, *(n,) * rank), "float64", name="u")
-    u[(0, *space)] = A[tuple(space)]
-
-    def at(step: object, axis: int, by: int) -> ps.Expr:
-        return u[(step, *(x + by if k == axis else x for k, x in enumerate(space)))]
-
-    inside = space[0] > 0
-    for x in space:
-        inside = inside & (x > 0) & (x < n - 1)
-    around = sum((at(t + 1, k, -1) + at(t, k, 1) for k in range(rank)), at(t, 0, 0))
-    u[(t + 1, *space)] = ps.select(inside, 0.3 * around, u[(t, *space)])
-    return [u[T]]
 
 
 def same_at(s: ps.Schedule, target: ps.Target, rank: int, *sizes: tuple[int, int]) -> None:

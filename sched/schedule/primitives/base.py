@@ -10,10 +10,12 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
+from ...compute.components import components
 from ...compute.recurrence import Recurrence
 from ...compute.tensor import Tensor
 from ...errors import DefinitionError, PolyschedError, ScheduleError
-from ...polyhedral.definitions import Factored, Inlined, OperandCopied, ReadThrough, Rewrite
+from ...polyhedral.definitions import Factored, Inlined, OperandCopied, ReadThrough, Rewrite, reads_of
+from ...polyhedral.order import maybe_equal
 from ...polyhedral.program import Program
 from ...polyhedral.requirements import Requirement, requirements
 from ...polyhedral.statement import Statement
@@ -84,11 +86,19 @@ class State:
         places = {uid: place for uid, place in self.places.items() if uid in live}
         return replace(self, program=program, places=places).settled()
 
-    def with_place(self, stage: Tensor, place: Place | None) -> State:
-        """The state with a stage computed elsewhere; at the root without a place."""
-        places = {uid: other for uid, other in self.places.items() if uid != stage.uid}
-        places = places if place is None else {**places, stage.uid: place}
-        joined = {uid: host for uid, host in self.program.joined.items() if uid != stage.uid}
+    def with_place(self, stages: tuple[Tensor, ...], place: Place | None) -> State:
+        """The state with stages computed elsewhere; at the root without a place."""
+        uids = {stage.uid for stage in stages}
+        for uid, (host, loop) in self.program.joined.items() if place is not None else ():
+            if host.uid in uids and uid not in uids:
+                guest = next(s.name for s in self.program.live_stages() if s.uid == uid)
+                raise ScheduleError(
+                    f"{guest} shares {loop} of {host.name} by compute_with, at the root: {guest}.compute_root() before "
+                    f"{host.name} is computed elsewhere"
+                )
+        places = {uid: other for uid, other in self.places.items() if uid not in uids}
+        places = places if place is None else {**places, **dict.fromkeys(uids, place)}
+        joined = {uid: host for uid, host in self.program.joined.items() if uid not in uids}
         return replace(self, program=replace(self.program, joined=joined), places=places).settled()
 
     def with_joined(self, stage: Tensor, host: Tensor, loop: str) -> State:
@@ -96,10 +106,10 @@ class State:
         program = replace(self.program, joined={**self.program.joined, stage.uid: (host, loop)})
         return replace(self, program=program).settled()
 
-    def with_nest(self, nest: StageNest) -> State:
-        """The state with other loops of one stage; what is computed inside them follows."""
-        changed = replace(self, nests={**self.nests, nest.stage.uid: nest})
-        return changed.settled() if self._involves(nest) else changed
+    def with_nests(self, *nests: StageNest) -> State:
+        """The state with other loops of some stages; what is computed inside them follows."""
+        changed = replace(self, nests={**self.nests, **{nest.stage.uid: nest for nest in nests}})
+        return changed.settled() if any(map(self._involves, nests)) else changed
 
     def settled(self) -> State:
         """The state whose statements are where the places say."""
@@ -122,6 +132,35 @@ class State:
     def _is_beside(self, *stages: Tensor) -> bool:
         owns = (place.own if (place := self.places.get(stage.uid)) is not None else None for stage in stages)
         return len({None if own is None else (own.host.uid, own.loop) for own in owns}) == 1
+
+    def together(self, stage: Tensor, place: Place | None = None) -> tuple[Tensor, ...]:
+        """The stages that are computed in loops only with this one, itself among them: those that it needs, and that
+        need it, as far as they are in the same place now; but not what is needed of an earlier iteration of the loops
+        that are around at `place` by a stage that is in these anyway."""
+        group = (stage, *self.companions(stage))
+        around: tuple[str, ...] = ()
+        if place is not None and place.host in group:
+            names = self.nest(place.host).names
+            around = names[: names.index(place.loop) + 1]
+        values = self.program.definitions.values
+        needs = {sink: [source for source in group if reads_of(values[sink.uid], source)] for sink in group}
+        for sink in group if around else ():
+            if self.nest(sink).names[: len(around)] == around:
+                now = {p.source.stage for p in self.pairs if p.sink.stage is sink and not self._carried(p, around)}
+                needs[sink] = [source for source in needs[sink] if source in now]
+        return next(found for found in components(group, needs.__getitem__) if stage in found)
+
+    def _carried(self, pair: Requirement, around: tuple[str, ...]) -> bool:
+        """Whether no iteration of loops with these names, as far as both statements are in them, has both ends of
+        needs."""
+        relation = pair.relation
+        for name, own, other in zip(
+            around, self.nest_of(pair.source).loops, self.nest_of(pair.sink).loops, strict=False
+        ):
+            if not own.name == other.name == name:
+                break
+            relation = maybe_equal(self.tree(), pair, relation, own.value, other.value)
+        return pair.kind != "flow" or relation.is_empty()
 
     def system(self, stage: Tensor) -> tuple[Tensor, ...]:
         """The stages whose loops are made together with those of this one, itself among them."""
@@ -207,12 +246,12 @@ class Primitive:
 
     def apply(self, state: State, stage: Tensor) -> State:
         """The state after the command, or a ScheduleError that says what would be accepted."""
-        changed = state.with_nest(self.carried_out(state.nest(stage)))
-        companions = state.companions(stage)
+        companions, own = state.companions(stage), [self.carried_out(state.nest(stage))]
         for other in () if self.alone else companions:
             shared = not self.marks or state.share(stage, other, self.named_loops)
             if shared and self.named_loops <= set(state.nest(other).names):
-                changed = changed.with_nest(self.carried_out(state.nest(other)))
+                own.append(self.carried_out(state.nest(other)))
+        changed = state.with_nests(*own)
         if companions and changed.nest(stage).fused:
             raise ScheduleError(
                 f"{self.word} would fuse loops that {stage.name} shares with {companions[0].name}, as they need each "
@@ -235,7 +274,7 @@ class Primitive:
                 "storage or place"
             )
         own = self.carried_out(nest.with_equation(number))
-        return state.with_nest(replace(nest, apart={**nest.apart, number: own}))
+        return state.with_nests(replace(nest, apart={**nest.apart, number: own}))
 
     def carried_out(self, nest: StageNest) -> StageNest:
         """The loops after the command, which remember it."""

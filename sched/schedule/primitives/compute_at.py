@@ -39,7 +39,8 @@ class ComputeAt(Primitive):
     In loops of a recurrence, an iteration computes what all equations need that are in it; they share the loops then.
     A recurrence in loops of another one that reads it is computed there with all that its cells need of each other,
     such as steps over time, from a neighbourhood that grows with each (see `block_steps`). In loops of any other stage
-    it is so, too: of the chains of a filter, each thread has those of its own rows.
+    it is so, too: of the chains of a filter, each thread has those of its own rows. Stages that need each other in one
+    iteration are placed together.
 
     Legal when: everything that reads the stage is inside the loop. The stage is no output, and the loop is not
     vectorized.
@@ -51,7 +52,20 @@ class ComputeAt(Primitive):
     word: ClassVar[str] = "compute_at"
 
     def apply(self, state: State, stage: Tensor) -> State:
-        return state.with_place(stage, placed_at(state, stage, self.consumer, self.loop))
+        place = placed_at(state, stage, self.consumer, self.loop)
+        stages = state.together(stage, place)
+        if place.host in stages:
+            raise ScheduleError(
+                f"{stage.name} cannot be computed in {place.loop} of {place.host.name}: each needs the other in one "
+                "iteration of the loops that they share"
+            )
+        for other in stages:
+            if any(output is other for output in state.program.outputs):
+                raise ScheduleError(
+                    f"{stage.name} is computed together with {other.name}, which it needs and which needs it, and that "
+                    "is an output, which is computed as a whole, at the root"
+                )
+        return state.with_place(stages, place)
 
 
 def placed_at(state: State, stage: Tensor, consumer: str, loop: str) -> Place:

@@ -39,4 +39,4 @@ class ComputeRoot(Primitive):
         if stage.uid in state.program.inlined:
             return state.with_rewrites(tuple(r for r in rewrites if not (isinstance(r, Inlined) and r.stage is stage)))
         elsewhere = stage.uid in state.places or stage.uid in state.program.joined
-        return state.with_place(stage, None) if elsewhere else state
+        return state.with_place(state.together(stage), None) if elsewhere else state

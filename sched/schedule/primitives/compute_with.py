@@ -85,7 +85,7 @@ class ComputeWith(Primitive):
                 "loops of another stage"
             )
         _check_outside(state, stage, host)
-        return state.with_place(stage, Place(host, self.loop, shared=True, inside=mine))
+        return state.with_place((stage,), Place(host, self.loop, shared=True, inside=mine))
 
     def _joined(self, state: State, stage: Tensor, host: Tensor) -> State:
         """The state with the stage in the system of the host, whose loops it must share then down to `loop`."""

@@ -52,4 +52,4 @@ class StoreAt(Primitive):
         if host is not None:
             state.nest(host).position(self.loop)
         stored = replace(own, store_host=host, store_loop=self.loop)
-        return state.with_place(stage, replace(place, inside=stored) if place.shared else stored)
+        return state.with_place(state.together(stage), replace(place, inside=stored) if place.shared else stored)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ...errors import ScheduleError
 from ..schedule import Schedule
+
+
+def carried_out(schedule: Schedule, commands: Callable[[], object]) -> bool:
+    """Whether all commands are accepted; none of them is kept if one is refused."""
+    try:
+        with all_or_none(schedule):
+            commands()
+    except ScheduleError:
+        return False
+    return True
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from ...compute.tensor import Equation
 from ...errors import ScheduleError
 from ...target.machine import Target
 from ..stage import Stage
+from .all_or_none import all_or_none
 
 
 def closure(stage: Stage, target: Target | None = None, *, block: int = 32) -> None:
@@ -44,15 +45,10 @@ def closure(stage: Stage, target: Target | None = None, *, block: int = 32) -> N
     ['d.fold_storage("k", 1)', 'd_k_i.fold_storage("k", 32)', 'd_k_j.fold_storage("k", 32)']
     """
     target = Target("native") if target is None else target
-    schedule, before = stage.schedule, len(stage.schedule.log)
     step = _step(stage)
     lanes = max(1, target.vector_bits // (8 * stage.tensor.dtype.bytes))
-    try:
+    with all_or_none(stage.schedule):
         _in_blocks(stage, step, target, lanes, block)
-    except ScheduleError:
-        while len(schedule.log) > before:
-            schedule.undo()
-        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from ...compute.tensor import Tensor
 from ...errors import ScheduleError
 from ...target.machine import Target
 from ..stage import Stage
+from .all_or_none import all_or_none
 
 _BROADCAST = 8  # elements of a register tile that meet two vectors each
 
@@ -49,16 +50,10 @@ def factorization(stage: Stage, target: Target | None = None, *, block: int = 32
     'L_cache.equation(1).separate("j", "i", 32)'
     """
     target = Target("native") if target is None else target
-    schedule = stage.schedule
-    before = len(schedule.log)
-    try:
+    with all_or_none(stage.schedule):
         cells, along = _factorized(stage, max(1, target.vector_bits // (8 * stage.tensor.dtype.bytes)), block)
         if along is not None and target.thread_count() > 1:
             _in_threads(stage, cells, along)
-    except ScheduleError:
-        while len(schedule.log) > before:
-            schedule.undo()
-        raise
 
 
 def _factorized(stage: Stage, lanes: int, block: int) -> tuple[Stage, str | None]:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from functools import partial
 
+from ...compute.components import components
 from ...compute.expr import Const
 from ...errors import ScheduleError
+from ...polyhedral.definitions import reads_of
 from ...target.machine import Target
+from ..skewing import shifts_along
 from ..stage import Stage
-from .steps_in_lanes import carried_out
+from .all_or_none import carried_out
 
 _ROW = 1024  # elements at most that one vector loop runs over
 _LEAST = 3  # steps of a block: with fewer, there are none to keep in a tile
+_MOST_SKEW = 4
 _IN_REACH = 4  # rows that run through all steps together, so that what one has written the next reads from the caches
 
 
-def overlapped(
-    stage: Stage, target: Target, time: int | None, space: tuple[int | None, ...] | None
-) -> tuple[Stage, Stage]:
-    """Compute blocks of steps in tiles that need nothing of each other; returns the stages of the blocks, and of the
-    steps in between, which each tile keeps for itself."""
+def overlapped(stage: Stage, target: Target, time: int | None, space: tuple[int | None, ...] | None) -> None:
+    """Compute blocks of steps in tiles that need nothing of each other, of a recurrence or of several that need each
+    other: each tile keeps the steps in between for itself."""
     rank = len(stage.loops) - 1
     if time is not None and time < _LEAST:
         raise ScheduleError(f"time_tile: tiles that overlap have {_LEAST} steps or more, not {time}")
     blocks, steps = stage.block_steps(stage.loops[0], _steps(stage) if time is None else time)
+    parts, inside = (_with_companions(own) for own in (blocks, steps))
     extents = _tile(rank) if space is None else space
     step, *cells = blocks.loops
     outer, inner = [], []
@@ -35,13 +38,29 @@ def overlapped(
             outer.append(made[0])
             inner.append(made[1])
     blocks.reorder(step, *outer, *inner)
-    _in_vectors(blocks)
-    if target.thread_count() > 1:
-        blocks.parallel(outer[0])
-    blocks.fold_storage(step, 2)
-    steps.compute_at(blocks, outer[-1])
-    _within_a_tile(steps, rank)
-    return blocks, steps
+    for part in parts:
+        _in_vectors(part)
+    for part in parts if target.thread_count() > 1 else ():
+        if part.nest.loop(outer[0]).kind == "serial":
+            part.parallel(outer[0])
+    for part in parts:
+        part.fold_storage(step, 2)
+    _in_loops(inside, blocks, outer[-1])
+    _within_a_tile(inside, rank)
+
+
+def _in_loops(members: tuple[Stage, ...], host: Stage, loop: str) -> None:
+    """Compute stages in a loop, those that others read after these."""
+    schedule, tensors = host.schedule, [stage.tensor for stage in members]
+    values = schedule.program.definitions.values
+    for group in reversed(components(tensors, lambda tensor: [t for t in tensors if reads_of(values[tensor.uid], t)])):
+        schedule[group[0]].compute_at(host, loop)
+
+
+def _with_companions(stage: Stage) -> tuple[Stage, ...]:
+    """A stage, and those that it needs and that need it, as far as they are in the same place."""
+    schedule = stage.schedule
+    return (stage, *(schedule[other] for other in schedule.state.companions(stage.tensor)))
 
 
 def _steps(stage: Stage) -> int:
@@ -63,25 +82,38 @@ def _tile(rank: int) -> tuple[int | None, ...]:
     return (*(16 for _ in range(rank - 3)), 50, 25, None)
 
 
-def _within_a_tile(steps: Stage, rank: int) -> None:
-    """Keep two planes, and go through a few rows in all steps before the next ones, where that is legal."""
-    schedule = steps.schedule
-    _, step, *cells = steps.loops
-    steps.fold_storage(step, 2)
-    for factor in range(1, 5) if rank > 1 else ():
-        if carried_out(schedule, partial(_rows_together, steps, step, cells[0], factor)):
+def _within_a_tile(members: tuple[Stage, ...], rank: int) -> None:
+    """Keep one plane of each or two, and go through a few rows in all steps before the next ones, where that is
+    legal."""
+    first = members[0]
+    _, step, *cells = first.loops
+    for stage in members:
+        in_place = len(members) > 1 and carried_out(stage.schedule, partial(stage.fold_storage, step, 1))
+        if not in_place:
+            carried_out(stage.schedule, partial(stage.fold_storage, step, 2))
+    for factor in range(1, _MOST_SKEW + 1) if rank > 1 else ():
+        if carried_out(first.schedule, partial(_rows_together, members, step, cells[0], factor)):
             break
-    _in_vectors(steps)
+    for stage in members:
+        _in_vectors(stage)
 
 
-def _rows_together(steps: Stage, step: str, rows: str, factor: int) -> None:
-    steps.skew(rows, factor, by=step)
-    outer, inner = steps.split(rows, _IN_REACH)
-    steps.reorder(outer, step, inner)
+def _rows_together(members: tuple[Stage, ...], step: str, rows: str, factor: int) -> None:
+    first, *_ = members
+    first.skew(rows, factor, by=step)
+    shifts = shifts_along(first.schedule.state, tuple(stage.tensor for stage in members), rows)
+    if shifts is None:
+        raise ScheduleError(f"time_tile: {first.tensor.name} needs rows of the other members further on than steps are")
+    for stage in members:
+        if shifts[stage.tensor.uid]:
+            stage.shift(rows, shifts[stage.tensor.uid])
+    outer, inner = first.split(rows, _IN_REACH)
+    first.reorder(outer, step, inner)
 
 
 def _in_vectors(stage: Stage) -> None:
-    """Run the innermost loop as vectors, where that is legal."""
+    """Run the innermost loop as vectors, where that is legal and not done."""
     row = stage.nest.loops[-1]
     long = row.most is None or row.most > _ROW
-    carried_out(stage.schedule, lambda: stage.vectorize(stage.split(row.name, _ROW)[1] if long else row.name))
+    if row.kind == "serial":
+        carried_out(stage.schedule, lambda: stage.vectorize(stage.split(row.name, _ROW)[1] if long else row.name))

@@ -10,7 +10,7 @@ the left, one row after the other, and parts along a diagonal run at the same ti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from ...compute.expr import Const, Expr, Read
@@ -18,6 +18,7 @@ from ...compute.tensor import Tensor
 from ...errors import ScheduleError
 from ..schedule import Schedule
 from ..stage import Stage
+from .all_or_none import carried_out
 
 _MOST_STEPS = 32
 _MOST_SKEW = 5
@@ -99,17 +100,6 @@ def _block(extent: Expr) -> int:
         return _BLOCK
     count = int(extent.value) - 1
     return -(-count // -(-count // _MOST_BLOCK))
-
-
-def carried_out(schedule: Schedule, commands: Callable[[], object]) -> bool:
-    """Whether all commands are accepted; none of them is kept if one is refused."""
-    count = len(schedule.commands)
-    try:
-        commands()
-    except ScheduleError:  # not in order, storage that does not allow it, or copies that are not of literal planes
-        undo(schedule, count)
-        return False
-    return True
 
 
 def undo(schedule: Schedule, count: int) -> None:

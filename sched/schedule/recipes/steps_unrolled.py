@@ -13,7 +13,8 @@ from functools import partial
 from ...compute.tensor import Tensor
 from ..schedule import Schedule
 from ..stage import Stage
-from .steps_in_lanes import carried_out, in_waves
+from .all_or_none import carried_out
+from .steps_in_lanes import in_waves
 
 _STEPS = 4
 _MOST_SKEW = 5

@@ -13,7 +13,7 @@ from ...errors import ScheduleError
 from ...target.machine import Target
 from ..schedule import Schedule
 from ..stage import Stage
-from .all_or_none import all_or_none
+from .all_or_none import all_or_none, carried_out
 from .reading import axes_of, is_reduction, lanes_of, reads_of, upstream
 from .substitution import substitution
 
@@ -29,8 +29,9 @@ def sweep(stage: Stage, target: Target | str | None = None, *, width: int | None
             recurrences that it is made of are scheduled with it
     target  the machine, whose vectors lie beside the chains; this machine by default. With more than one thread, chains
             are spread over threads
-    width   chains that run side by side: by default those of one vector, at most 16, where they run along rows; where
-            they run down the columns, 1024 if the cells are an output, and otherwise four vectors
+    width   chains that run side by side: by default, at most 16 where they run along rows, those of two vectors, and of
+            one in steps over time; where they run down the columns, 1024 if the cells are an output, and otherwise four
+            vectors
 
     A dimension is free where cells that differ in it alone may be computed in any order; the last such dimension gets
     the lanes. Where it is the last one of all, rows are vectors as they lie in memory. Where chains run along rows, as
@@ -137,8 +138,13 @@ def _systems(stage: Stage, target: Target, width: int | None) -> list[_System]:
         lanes = max(lanes_of(member.dtype.bytes, target) for member in group)
         whole = not across and all(given) and target.thread_count() == 1
         square = min(lanes, _SQUARE)
-        chosen = width or (square if across else _ROW if any(given) else 4 * lanes)
-        found.append(_System(group, lane, last, chosen, square, _outer(schedule, group, lane), whole))
+        free = _outer(schedule, group, lane)
+        # Two vectors hide how long the operations of one chain take. Behind steps over time, where whole planes are
+        # kept, rows of more chains leave the caches before they are read again.
+        alone = len(free) + 2 == sum(not axis.reduction for axis in schedule[part].nest.axes)
+        side_by_side = min(2 * square, _SQUARE) if alone else square
+        chosen = width or (side_by_side if across else _ROW if any(given) else 4 * lanes)
+        found.append(_System(group, lane, last, chosen, square, free, whole))
     if not found and not sums:
         raise ScheduleError(
             f"sweep is for recurrences, and {stage.tensor.name} is none and made of none; see recipes.rowwise for "
@@ -237,9 +243,9 @@ def _chains(schedule: Schedule, system: _System) -> None:
             names = [axis.name for axis in each.nest.axes]
             terms = [f"{name}/{system.width}" if name == system.lane else name for name in names]
             each.reorder_storage(*terms, f"{system.lane}%{system.width}")
-        each.vectorize(inner)
-        if system.across:
-            each.unroll(step)
+        for loop, mark in ((inner, each.vectorize), *([(step, each.unroll)] if system.across else [])):
+            if each.nest.loop(loop).kind == "serial":  # no other one has marked it for those that share it
+                mark(loop)
     _closer(schedule, system)
 
 
@@ -261,7 +267,7 @@ def _written_out(schedule: Schedule, system: _System, loop: str) -> None:
     """Some steps of chains with nothing beside them."""
     _, step = schedule[system.members[0]].split(loop, _STEPS)
     for member in system.members:
-        if schedule[member].why_not("unroll", step) is None:
+        if schedule[member].nest.loop(step).kind == "serial" and schedule[member].why_not("unroll", step) is None:
             schedule[member].unroll(step)
 
 
@@ -312,25 +318,37 @@ def _together(schedule: Schedule, systems: list[_System], readers: dict[Tensor, 
 def _in_readers(schedule: Schedule, systems: list[_System], readers: dict[Tensor, _System], target: Target) -> bool:
     """Put chains into the loop, from so many rows to the next, of what reads them, which is parallel with more than one
     thread. Whether that is possible for all of them; otherwise nothing is changed."""
-    before, hosts = len(schedule.log), dict[Tensor, _System]()
-    for system in reversed(systems):
-        for member in system.members:
-            found = [r for r in readers if any(node.tensor is member for node in reads_of(schedule, r))]
-            host = schedule[found[0]] if len(found) == 1 else None
-            if (
-                host is None
-                or host.why_not("parallel", system.outer) is not None
-                or schedule[member].why_not("compute_at", host, system.outer) is not None
-            ):
-                while len(schedule.log) > before:
-                    schedule.undo()
-                return False
-            schedule[member].compute_at(host, system.outer)
-            hosts[host.tensor] = system
+    hosts = dict[Tensor, _System]()
+
+    def moved() -> None:
+        for system in reversed(systems):
+            for member in system.members:
+                found = [r for r in readers if any(node.tensor is member for node in reads_of(schedule, r))]
+                if found and member.uid not in schedule.state.places:
+                    hosts[_in_reader(schedule[member], system, found)] = system
+            for member in system.members:
+                at = schedule.state.places.get(member.uid)
+                if at is None or constant_value(schedule[member].nest.loop(system.outer).extent) != 1:
+                    raise ScheduleError(f"sweep: {member.name} is needed in other rows than those of what reads it")
+
+    if not systems or not carried_out(schedule, moved):
+        return False
     for reader, system in hosts.items():
         if target.thread_count() > 1:
             _on_threads(schedule[reader], system)
-    return bool(systems)
+    return True
+
+
+def _in_reader(chain: Stage, system: _System, readers: list[Tensor]) -> Tensor:
+    """Put a chain, with those that it needs and that need it, into the loop of its one reader, which must be free."""
+    host = chain.schedule[readers[0]]
+    if len(readers) > 1:
+        raise ScheduleError(f"sweep: several stages read {chain.tensor.name}")
+    refusal = host.why_not("parallel", system.outer)
+    if refusal is not None:
+        raise refusal
+    chain.compute_at(host, system.outer)
+    return host.tensor
 
 
 def _fold(schedule: Schedule, system: _System) -> None:

@@ -44,8 +44,8 @@ def time_tile(
     shape    what runs on threads: "diamond", slabs of tiles between lines that lean forwards and backwards, half of
              which can start at once; or "wavefront", the tiles along a diagonal, one diagonal after the other; or
              "overlapped", tiles that compute for themselves what they need of their neighbours, so that all can start
-             at once: of one tensor alone, whose steps are made of the one before. By default diamonds where they are
-             legal, and otherwise wavefronts
+             at once, where steps are made of the one before. By default diamonds where they are legal, and otherwise
+             wavefronts
 
     The smallest skews and shifts with which tiles are legal are found first (as in `Schedule.suggest`). Rows are
     vectors where the stencil allows it, and are then stored in whole vectors. Storage is folded to one plane where the
@@ -55,8 +55,8 @@ def time_tile(
     or as many in one as in the other by default. Elsewhere four steps are written out. All run in tiles along a
     wavefront on threads. Each command is proven as always. Raises `ScheduleError` where no skew makes tiles legal, and
     for stages that are no recurrence.
-    Blocks, and tiles that overlap, are of two stages in the place of the recurrence, `s["u_blocks"]` and `s["u_steps"]`
-    for u (see `block_steps`).
+    Blocks, and tiles that overlap, are of two stages in the place of each recurrence: for u, `s["u_blocks"]` and
+    `s["u_steps"]` (see `block_steps`).
 
     Skewed tiles are those of Wolf and Lam (A Data Locality Optimizing Algorithm, PLDI 1991), their wavefronts those of
     Lamport (The Parallel Execution of DO Loops, CACM 1974), diamonds those of Bandishti, Pananilath and Bondhugula

@@ -17,7 +17,7 @@ from ...polyhedral.systems import circular_pairs
 from ...target.machine import Target
 from ..nest import StageNest
 from ..stage import Stage
-from .all_or_none import all_or_none
+from .all_or_none import all_or_none, carried_out
 from .fewer_bits import fewer_bits, narrow_reduction
 
 _MOST_FACTOR = 3
@@ -248,15 +248,10 @@ def _in_steps(group: _Group, stored: list[Stage]) -> bool:
     if any(axis.reduction for axis in group.cells.nest.axes):
         _scheduled(group, 1, [])
         return False
-    before = len(schedule.log)
-    try:
-        _scheduled(group, _STEPS, stored)
-    except ScheduleError:
-        while len(schedule.log) > before:
-            schedule.undo()
+    several = carried_out(schedule, lambda: _scheduled(group, _STEPS, stored))
+    if not several:
         _scheduled(group, 1, [])
-        return False
-    return True
+    return several
 
 
 def _scheduled(group: _Group, steps: int, aligned: list[Stage]) -> None:
