@@ -116,12 +116,12 @@ def test_an_output_is_moved_along_with_nobody() -> None:
     """Its elements would have been in memory of an iteration."""
     n = ps.size_var("n", min=1)
     A = ps.placeholder((n,), "float64", name="A")
-    (i,) = ps.axes("i k")[:1]
+    i, _ = ps.axes("i j")
     u, v = (ps.recurrence((n,), "float64", name=name) for name in "uv")
     u[i] = ps.select(i > 0, v[i - 1], A[i])
     v[i] = u[i] * 2.0
     w = ps.compute((n,), lambda i: u[i] + 1.0, name="w")
     s = ps.Schedule([v, w])
-    with pytest.raises(ps.ScheduleError, match="u is computed together with v, .* which is computed as a whole"):
+    with pytest.raises(ps.ScheduleError, match=r"u is computed together with v, .* which is computed as a whole"):
         s[u].compute_at(w, "i")
     assert s.commands == ()
