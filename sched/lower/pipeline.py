@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce as fold
 
 from ..compute.expr import Expr
 from ..polyhedral.program import Program
@@ -12,6 +13,7 @@ from ..polyhedral.schedule_tree import Nest, make_nest
 from ..polyhedral.tree import Tree
 from ..target.machine import Target
 from .abi import ArrayParameter, RuntimeCheck, ScalarParameter, Signature
+from .extremes import choice
 from .ir import Allocate, If, LoopProgram, Stmt
 from .llvm import EmittedKernel, emit_kernel
 from .loops import LoopBuilder
@@ -41,6 +43,7 @@ from .statements import StatementLowering, argument_tensors, intermediate_shapes
 from .verify import verify
 
 Pass = Callable[[Stmt], Stmt]
+Choice = Callable[[Expr, Stmt, Stmt], Stmt]
 
 
 @dataclass(slots=True)
@@ -109,7 +112,7 @@ def lower(
     stages = {name: _choice(conditions, [variant.stages[name] for variant in variants]) for name in general.stages}
     loop_program = LoopProgram(
         general.statements.arguments,
-        _choice(conditions, [variant.body for variant in variants]),
+        _choice(conditions, [variant.body for variant in variants], _chosen(general.statements, target)),
         tuple(checks),
         tuple(variant.statements.arguments for variant in variants[:-1]),
     )
@@ -162,12 +165,22 @@ def _variant(
     return _Variant(nest, statements, stages, stmt)
 
 
-def _choice(conditions: Sequence[Expr], bodies: Sequence[Stmt]) -> Stmt:
+def _choice(conditions: Sequence[Expr], bodies: Sequence[Stmt], choose: Choice = If) -> Stmt:
     """The body of the first condition that holds, and else the last one."""
     chosen = bodies[-1]
     for condition, body in reversed(list(zip(conditions, bodies, strict=False))):
-        chosen = If(condition, body, chosen)
+        chosen = choose(condition, body, chosen)
     return chosen
+
+
+def _chosen(general: StatementLowering, target: Target) -> Choice:
+    """One of two statements, by a condition on sizes and on what is in these arguments."""
+
+    def run(stmt: Stmt) -> Stmt:
+        return fold(lambda stmt, each: each[1](stmt), passes(target), stmt)
+
+    arguments = dict(zip((t.uid for t in argument_tensors(general.program)), general.arguments, strict=True))
+    return lambda condition, then, otherwise: choice(condition, then, otherwise, arguments, target.vector_bits, run)
 
 
 def make_signature(programs: Sequence[Program], checks: tuple[RuntimeCheck, ...]) -> Signature:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from ..compute.define import sizes_of, stages_of, tensors_read
 from ..compute.expr import Expr, Read, Scalar, Size, walk
+from ..compute.extremes import limits
 from ..compute.recurrence import Recurrence
 from ..compute.tensor import Tensor
 from ..errors import DefinitionError
@@ -34,6 +35,7 @@ class Program:
 
     `joined` are stages, by their uids, whose loops are made together with those of a recurrence, down to a loop of
     this name, though that does not need them; `cuts` are instances of equations that are statements of their own.
+    `limits` are the numbers between which all elements of arguments are, by their uids, if a condition says so.
     """
 
     world: World
@@ -48,6 +50,7 @@ class Program:
     layouts: Mapping[int, Layout] = field(default_factory=dict)
     joined: Mapping[int, tuple[Tensor, str]] = field(default_factory=dict)
     cuts: Mapping[int, tuple[Cut, ...]] = field(default_factory=dict)
+    limits: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
     def layout(self, stage: Tensor) -> Layout:
         """How the elements of a stage lie in memory."""
@@ -135,7 +138,7 @@ def make_program(
     budget: int,
     where: Expr | None = None,
 ) -> Program:
-    """The Program of the definitions that `outputs` need; for the sizes for which an affine condition holds."""
+    """The Program of the definitions that `outputs` need; for the calls for which a condition holds."""
     stages = stages_of(outputs)
     tensors = {t.uid: t for s in stages for t in (*tensors_read(s), s)}
     if arguments is None:
@@ -164,7 +167,9 @@ def _program(
     context = size_context(world, named)
     if where is not None:
         context = context.intersect(condition_sets(where, world.parameter_frame())[0])
-    return _assembled(Program(world, context, outputs, arguments, stages, (), defined(stages, ()), {}, ()), {})
+    definitions = defined(stages, ())
+    program = Program(world, context, outputs, arguments, stages, (), definitions, {}, (), limits=limits(where))
+    return _assembled(program, {})
 
 
 def _assembled(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce as fold
+from types import MappingProxyType
 
 from ..compute.define import tensors_read
 from ..compute.dtypes import DType
@@ -34,13 +35,21 @@ class Fit:
     unfit: tuple[Unfit, ...]
 
 
-def fit(definitions: Definitions, narrow: Mapping[int, Tensor], to: DType, world: World, context: Set) -> Fit:
-    """Whether stages, whose narrow tensors are given by their uids, may be computed in the type `to`."""
+def fit(
+    definitions: Definitions,
+    narrow: Mapping[int, Tensor],
+    to: DType,
+    world: World,
+    context: Set,
+    limits: Mapping[int, tuple[int, int]] = MappingProxyType({}),
+) -> Fit:
+    """Whether stages, whose narrow tensors are given by their uids, may be computed in the type `to`. `limits` are the
+    numbers between which the elements of arguments are, by their uids, where that is more than their type."""
     narrowing = Narrowing(narrow, to)
     stages = [stage for stage in definitions.stages if stage.uid in narrow]
     for stage in stages:
         narrow_value(definitions, stage, narrowing)
-    start = Ranges(definitions, world, context, to=to)
+    start = Ranges(definitions, world, context, limits, to=to)
     last = replace(start, exact=frozenset(map(id, narrowing.exact)))
     rules = [s for s in definitions.circle(stages[0]) if definitions.has_rules(s) and s.dtype.is_int]
     system, guesses = _guessed(start, rules, to) if rules else ([], [])

@@ -58,6 +58,7 @@ class Unfit:
 class Ranges:
     """The ranges of the values of a Program's definitions.
 
+    limits   numbers between which all elements of arguments are, by their uids, where that is more than their type
     assumed  of the cells of stages, by their uids, over their axes
     exact    expressions, by their ids, that have to fit into the type `to`
     unfit    where they may not, or something that may leave its own type
@@ -68,6 +69,7 @@ class Ranges:
     definitions: Definitions
     world: World
     context: Set
+    limits: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     assumed: Mapping[int, Range] = field(default_factory=dict)
     exact: frozenset[int] = frozenset()
     to: DType = INDEX
@@ -279,7 +281,8 @@ class _Values:
         return self.of_type(expr.dtype) if expr.dtype.is_int else self.of_type(INDEX)
 
     def _read(self, read: Read, domain: Set) -> Range:
-        """An element: of a placeholder, and where it is read at an index that is not affine, any of its type."""
+        """An element: of an argument, any of its type or within its limits, wherever it is; of a stage that is read at
+        an index that is not affine, any of its type."""
         if self.equation is not None and accumulates(read, self.stage, self.equation):
             assert self.accumulated is not None
             return self.accumulated
@@ -287,7 +290,8 @@ class _Values:
         indices = [affine(index, self.frame) for index in read.indices]
         found = [index for index in indices if index is not None]
         if known is None or len(found) < len(indices):
-            return self.of_type(read.dtype)
+            limits = self.ranges.limits.get(read.tensor.uid)
+            return self.of_type(read.dtype) if limits is None else self._between(*limits)
         at = self.frame.tuple_of(found)
         lower, upper = (
             bound.reset_tuple_id(dim_type.in_) if bound.has_tuple_id(dim_type.in_) else bound

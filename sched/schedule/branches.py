@@ -28,9 +28,11 @@ class Branch:
 
 
 def condition_of(whole: Schedule, condition: object) -> tuple[str, Expr]:
-    """A condition on the sizes of a schedule, and its text, by which it is known."""
-    sizes = {size.name: size for size in whole.program.sizes}
-    parsed = parsed_condition(condition, sizes)
+    """A condition on the sizes and inputs of a schedule, and its text, by which it is known."""
+    program = whole.program
+    sizes = {size.name: size for size in program.sizes}
+    inputs = {a.name: a for a in program.arguments if isinstance(a, Tensor) and not a.equations}
+    parsed = parsed_condition(condition, sizes, inputs)
     return text(parsed), parsed
 
 

@@ -1,25 +1,28 @@
-"""Conditions on sizes as text, "m <= 16" or "(n % 8 == 0) & (m < 2 * n)", and as expressions.
+"""Conditions on sizes and data as text, "m <= 16" or "(n % 8 == 0) & (max(a) < 256)", and as expressions.
 
 A condition is comparisons of sums of sizes, times integers, with // and % by integers, joined by & and |, or turned
-round by ~, with Python's precedence. The parser executes nothing.
+round by ~, with Python's precedence. The least or greatest element of an argument of integers is compared with an
+integer. The parser executes nothing.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from ..compute.dtypes import BOOL, INDEX
 from ..compute.expr import Const, Expr, Size
-from ..compute.operations import apply
+from ..compute.extremes import Extreme
+from ..compute.operations import COMPARISONS, apply
 from ..compute.printing import text
-from ..compute.tensor import MAX_NAME
+from ..compute.tensor import MAX_NAME, Tensor
 from ..errors import ScheduleError
 from .suggestion import listed, meant, shown
 
 _MAX_DEPTH = 20
-_MAX_DIGITS = 9  # so that no product with a size that an array has leaves 64 bits
+_MAX_DIGITS = 18  # so that it has 64 bits
+_MOST_FACTOR = 999_999_999  # so that no product with a size that an array has leaves 64 bits
 _TOKEN = re.compile(r"\s*(?:([0-9]+)|([^\W\d]\w*)|(<=|>=|==|!=|//|[-+*%<>&|~()]))")
 _BINARY = {
     **{"<": ("lt", 0), "<=": ("le", 0), ">": ("gt", 0), ">=": ("ge", 0), "==": ("eq", 0), "!=": ("ne", 0)},
@@ -29,19 +32,20 @@ _BINARY = {
 _UNARY = {"-": "neg", "~": "not"}
 
 
-def parsed_condition(condition: object, sizes: Mapping[str, Size]) -> Expr:
-    """The condition that is given as text, or as an expression, in these sizes.
+def parsed_condition(condition: object, sizes: Mapping[str, Size], arguments: Mapping[str, Tensor]) -> Expr:
+    """The condition that is given as text, or as an expression, in these sizes, on these arguments.
 
     Raises `ScheduleError` for what is none.
     """
     words = text(condition) if isinstance(condition, Expr) else condition
     if not isinstance(words, str):
         raise ScheduleError(
-            f'specialize takes a condition on sizes, such as n <= 16 or "n <= 16", not {shown(condition)}'
+            'specialize takes a condition on sizes or data, such as n <= 16, "n <= 16" or "max(a) < 256", not '
+            f"{shown(condition)}"
         )
     if len(words) > MAX_NAME:
         raise ScheduleError(f"a condition has at most {MAX_NAME} characters, and this has {len(words)}")
-    parser = _Parser(words, sizes)
+    parser = _Parser(words, sizes, arguments)
     found = parser.binary(0)
     if parser.token:
         parser.refuse("the end")
@@ -53,8 +57,8 @@ def parsed_condition(condition: object, sizes: Mapping[str, Size]) -> Expr:
 class _Parser:
     """Reads from the left; `token` is what comes next, empty at the end."""
 
-    def __init__(self, words: str, sizes: Mapping[str, Size]) -> None:
-        self.words, self.sizes = words, sizes
+    def __init__(self, words: str, sizes: Mapping[str, Size], arguments: Mapping[str, Tensor]) -> None:
+        self.words, self.sizes, self.arguments = words, sizes, arguments
         self.place = self.depth = 0
         self.token = ""
         self._next()
@@ -89,7 +93,38 @@ class _Parser:
             raise ScheduleError(f"{symbol} in the condition {shown(self.words)} is by a positive integer")
         if name == "mul" and not any(isinstance(side, Const) for side in (left, right)):
             raise ScheduleError(f"* in the condition {shown(self.words)} is by an integer")
+        if wanted == INDEX:
+            self._check_operands(name, symbol, (left, right))
         return apply(name, left, right)
+
+    def _check_operands(self, name: str, symbol: str, sides: tuple[Expr, Expr]) -> None:
+        extreme = next((side for side in sides if isinstance(side, Extreme)), None)
+        if extreme is not None and not (name in COMPARISONS and any(isinstance(side, Const) for side in sides)):
+            raise ScheduleError(f"{extreme} in the condition {shown(self.words)} is compared with an integer")
+        large = any(isinstance(side, Const) and abs(side.value) > _MOST_FACTOR for side in sides)
+        if large and extreme is None:
+            raise ScheduleError(
+                f"{symbol} in the condition {shown(self.words)} is between sizes and integers of at most 9 digits"
+            )
+
+    def _extreme(self, word: str) -> Extreme:
+        """What is in parentheses behind `min` or `max`: the name of an argument."""
+        name: Literal["min", "max"] = "min" if word == "min" else "max"
+        self._next()
+        word = self._next()
+        if self.token != ")":
+            self.refuse("')'")
+        self._next()
+        tensor, near = self.arguments.get(word), meant(word, list(self.arguments))
+        if tensor is None:
+            known = f"the arguments are {listed(self.arguments)}" if self.arguments else "there are no arguments"
+            raise ScheduleError(f"{name}({word}) in the condition is of no argument; {known}{near}")
+        if not tensor.dtype.is_int or tensor.dtype.highest > INDEX.highest:
+            raise ScheduleError(
+                f"{name}({word}) in the condition: {word} is of {tensor.dtype.name}, and conditions are on integers "
+                "that int64 holds"
+            )
+        return Extreme(name, tensor)
 
     def _operand(self) -> Expr:
         self.depth += 1
@@ -110,8 +145,12 @@ class _Parser:
             if len(token) > _MAX_DIGITS:
                 raise ScheduleError(f"an integer in a condition has at most {_MAX_DIGITS} digits, not {len(token)}")
             found = Const(int(token), INDEX)
+        elif token in ("min", "max") and self.token == "(":
+            found = self._extreme(token)
         elif token in self.sizes:
             found = self.sizes[token]
+        elif token in self.arguments:
+            raise ScheduleError(f"{token} in the condition is an input: compare its min({token}) or max({token})")
         elif token.isidentifier():
             known = f"the sizes are {listed(self.sizes)}" if self.sizes else "all sizes are fixed here"
             raise ScheduleError(f"{token} in the condition is no size; {known}{meant(token, list(self.sizes))}")

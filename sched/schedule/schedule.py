@@ -67,7 +67,7 @@ class Schedule:
         self._log: list[Command] = []
         self._states: list[State] = [State.initial(program)]
         self._branches: list[tuple[Branch, ...]] = [()]  # as the states: after so many commands
-        self.condition: Expr | None = None  # of the sizes that it is for, if it is not for all
+        self.condition: Expr | None = None  # of the calls that it is for, if it is not for all
         self.advises = True
 
     @property
@@ -86,7 +86,7 @@ class Schedule:
 
     @property
     def branches(self) -> tuple[Branch, ...]:
-        """The schedules of sizes for which conditions hold, in the order in which these are asked for."""
+        """The schedules of calls for which conditions hold, in the order in which these are asked for."""
         return self._branches[-1]
 
     def tree(self) -> Tree:
@@ -94,9 +94,10 @@ class Schedule:
         return self.state.tree()
 
     def specialize(self, condition: Expr | str) -> Specialization:
-        """The schedule of its own that sizes have for which a condition holds, which is made if there is none.
+        """The schedule of its own that calls have for which a condition holds, which is made if there is none.
 
-        condition  comparisons of sums of sizes, joined by & and |; as an expression or as text
+        condition  comparisons of sums of sizes, joined by & and |; as an expression or as text, which may also compare
+                   the least and the greatest element of an input, as "max(A) < 256"
 
         Commands on it change it alone. See `Stage.specialize`, which is the same for one stage, and `Specialize`.
 
@@ -129,7 +130,7 @@ class Schedule:
         return Specialization(self, words)
 
     def narrowed(self, condition: Expr) -> Schedule:
-        """A schedule with the same commands for the sizes for which an affine condition holds."""
+        """A schedule with the same commands for the calls for which a condition holds."""
         other = self.copy()
         other.condition = condition
         other._log = [entry for entry in self._log if not isinstance(entry[1], (Specialize, Specialized))]

@@ -272,6 +272,43 @@ def test_scores_are_in_fewer_bits_where_all_fit() -> None:
     assert few.condition is not None
 
 
+@pytest.mark.parametrize("output", ["rows", "all", "last"])
+def test_sequences_are_in_fewer_bits_where_they_fit(output: str) -> None:
+    """They are only compared, so that their copies may be; those of another call may not."""
+    s = ps.Schedule(score(output))
+    ps.recipes.wavefront(s["H"], ps.Target("native", threads=1))
+    (branch,) = s.branches
+    assert branch.words.endswith("(min(a) >= -32768) & (max(a) <= 32767) & (min(b) >= -32768) & (max(b) <= 32767)")
+    copies = [stage for stage in branch.schedule.stages if stage.name.endswith(("_a", "_b"))]
+    assert [copy.dtype.name for copy in copies] == ["int16", "int16"]
+    kernel, default = s.build(check=True), ps.Schedule(s.outputs).build()
+    for n, m in ((0, 0), (1, 1), (1, 70), (64, 33), (97, 120)):
+        random = np.random.default_rng(n)
+        a, b = random.integers(0, 3, n, np.int32), random.integers(0, 3, m, np.int32)
+        for factor in (1, 16383, 16384, 65536, -16384, -16385):  # times 65536, all are 0 in 16 bits
+            given = a * factor, b * factor
+            np.testing.assert_array_equal(kernel(*given), default(*given), err_msg=f"{n}, {m}, {factor}")
+
+
+def test_sequences_that_are_more_than_compared_stay_as_they_are() -> None:
+    n = ps.size_var("n")
+    a, b, c = (ps.placeholder((n,), "int32", name=name) for name in "abc")
+    i, j = ps.axes("i j")
+    H = ps.recurrence((n + 1, n + 1), "int32", name="H")
+    H[0, j] = 0
+    H[i + 1, 0] = 0
+    match = ps.select((a[i] == b[j]) & (c[i] < 100000), ps.cast("int32", 3), ps.cast("int32", b[j] > 0))
+    H[i + 1, j + 1] = ps.max(H[i, j] + ps.select(a[i] + 1 > 0, match, 0), ps.max(H[i, j + 1], H[i + 1, j]))
+    s = ps.Schedule(ps.compute((), lambda: H[n, n], name="length"))
+    ps.recipes.wavefront(s[H], ps.Target("native", threads=1))
+    (branch,) = s.branches
+    assert "(b)" in branch.words and "(a)" not in branch.words and "(c)" not in branch.words
+    kernel, default = s.build(check=True), ps.Schedule(s.outputs).build()
+    for size, most in ((5, 3), (70, 3), (70, 40000)):
+        given = np.random.default_rng(size).integers(0, most, (3, size), np.int32)
+        assert kernel(*given) == default(*given)
+
+
 @pytest.mark.parametrize(("size", "dtype"), [(40, "int8"), (200, "int16"), (20000, "int32")])
 def test_counts_of_fixed_sizes_are_in_the_fewest_bits(size: int, dtype: str) -> None:
     a, b = ps.placeholder((size,), "uint8", name="a"), ps.placeholder((size,), "uint8", name="b")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import ClassVar
 
-from ...compute.dtypes import DTYPES, DType
-from ...compute.expr import Const, Expr, Op, walk
+from ...compute.dtypes import DTYPES, INDEX, DType
+from ...compute.expr import Const, Expr, Op, Read, walk
 from ...compute.printing import text
 from ...compute.recurrence import Recurrence
 from ...compute.tensor import Equation, Tensor
 from ...errors import ScheduleError
 from ...polyhedral.definitions import Narrowed, as_read
 from ...polyhedral.isl import Set
-from ...polyhedral.narrowing import Narrowing
+from ...polyhedral.narrowing import Narrowing, holds
 from ...polyhedral.pieces import conditions_of, convex_pieces
 from ...polyhedral.value_bounds import Fit, fit
 from ...polyhedral.value_ranges import Unfit
@@ -51,8 +52,9 @@ class Narrow(Primitive):
 
     Legal when: every value, and all that it is made of in the narrow type where more than the sum of it counts, fits
     for all sizes, and nothing wraps in the type that it had. That is proven with isl, from what inputs hold by their
-    types, `min`, `max` and masks, the bounds of axes, and for recurrences by induction, with a bound that is affine in
-    axes and sizes, as H[i, j] <= 3 i. A refusal names a value that may not fit, and the sizes for which all do.
+    types, or by a condition on them, as ``s.specialize("(min(a) >= 0) & (max(a) <= 255)")``, from `min`, `max` and
+    masks, the bounds of axes, and for recurrences by induction, with a bound that is affine in axes and sizes, as
+    H[i, j] <= 3 i. A refusal names a value that may not fit, and the sizes and inputs for which all do.
     Also called: narrow_data_type (TVM), lossless_cast (Halide), narrowing, bit-width reduction.
     """
 
@@ -63,7 +65,8 @@ class Narrow(Primitive):
         to, narrow = checked_narrow(state, stage, self.dtype)
         proof = proof_of(state, stage, narrow, to)
         if not proof.misses.is_empty():
-            raise ScheduleError(f"{stage.name}.{self}: {_refusal(state, proof)}")
+            advice = _advice(state, stage, narrow, to, proof)
+            raise ScheduleError(f"{stage.name}.{self}: {_refusal(state, proof)}; {advice}")
         return _with_narrow(state, narrow, to)
 
 
@@ -121,11 +124,18 @@ def _tensor(state: State, stage: Tensor, narrowing: Narrowing) -> Tensor:
     return tensor
 
 
-def proof_of(state: State, stage: Tensor, narrow: Mapping[int, Tensor], to: DType) -> Fit:
-    """At which sizes the values of stages fit."""
+def proof_of(
+    state: State,
+    stage: Tensor,
+    narrow: Mapping[int, Tensor],
+    to: DType,
+    limits: Mapping[int, tuple[int, int]] = MappingProxyType({}),
+) -> Fit:
+    """At which sizes the values of stages fit, with inputs within the limits that a condition has, and these ones."""
     program = state.program
     with program.world.budgeted(f'{stage.name}.narrow("{to.name}")'):
-        proof = fit(program.definitions, narrow, to, program.world, program.context)
+        known = {**program.limits, **limits}
+        proof = fit(program.definitions, narrow, to, program.world, program.context, known)
         return replace(proof, misses=proof.misses.intersect(program.context))
 
 
@@ -162,7 +172,7 @@ def _size_first(condition: Expr) -> Expr:
 
 
 def _refusal(state: State, proof: Fit) -> str:
-    """What does not fit at the smallest sizes, and for which sizes all does."""
+    """What does not fit at the smallest sizes."""
     world = state.program.world
     found = []
     for number, one in enumerate(proof.unfit):
@@ -173,14 +183,47 @@ def _refusal(state: State, proof: Fit) -> str:
     at = ", ".join(f"{name}={value}" for name, value in point.sizes.items())
     where = ", ".join(f"{axis.name}={v}" for axis, v in zip(one.frame.axes, point.coordinates, strict=True))
     places = " and ".join(part for part in (at, where) if part)
-    known = fitting(state, proof)
-    advice = "no sizes are known for which all values fit"
-    if known is not None:
-        advice = f'all values are proven to fit for {known[0]}, which may have it: specialize("{known[0]}")'
     return (
         f"{text(one.value)} {_bound(one, point.sizes, point.coordinates)}{f' at {places}' if places else ''}, and "
-        f"{one.dtype.name} has {one.dtype.lowest} to {one.dtype.highest}; {advice}"
+        f"{one.dtype.name} has {one.dtype.lowest} to {one.dtype.highest}"
     )
+
+
+def _advice(state: State, stage: Tensor, narrow: Mapping[int, Tensor], to: DType, proof: Fit) -> str:
+    """For which inputs all values fit, or for which sizes."""
+    inputs = [tensor for tensor in _inputs(state, proof) if not holds(to, tensor.dtype)]
+    limits: Mapping[int, tuple[int, int]] = {
+        t.uid: (int(max(t.dtype.lowest, to.lowest)), int(min(t.dtype.highest, to.highest))) for t in inputs
+    }
+
+    def fits(limits: Mapping[int, tuple[int, int]]) -> bool:
+        return proof_of(state, stage, narrow, to, limits).misses.is_empty()
+
+    if inputs and fits(limits):
+        for tensor in inputs:  # those without which it fits, too, are left out
+            fewer = {uid: ends for uid, ends in limits.items() if uid != tensor.uid}
+            limits = fewer if fits(fewer) else limits
+        condition = " & ".join(limits_text(t, *limits[t.uid]) for t in inputs if t.uid in limits)
+    elif (known := fitting(state, proof)) is not None:
+        condition = known[0]
+    else:
+        return "no sizes are known for which all values fit"
+    return f'all values are proven to fit for {condition}, which may have it: specialize("{condition}")'
+
+
+def _inputs(state: State, proof: Fit) -> list[Tensor]:
+    """The inputs of integers that values which may not fit are made of."""
+    read = {node.tensor.uid for one in proof.unfit for node in walk(one.value) if isinstance(node, Read)}
+    inputs = (a for a in state.program.arguments if isinstance(a, Tensor) and not a.equations)
+    return [a for a in inputs if a.uid in read and a.dtype.is_int and a.dtype.highest <= INDEX.highest]
+
+
+def limits_text(tensor: Tensor, low: int, high: int) -> str:
+    """That all elements of a tensor are between two numbers, as a condition; of an end that all its values have,
+    nothing."""
+    least = [f"(min({tensor.name}) >= {low})"] if low > tensor.dtype.lowest else []
+    most = [f"(max({tensor.name}) <= {high})"] if high < tensor.dtype.highest else []
+    return " & ".join([*least, *most])
 
 
 def _bound(one: Unfit, sizes: Mapping[str, int], coordinates: tuple[int, ...]) -> str:

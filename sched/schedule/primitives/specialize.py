@@ -1,4 +1,4 @@
-"""specialize: another schedule where a condition on sizes holds."""
+"""specialize: another schedule where a condition on sizes and data holds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from .base import Primitive, State, primitive
 @primitive
 @dataclass(frozen=True, slots=True)
 class Specialize(Primitive):
-    """Give sizes for which a condition holds a schedule of their own; which one runs is decided in each call.
+    """Give calls for which a condition holds a schedule of their own; which one runs is decided in each call.
 
-    The condition compares sums of sizes, as `n <= 16` or `(m % 8 == 0) & (n < 2 * m)`; it may be given as text.
-    The schedule of its own begins with the commands so far, and commands on what `specialize` returns change it alone,
-    commands on the stage the other one alone. Of several conditions the first one that holds counts. All are one
-    kernel; what each computes is the same, bit for bit, as that of every schedule.
+    The condition compares sums of sizes, as `n <= 16` or `(m % 8 == 0) & (n < 2 * m)`; it may be given as text. As
+    text, it may also compare the least and the greatest element of an input of integers with numbers, as
+    "(min(a) >= 0) & (max(a) < 256)": all elements are looked at before anything is computed, if what it says of sizes
+    holds. Of an empty input, both hold.
+
+    The schedule of its own begins with the commands so far, and commands on what `specialize` returns change it
+    alone, commands on the stage the other one alone. Of several conditions the first one that holds counts. All are
+    one kernel; what each computes is the same, bit for bit, as that of every schedule.
 
     Before::
 
@@ -37,7 +41,7 @@ class Specialize(Primitive):
                     for j in 0..m:
 
     Legal when: the condition holds for some sizes and fails for others, and is no part of another one. Commands on the
-    schedule of its own are proven for all sizes for which the condition holds.
+    schedule of its own are proven for all sizes, and inputs (`narrow`), for which the condition holds.
     Also called: specialize (Halide), multi-versioning (compilers).
     """
 

@@ -16,9 +16,10 @@ from ...polyhedral.pieces import least_difference
 from ...polyhedral.systems import circular_pairs
 from ...target.machine import Target
 from ..nest import StageNest
+from ..schedule import Schedule
 from ..stage import Stage
 from .all_or_none import all_or_none, carried_out
-from .fewer_bits import fewer_bits, narrow_reduction
+from .fewer_bits import Fewer, fewer_bits, narrow_reduction
 
 _MOST_FACTOR = 3
 _STEPS = 4  # diagonals that are computed together, in registers
@@ -39,7 +40,8 @@ def wavefront(stage: Stage, target: Target | None = None, *, diagonals: int = 64
     what one of them has computed is shifted by a lane, in registers, for the next. Each command is proven as always.
 
     Integers are in fewer bits, so that vectors hold more of them, if all are proven to fit: for all sizes, or where a
-    condition holds, beside the schedule of all others (`narrow`, `specialize`). So are maxima and minima of them.
+    condition holds, beside the schedule of all others (`narrow`, `specialize`). So are maxima and minima of them, and
+    inputs that are only compared, where a call's are found to fit.
 
     Raises `ScheduleError` where no such skew is found, and for stages that are no recurrence.
 
@@ -67,9 +69,9 @@ def wavefront(stage: Stage, target: Target | None = None, *, diagonals: int = 64
     fewer = fewer_bits(_cells(stage)[0])
     with all_or_none(stage.schedule):
         few = stage.specialize(fewer.condition) if fewer is not None and fewer.condition else stage
-        _run(few, target, diagonals, "" if fewer is None else fewer.dtype)
+        _run(few, target, diagonals, fewer)
         if few is not stage:
-            _run(stage, target, diagonals, "")
+            _run(stage, target, diagonals, None)
 
 
 def _cells(stage: Stage) -> tuple[Stage, bool]:
@@ -79,15 +81,17 @@ def _cells(stage: Stage) -> tuple[Stage, bool]:
     return made.cache_write() if copied else made, copied
 
 
-def _run(stage: Stage, target: Target, diagonals: int, dtype: str) -> None:
-    """The recipe for the sizes that a schedule is for, with cells of a type of fewer bits, if one is given."""
+def _run(stage: Stage, target: Target, diagonals: int, fewer: Fewer | None) -> None:
+    """The recipe for the sizes and inputs that a schedule is for, with fewer bits where that is given."""
     cells, copied = _cells(stage)
     schedule = cells.schedule
-    if dtype:
-        cells.narrow(dtype)
+    if fewer is not None:
+        for name in fewer.inputs:
+            cells.cache_read(name, name=_copy_name(cells, name)).narrow(fewer.dtype)
+        cells.narrow(fewer.dtype)
         cells = schedule[cells.tensor]
         for reader in _readers(cells):
-            narrow_reduction(reader, dtype)
+            narrow_reduction(reader, fewer.dtype)
     lanes, across = cells.loops[:2]
     skew = next((f for f in range(1, _MOST_FACTOR + 1) if _is_wavefront(cells, lanes, across, f)), None)
     if skew is None:
@@ -155,10 +159,27 @@ def _turned_round(cells: Stage, lanes: str, across: str) -> None:
             if isinstance(node, Read) and node.tensor not in group and node.tensor.ndim == 1:
                 slopes.setdefault(node.tensor, set()).add(_slope(outer, inner, _factors(node.indices[0])))
         for tensor in (tensor for tensor, found in slopes.items() if found == {-1}):
-            name = f"{member.tensor.name}_{tensor.name}"
-            if member.why_not("cache_read", tensor, name=name) is None:
-                copy = member.cache_read(tensor, name=name)
-                copy.reorder_storage(f"-{copy.loops[0]}")
+            name = _copy_name(member, tensor.name)
+            if _is_for(tensor, group, schedule):
+                _backwards(schedule[tensor])
+            elif member.why_not("cache_read", tensor, name=name) is None:
+                _backwards(member.cache_read(tensor, name=name))
+
+
+def _is_for(tensor: Tensor, group: tuple[Tensor, ...], schedule: Schedule) -> bool:
+    """Whether a tensor is a stage that stages of a group alone read."""
+    program = schedule.program
+    readers = program.definitions.consumers(tensor)
+    given = (*program.outputs, *program.arguments)
+    return not any(tensor is other for other in given) and all(reader in group for reader in readers)
+
+
+def _copy_name(stage: Stage, tensor: str) -> str:
+    return f"{stage.tensor.name}_{tensor}"
+
+
+def _backwards(copy: Stage) -> None:
+    copy.reorder_storage(f"-{copy.loops[0]}")
 
 
 def _factors(value: Expr) -> dict[Axis, int]:

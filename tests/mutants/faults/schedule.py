@@ -9,6 +9,7 @@ WAVEFRONT = "tests/recurrences/test_wavefront.py"
 KEPT = "tests/polyhedral/test_kept_order.py"
 PARTITION = "tests/schedule/test_partition.py"
 SPECIALIZE = "tests/schedule/test_specialize.py"
+INPUTS = "tests/schedule/test_specialize_inputs.py"
 
 IN_SCHEDULE: tuple[Mutant, ...] = (
     Mutant(
@@ -34,6 +35,46 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
         "in zip(conditions, bodies, strict=False):",
         (SPECIALIZE,),
         "of several conditions that hold the last one counts",
+    ),
+    Mutant(
+        "greatest-element-as-the-least",
+        "compute/extremes.py",
+        'case "min", ("ge" | "gt" | "eq"):',
+        'case _, ("ge" | "gt" | "eq"):',
+        (INPUTS,),
+        "an input whose greatest element is at least a number is taken to have none below it",
+    ),
+    Mutant(
+        "limits-of-either",
+        "compute/extremes.py",
+        'case Op("and", (a, b)) if condition.dtype == BOOL:',
+        'case Op("and" | "or", (a, b)) if condition.dtype == BOOL:',
+        (INPUTS,),
+        "inputs are taken to be within limits of which one or the other holds",
+    ),
+    Mutant(
+        "last-elements-not-looked-at",
+        "lower/extremes.py",
+        "For(rest, first, last, updates(rest), shared=shared)",
+        "For(rest, last, last, updates(rest), shared=shared)",
+        (INPUTS,),
+        "elements behind the last whole vector do not decide which schedule runs",
+    ),
+    Mutant(
+        "looked-at-where-sizes-do-not-matter",
+        "lower/extremes.py",
+        'looked = If(fold(lambda a, b: Op("and", (a, b), BOOL), sizes), looked)',
+        'looked = If(Op("not", (fold(lambda a, b: Op("and", (a, b), BOOL), sizes),), BOOL), looked)',
+        (INPUTS,),
+        "inputs are looked at where sizes rule the schedule out already, and not where they do not",
+    ),
+    Mutant(
+        "compared-and-more",
+        "schedule/recipes/fewer_bits.py",
+        "if tensor.uid in compared - others and",
+        "if tensor.uid in compared and",
+        (WAVEFRONT,),
+        "inputs that are more than compared are asked to fit into fewer bits",
     ),
     Mutant(
         "checks-numbered-apart",
