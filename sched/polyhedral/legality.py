@@ -9,7 +9,7 @@ proven nor refuted is undecided, and never accepted.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from ..compute.expr import Axis, Const, Expr, Size, substitute
@@ -53,8 +53,11 @@ class Violation:
         return statement.stage.name, tuple(_number(index, at, self.point.sizes) for index in statement.indices)
 
 
-def first_violation(tree: Tree, pairs: tuple[Requirement, ...], world: World, step: str) -> Violation | None:
-    """The smallest violation among `pairs`, or None: the tree is legal for all sizes."""
+def first_violation(
+    tree: Tree, pairs: Iterable[Requirement], world: World, step: str, *, any_of_them: bool = False
+) -> Violation | None:
+    """The smallest violation among `pairs`, or None: the tree is legal for all sizes. With `any_of_them`, the smallest
+    one of the first of them that has any."""
     found: list[Violation] = []
     undecided = False
     with world.budgeted(step):
@@ -68,6 +71,8 @@ def first_violation(tree: Tree, pairs: tuple[Requirement, ...], world: World, st
                 undecided = undecided or witness is None
             if witness is not None:
                 found.append(witness)
+                if any_of_them:
+                    break
     if undecided and not found:
         raise BudgetError(
             f"{step}: undecided, so it is refused: it depends on where the iterations of a fused loop of symbolic "

@@ -58,7 +58,9 @@ def with_command(
         raise _within(command.condition)
     branch = branch_of(whole, words)
     changed = branch.schedule.copy()
+    changed.opened = whole.opened
     changed.apply(stage, command.command)
+    changed.opened = 0
     made = Branch(words, branch.condition, changed)
     return Specialized(words, command.command), tuple(made if b is branch else b for b in whole.branches)
 

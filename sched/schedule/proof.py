@@ -1,6 +1,8 @@
-"""The proof of one command: the state after it, but not again what runs in the order that it had before."""
+"""The proof of a command: the state after it, but not again what runs in the order that it had before."""
 
 from __future__ import annotations
+
+from itertools import chain
 
 from ..compute.tensor import Tensor
 from ..polyhedral.clobber import overwrites
@@ -10,20 +12,22 @@ from ..polyhedral.tree import Tree
 from .primitives import Primitive, State
 
 
-def first_violation_after(before: State, state: State, stage: Tensor, command: Primitive) -> Violation | None:
-    """The smallest violation that a command on `stage` makes of the legal state `before`, or None where `state`, which
-    it gives, is legal."""
+def first_violation_after(
+    before: State, state: State, stage: Tensor, command: Primitive, *, any_of_them: bool = False
+) -> Violation | None:
+    """The smallest violation that a command on `stage` makes of the state `before`, or None where `state`, which it
+    gives, is legal; with `any_of_them`, the first one that is found. Where `before` is not proven, all of `state` is
+    looked at."""
     step = f"{stage.name}.{command}"
     tree, pairs, folded = state.tree(), state.pairs, None
-    kept = _taken_back(before, state, stage, command)
+    kept = _taken_back(before, state, stage, command) if before.is_proven else None
     if kept is not None:
         old = before.tree()
         pairs = tuple(p for p in pairs if not runs_alike(old, kept, p.source, p.sink))
         if state.program.is_folded and all_runs_alike(old.root, kept.root):
             folded = (stage,)  # of the others, no cell is another one
-    with state.program.world.budgeted(step):
-        pairs = (*pairs, *overwrites(state.program, tree, state.pairs, folded))
-    return first_violation(tree, pairs, state.program.world, step)
+    clobbers = overwrites(state.program, tree, state.pairs, folded)
+    return first_violation(tree, chain(pairs, clobbers), state.program.world, step, any_of_them=any_of_them)
 
 
 def _taken_back(before: State, state: State, stage: Tensor, command: Primitive) -> Tree | None:

@@ -1,19 +1,21 @@
-"""Schedule: a log of commands, each proven legal when it is called."""
+"""Schedule: a log of commands, each proven legal when it is called, or several at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from ..compute.expr import Expr, Scalar
 from ..compute.tensor import Tensor
-from ..errors import DefinitionError, Location, ScheduleError, user_location
+from ..errors import Location, ScheduleError, user_location
 from ..polyhedral.isl import DEFAULT_BUDGET
 from ..polyhedral.legality import refusal
 from ..polyhedral.program import Program, make_program
 from ..polyhedral.systems import is_system, systems
 from ..polyhedral.tree import Tree
 from .branches import Branch, branch_of, condition_of, with_command
+from .outputs import check_names, checked_arguments, checked_outputs
 from .primitives import Primitive, Specialize, Specialized, State
 from .printing import choice_text
 from .proof import first_violation_after
@@ -21,13 +23,12 @@ from .skewing import skews_that_help, suggested
 from .stage import Stage
 from .suggestion import listed, meant, shown
 from .text import HEADER, parse_schedule, schedule_text
+from .transaction import Command, at_once, legal_count, one_by_one, transaction
 
 if TYPE_CHECKING:
     from ..target.explain import Explanation
     from ..target.kernel import Kernel
     from .specialization import Specialization
-
-Command = tuple[str, Primitive]
 
 
 class Schedule:
@@ -58,22 +59,28 @@ class Schedule:
         *,
         budget: int = DEFAULT_BUDGET,
     ) -> None:
-        self.outputs = _outputs(outputs)
-        arguments = None if args is None else _arguments(args)
+        self.outputs = checked_outputs(outputs)
+        arguments = None if args is None else checked_arguments(args)
         if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
             raise ScheduleError(f"budget= is a number of isl operations, an integer >= 1, not {shown(budget)}")
         program = make_program(self.outputs, arguments, budget)
-        _check_names(program.stages)
+        check_names(program.stages)
         self._log: list[Command] = []
         self._states: list[State] = [State.initial(program)]
         self._branches: list[tuple[Branch, ...]] = [()]  # as the states: after so many commands
         self.condition: Expr | None = None  # of the calls that it is for, if it is not for all
         self.advises = True
+        self.opened = 0  # transactions that are not at their end
 
     @property
     def state(self) -> State:
         """The Program and the loops after the last command."""
         return self._states[-1]
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """After so many commands each."""
+        return tuple(self._states)
 
     @property
     def program(self) -> Program:
@@ -138,6 +145,8 @@ class Schedule:
         other._states = [State.initial(program)]
         for name, command in other._log:  # what holds for all sizes holds for some
             other._states.append(other.state.after(command, other[name].tensor))
+        if self.state.is_proven:
+            other.state.mark_proven()
         other._branches = [()] * len(other._states)
         return other
 
@@ -168,16 +177,48 @@ class Schedule:
         self._branches.append(branches)
 
     def _changed(self, stage: Tensor, command: Primitive) -> State:
-        """The state after a command, which is proven."""
-        known = self.state.known_after(command, stage)
-        if known is not None:
-            return known
-        state = self.state.after(command, stage)
-        violation = first_violation_after(self.state, state, stage, command)
+        """The state after a command, which is proven, unless a transaction is."""
+        before = self.state
+        state = before.known_after(command, stage)
+        if state is None:
+            state = before.after(command, stage)
+        if not self.opened:
+            self.prove(before, state, stage, command)
+        before.keep_after(command, stage, state)
+        return state
+
+    def prove(self, before: State, state: State, stage: Tensor, command: Primitive) -> None:
+        """Prove the state that a command on a stage leads to, or raise what refuses it."""
+        if state.is_proven:
+            return
+        violation = first_violation_after(before, state, stage, command, any_of_them=not self.advises)
         if violation is not None:
             raise refusal(f"{stage.name}.{command}", violation, self._skews(stage, command))
-        self.state.keep_after(command, stage, state)
-        return state
+        state.mark_proven()
+
+    def transaction(self, *, apart: bool = False) -> AbstractContextManager[None]:
+        """Commands that are proven together, where the `with` statement ends: the schedule after the last one has to be
+        legal, and those in between need not be. None of them is kept if one is refused, or what they amount to is.
+        One in another one is a part of it, or proven `apart` at its end, with all that came before.
+
+        >>> import polysched as ps
+        >>> n = ps.size_var("n", min=1)
+        >>> (i,) = ps.axes("i")
+        >>> u = ps.recurrence((n,), "int32", name="u")
+        >>> u[0] = 1
+        >>> u[i + 1] = 2 * u[i]
+        >>> s = ps.Schedule(u)
+        >>> with s.transaction():
+        ...     s[u].reverse("i")  # refused by itself
+        ...     s[u].reverse("i")
+        >>> len(s.commands)
+        2
+        """
+        return transaction(self, apart=apart)
+
+    def take_back(self, count: int) -> None:
+        """Take all commands but the first `count` back, which is as far as a recipe, say, has come."""
+        del self._log[count:], self._states[count + 1 :], self._branches[count + 1 :]
 
     def _skews(self, stage: Tensor, command: Primitive) -> tuple[str, ...]:
         """What would make a refused command legal, in text form."""
@@ -230,14 +271,14 @@ class Schedule:
         return commands
 
     def extend(self, commands: str | Sequence[str]) -> None:
-        """Carry out commands in text form, one a line or one an item; none of them if one is refused."""
+        """Carry out commands in text form, one a line or one an item, as one `transaction`; none of them if one is
+        refused."""
         lines = commands.splitlines() if isinstance(commands, str) else list(commands)
-        trial = self.copy()
-        for _, stage, command in parse_schedule("\n".join([HEADER, *lines])):
-            trial.apply(trial._named(stage, command), command)
-        self._log, self._states, self._branches = trial._log, trial._states, trial._branches
+        parsed = [(stage, command) for _, stage, command in parse_schedule("\n".join([HEADER, *lines]))]
+        if not at_once(self, parsed):
+            one_by_one(self, parsed)
 
-    def _named(self, stage: str, command: Primitive) -> Tensor:
+    def named(self, stage: str, command: Primitive) -> Tensor:
         """The stage that a command in text form is for, which may be there for a condition alone."""
         if isinstance(command, Specialized):
             words, _ = condition_of(self, command.condition)
@@ -255,19 +296,23 @@ class Schedule:
         return tuple(f"{stage}.{command}" for stage, command in self._log)
 
     def undo(self) -> str:
-        """Take the last command back and return it in text form."""
+        """Take the last command back and return it in text form; with those before it in its `transaction`, as far as
+        the schedule is not legal without the later ones, in lines."""
         if not self._log:
             raise ScheduleError("there is no command to undo")
-        stage, command = self._log.pop()
-        self._states.pop()
-        self._branches.pop()
-        return f"{stage}.{command}"
+        count = len(self._log) - 1
+        if not self.opened:
+            count = legal_count(self, count)
+        taken = self.commands[count:]
+        self.take_back(count)
+        return "\n".join(taken)
 
     def copy(self) -> Schedule:
         """A schedule of the same definition with the same commands, independent of this one."""
         other = object.__new__(Schedule)
         other.outputs, other._log, other._states = self.outputs, list(self._log), list(self._states)
         other._branches, other.condition, other.advises = list(self._branches), self.condition, self.advises
+        other.opened = 0
         return other
 
     def __eq__(self, other: object) -> bool:
@@ -293,17 +338,19 @@ class Schedule:
         *,
         budget: int = DEFAULT_BUDGET,
     ) -> Schedule:
-        """The schedule of `outputs` that `text` describes. Nothing in the text is executed.
+        """The schedule of `outputs` that `text` describes, as one `transaction`. Nothing in the text is executed.
 
         Raises `ScheduleError` with the line that is not well-formed, or the first step that does not hold for this
         computation; `LegalityError` for a step that is illegal here.
         """
         commands = tuple(parse_schedule(text))
         schedule = Schedule(outputs, args, budget=budget)
+        if at_once(schedule, ((stage, command) for _, stage, command in commands)):
+            return schedule
         location = user_location()
         for line, stage, command in commands:
             try:
-                schedule.apply(schedule._named(stage, command), command)
+                schedule.apply(schedule.named(stage, command), command)
             except ScheduleError as error:
                 step = f"{stage}.{command}: "
                 error.reason = f"line {line}, {step}{error.reason.removeprefix(step)}"
@@ -360,38 +407,3 @@ def _is(a: object, b: object) -> bool:
 
 def _at(location: Location | None) -> str:
     return f" ({location})" if location else ""
-
-
-def _outputs(outputs: Any) -> tuple[Tensor, ...]:
-    listed = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs) if isinstance(outputs, (list, tuple)) else ()
-    if not listed or not all(isinstance(output, Tensor) for output in listed):
-        raise DefinitionError("a Schedule is made for a tensor, or a list of tensors, that ps.compute has defined")
-    for output in listed:
-        if not output.computed:
-            raise DefinitionError(
-                f"{output.name} is a placeholder; a Schedule computes tensors that ps.compute has defined"
-            )
-    if len({id(output) for output in listed}) != len(listed):
-        raise DefinitionError("an output is listed twice")
-    return listed
-
-
-def _check_names(stages: Sequence[Tensor]) -> None:
-    """Commands, text forms and logs name stages, so a name must mean one."""
-    seen: dict[str, Tensor] = {}
-    for stage in stages:
-        if seen.setdefault(stage.name, stage) is not stage:
-            raise DefinitionError(
-                f"two stages are called {stage.name}, and a schedule tells stages apart by their names: give one of "
-                "them another name",
-                location=stage.location,
-            )
-
-
-def _arguments(args: Any) -> tuple[Tensor | Scalar, ...]:
-    listed = tuple(args)
-    if not all(isinstance(arg, (Tensor, Scalar)) for arg in listed):
-        raise DefinitionError("args= lists placeholders, outputs and scalars, in the order in which they are passed")
-    if len({id(arg) for arg in listed}) != len(listed):
-        raise DefinitionError("args= lists an argument twice")
-    return listed

@@ -224,4 +224,4 @@ def is_proven(state: State, step: str) -> bool:
     """Whether a state is legal; undecided counts as not."""
     tree = state.tree()
     pairs = (*state.pairs, *overwrites(state.program, tree, state.pairs))
-    return first_violation(tree, pairs, state.program.world, step) is None
+    return first_violation(tree, pairs, state.program.world, step, any_of_them=True) is None

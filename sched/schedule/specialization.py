@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from ..compute.expr import Expr
 from ..compute.tensor import Tensor
 from ..errors import ScheduleError
 from .branches import Branch, branch_of
 from .primitives import Primitive, Specialized, State
-from .schedule import Command, Schedule
+from .schedule import Schedule
 from .text import HEADER, parse_schedule
+from .transaction import Command
 
 
 class Specialization(Schedule):
@@ -76,6 +78,17 @@ class Specialization(Schedule):
             )
         self._whole.undo()
         return f"{stage}.{last.command}"
+
+    def transaction(self, *, apart: bool = False) -> AbstractContextManager[None]:
+        """See `Schedule.transaction`."""
+        return self._whole.transaction(apart=apart)
+
+    def take_back(self, count: int) -> None:
+        """Take all of these commands but the first `count` back."""
+        taken = len(self.log) - count
+        whole = self._whole.log[len(self._whole.log) - taken :]
+        assert all(isinstance(c, Specialized) and c.condition == self._words for _, c in whole), "others came after"
+        self._whole.take_back(len(self._whole.log) - taken)
 
     def copy(self) -> Schedule:
         """The schedule of these sizes by itself, independent of this one: it may be scheduled, and not built."""

@@ -51,6 +51,8 @@ def build(
         raise TargetError(
             f"this schedule is for {schedule.condition} alone; build the schedule that it was specialized of"
         )
+    if not all(one.state.is_proven for one in (schedule, *(branch.schedule for branch in schedule.branches))):
+        raise TargetError("this schedule is in a transaction, whose commands are proven at its end; build it then")
     machine = Target.of(target)
     name = name or "_".join(output.name for output in schedule.outputs)
     verified = check or os.environ.get("POLYSCHED_CHECK") == "1"

@@ -76,9 +76,9 @@ def test_free_order_makes_lanes_and_threads_over_a_reduction_legal_and_those_of_
 def test_what_was_asked_about_is_not_proven_again(monkeypatch: pytest.MonkeyPatch) -> None:
     proven: list[str] = []
 
-    def counted(*about: Any) -> Any:
+    def counted(*about: Any, **options: Any) -> Any:
         proven.append(str(about[-1]))
-        return first_violation_after(*about)
+        return first_violation_after(*about, **options)
 
     monkeypatch.setattr("polysched.schedule.schedule.first_violation_after", counted)
     s = row_sums()

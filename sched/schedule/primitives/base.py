@@ -41,10 +41,23 @@ class State:
     ahead: tuple[Ahead, ...] = ()
     _made: list[Tree] = field(default_factory=list, init=False, repr=False)  # the tree, once it was asked for
     _next: dict[Hashable, State] = field(default_factory=dict, init=False, repr=False)
+    _legal: list[bool] = field(default_factory=list, init=False, repr=False)  # True, once that is proven
 
     @staticmethod
     def initial(program: Program) -> State:
-        return State(program, (), {}).settled()
+        """The default loops, which are legal by how they are made."""
+        state = State(program, (), {}).settled()
+        state.mark_proven()
+        return state
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the loops are known to be legal."""
+        return bool(self._legal)
+
+    def mark_proven(self) -> None:
+        """Note that the loops are legal."""
+        self._legal[:] = [True]
 
     def tree(self) -> Tree:
         """The loop tree of all stages."""
@@ -67,12 +80,12 @@ class State:
         return state
 
     def known_after(self, command: Primitive, stage: Tensor) -> State | None:
-        """The state after a command, if that is the last one that was proven here: what was asked about before it is
-        carried out, or what a recipe tried on a copy."""
+        """The state after a command, if that is the last one that was asked about here, before it is carried out or
+        by a recipe that tried it on a copy."""
         return self._next.get(_asked(stage, command)) if self._next else None
 
     def keep_after(self, command: Primitive, stage: Tensor, state: State) -> None:
-        """Keep what a command that was proven leads to; of several, the last one."""
+        """Keep what a command leads to; of several, the last one."""
         self._next.clear()
         self._next[_asked(stage, command)] = state
 

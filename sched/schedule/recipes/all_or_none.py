@@ -10,9 +10,9 @@ from ..schedule import Schedule
 
 
 def carried_out(schedule: Schedule, commands: Callable[[], object]) -> bool:
-    """Whether all commands are accepted; none of them is kept if one is refused."""
+    """Whether commands are accepted, which are proven together; none of them is kept if they are not."""
     try:
-        with all_or_none(schedule):
+        with all_or_none(schedule), schedule.transaction(apart=True):
             commands()
     except ScheduleError:
         return False
@@ -27,8 +27,7 @@ def all_or_none(schedule: Schedule) -> Iterator[None]:
     try:
         yield
     except ScheduleError:
-        while len(schedule.log) > count:
-            schedule.undo()
+        schedule.take_back(count)
         raise
     finally:
         schedule.advises = advises

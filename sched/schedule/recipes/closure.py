@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from ...compute.expr import Axis, Read, walk
 from ...compute.recurrence import Recurrence
@@ -11,7 +12,7 @@ from ...compute.tensor import Equation
 from ...errors import ScheduleError
 from ...target.machine import Target
 from ..stage import Stage
-from .all_or_none import all_or_none
+from .all_or_none import all_or_none, carried_out
 
 
 def closure(stage: Stage, target: Target | None = None, *, block: int = 32) -> None:
@@ -47,7 +48,7 @@ def closure(stage: Stage, target: Target | None = None, *, block: int = 32) -> N
     target = Target("native") if target is None else target
     step = _step(stage)
     lanes = max(1, target.vector_bits // (8 * stage.tensor.dtype.bytes))
-    with all_or_none(stage.schedule):
+    with stage.schedule.transaction(), all_or_none(stage.schedule):
         _in_blocks(stage, step, target, lanes, block)
 
 
@@ -116,7 +117,6 @@ def _in_blocks(stage: Stage, step: _Step, target: Target, lanes: int, block: int
         each.vectorize(f"{j}_i")
     far.unroll(f"{i}_i")
     for kept in (stage, column, row):
-        if kept.why_not("fold_storage", k, 1 if kept is stage else block) is None:
-            kept.fold_storage(k, 1 if kept is stage else block)
-    if target.thread_count() > 1 and far.why_not("parallel", f"{i}_o") is None:
-        far.parallel(f"{i}_o")
+        carried_out(stage.schedule, partial(kept.fold_storage, k, 1 if kept is stage else block))
+    if target.thread_count() > 1:
+        carried_out(stage.schedule, partial(far.parallel, f"{i}_o"))

@@ -50,7 +50,7 @@ def factorization(stage: Stage, target: Target | None = None, *, block: int = 32
     'L_cache.equation(1).separate("j", "i", 32)'
     """
     target = Target("native") if target is None else target
-    with all_or_none(stage.schedule):
+    with stage.schedule.transaction(), all_or_none(stage.schedule):
         cells, along = _factorized(stage, max(1, target.vector_bits // (8 * stage.tensor.dtype.bytes)), block)
         if along is not None and target.thread_count() > 1:
             _in_threads(stage, cells, along)

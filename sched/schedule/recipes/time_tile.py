@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 
 from ...compute.expr import Const, Read
 from ...compute.tensor import Tensor
@@ -13,7 +14,7 @@ from ..schedule import Schedule
 from ..skewing import band_commands, slabs, system_of
 from ..stage import Stage
 from ..suggestion import shown
-from .all_or_none import all_or_none
+from .all_or_none import all_or_none, carried_out
 from .overlapped import overlapped
 from .reading import stream
 from .steps_in_lanes import blocks_in_lanes, steps_in_lanes
@@ -105,8 +106,9 @@ def time_tile(
         in_lanes = chains and shape in (None, "wavefront")
         if in_lanes and steps_in_lanes(schedule, stage.tensor, copies, threads=threads):
             return
-        for tensor in copies:
-            _copied(schedule[tensor], target)
+        with schedule.transaction():
+            for tensor in copies:
+                _copied(schedule[tensor], target)
         if in_lanes and blocks_in_lanes(schedule, stage.tensor, time, threads=threads):
             return
         if chains and shape != "diamond" and steps_unrolled(schedule, stage.tensor):
@@ -117,6 +119,8 @@ def time_tile(
         for number, each in enumerate(shapes, 1):
             extents = _default(stage, target, each) if space is None else tuple(space)
             tiles = dict(zip(loops, (time or _steps(stage), *extents), strict=True))
+            if carried_out(schedule, partial(_all, stage, group, tiles, each, planes, target)):
+                return
             try:
                 with all_or_none(schedule):
                     _in_tiles(stage, group, tiles, each)
@@ -124,9 +128,9 @@ def time_tile(
             except ScheduleError:
                 if number == len(shapes):
                     raise
-        _fold(schedule, planes, loops[0])
         for tensor in group:
             _rows_aligned(schedule[tensor], target)
+        _fold(schedule, planes, loops[0])
 
 
 def _steps(stage: Stage) -> int:
@@ -160,8 +164,32 @@ def _slab(extents: Mapping[str, int | None]) -> int:
     return rows * max(1, round(wide / rows))
 
 
-def _in_tiles(stage: Stage, group: tuple[Tensor, ...], tiles: dict[str, int | None], shape: str | None) -> None:
-    """Tile the loops, in vectors where that is legal, and on threads in the shape that is asked for."""
+def _all(
+    stage: Stage,
+    group: tuple[Tensor, ...],
+    tiles: dict[str, int | None],
+    shape: str | None,
+    planes: Mapping[Tensor, int],
+    target: Target,
+) -> None:
+    """All that is wanted, to be proven together: mostly it is legal."""
+    schedule = stage.schedule
+    _in_tiles(stage, group, tiles, shape, strictly=True)
+    for tensor, least in planes.items():
+        _rows_aligned(schedule[tensor], target)
+        if not any(tensor is output for output in schedule.program.outputs):
+            schedule[tensor].fold_storage(next(iter(tiles)), least)
+
+
+def _in_tiles(
+    stage: Stage,
+    group: tuple[Tensor, ...],
+    tiles: dict[str, int | None],
+    shape: str | None,
+    *,
+    strictly: bool = False,
+) -> None:
+    """Tile the loops, in vectors where that is legal, or `strictly`, and on threads in the shape that is asked for."""
     schedule, (time, first, *_) = stage.schedule, tiles
     cut = slabs(schedule.state, group, time, first) if shape == "diamond" else None
     if shape == "diamond" and cut is None:
@@ -170,18 +198,26 @@ def _in_tiles(stage: Stage, group: tuple[Tensor, ...], tiles: dict[str, int | No
             'whatever their slope, so no diamonds can start at once; shape="wavefront" is for such recurrences'
         )
     outer = _tiled(stage, group, tiles, cut)
-    vectors = [_in_vectors(schedule[tensor]) for tensor in group]
-    if cut is not None:
-        _on_threads(stage, group, f"{first}_d")
-    elif shape == "wavefront" and all(vectors):
+    parallel = f"{first}_d" if cut is not None else ""
+    marked = partial(_marked, schedule, group, parallel)
+    if strictly:
+        marked()
+    vectors = strictly or carried_out(schedule, marked)
+    if not vectors:
+        each = [carried_out(schedule, partial(_marked, schedule, (tensor,))) for tensor in group]
+        vectors = all(each)
+        if parallel:
+            _on_threads(schedule, group, parallel)
+    if cut is None and shape == "wavefront" and vectors:
         if len(outer) < 2:
             raise ScheduleError(
                 f"time_tile: tiles of {stage.tensor.name} that hold all steps are a row, and no wavefront"
             )
         first, second = outer[-2:]
-        stage.skew(second, 1, by=first)
-        stage.reorder(second, first)
-        _on_threads(stage, group, first)
+        with schedule.transaction():
+            stage.skew(second, 1, by=first)
+            stage.reorder(second, first)
+            _on_threads(schedule, group, first)
 
 
 def _tiled(stage: Stage, group: tuple[Tensor, ...], extents: dict[str, int | None], cut: Cut | None) -> tuple[str, ...]:
@@ -189,21 +225,22 @@ def _tiled(stage: Stage, group: tuple[Tensor, ...], extents: dict[str, int | Non
     time, *_ = extents
     tiled = [loop for loop, extent in extents.items() if extent is not None]
     try:
-        slab = _skewed(stage, group, extents, cut)
-        outer: list[str] = []
-        inner: list[str] = []
-        rest: list[str] = []
-        for loop, extent in extents.items():
-            steps = stage.nest.loop(loop).most
-            if loop == time and extent is not None and steps is not None and steps <= extent:
-                inner.append(loop)  # all steps are in one tile
-            elif extent is None:
-                rest += stage.split(loop, _ROW)
-            else:
-                for names, name in zip((outer, inner), stage.split(loop, extent), strict=True):
-                    names.append(name)
-        spread = len(outer) - len(tiled) + 1  # loops over tiles outside of slabs: that over time, if there is one
-        stage.reorder(*outer[:spread], *slab, *outer[spread:], *inner, *rest)
+        with stage.schedule.transaction():
+            slab = _skewed(stage, group, extents, cut)
+            outer: list[str] = []
+            inner: list[str] = []
+            rest: list[str] = []
+            for loop, extent in extents.items():
+                steps = stage.nest.loop(loop).most
+                if loop == time and extent is not None and steps is not None and steps <= extent:
+                    inner.append(loop)  # all steps are in one tile
+                elif extent is None:
+                    rest += stage.split(loop, _ROW)
+                else:
+                    for names, name in zip((outer, inner), stage.split(loop, extent), strict=True):
+                        names.append(name)
+            spread = len(outer) - len(tiled) + 1  # loops over tiles outside of slabs: that over time, if there is one
+            stage.reorder(*outer[:spread], *slab, *outer[spread:], *inner, *rest)
     except LegalityError:
         raise ScheduleError(
             f"time_tile: no skews were found with which {stage.tensor.name} can be tiled over {', '.join(tiled)}"
@@ -236,14 +273,11 @@ def _skewed(stage: Stage, group: tuple[Tensor, ...], extents: dict[str, int | No
 
 
 def _fold(schedule: Schedule, planes: Mapping[Tensor, int], time: str) -> None:
-    """Keep so many planes of each tensor, or one more, where that is legal."""
+    """Keep so many planes of each tensor, or one more, where that is legal: not of an output, nor of values that are
+    still needed."""
     for tensor, least in planes.items():
-        for count in (least, least + 1):
-            try:
-                schedule[tensor].fold_storage(time, count)
-                break
-            except ScheduleError:  # an output, whose planes are asked for, or values that are still needed
-                continue
+        folds = (partial(schedule[tensor].fold_storage, time, count) for count in (least, least + 1))
+        any(carried_out(schedule, fold) for fold in folds)
 
 
 def _rows_aligned(stage: Stage, target: Target) -> None:
@@ -255,20 +289,21 @@ def _rows_aligned(stage: Stage, target: Target) -> None:
             stage.align_storage(stage.tensor.equations[0].axes[-1].name, lanes)
 
 
-def _on_threads(stage: Stage, group: tuple[Tensor, ...], loop: str) -> None:
+def _on_threads(schedule: Schedule, group: tuple[Tensor, ...], loop: str) -> None:
     """Run a loop that stages may share on threads."""
     for tensor in group:
-        if stage.schedule.state.nest(tensor).loop(loop).kind == "serial":
-            stage.schedule[tensor].parallel(loop)
+        if schedule.state.nest(tensor).loop(loop).kind == "serial":
+            schedule[tensor].parallel(loop)
 
 
-def _in_vectors(stage: Stage) -> bool:
-    """Run the innermost loop as vectors, where that is legal and not done; whether it is done then."""
-    row = stage.schedule.state.nest(stage.tensor).loops[-1]
-    if row.kind == "serial":
-        with suppress(ScheduleError):
+def _marked(schedule: Schedule, group: tuple[Tensor, ...], parallel: str = "") -> None:
+    """Run the innermost loops as vectors, where that is not done, and one that they may share on threads."""
+    for tensor in group:
+        stage, row = schedule[tensor], schedule.state.nest(tensor).loops[-1]
+        if row.kind == "serial":
             stage.vectorize(row.name if row.most is not None and row.most <= _ROW else stage.split(row.name, _ROW)[1])
-    return stage.schedule.state.nest(stage.tensor).loops[-1].kind == "vectorize"
+    if parallel:
+        _on_threads(schedule, group, parallel)
 
 
 def _is_copy(tensor: Tensor, group: tuple[Tensor, ...]) -> bool:
@@ -279,8 +314,9 @@ def _is_copy(tensor: Tensor, group: tuple[Tensor, ...]) -> bool:
 
 def _copied(stage: Stage, target: Target) -> None:
     """Copy in vectors, and on threads."""
-    stream(stage, target)
-    _, row = stage.split(stage.loops[-1], _ROW)
-    stage.vectorize(row)
-    if target.thread_count() > 1:
-        stage.parallel(stage.loops[0])
+    with stage.schedule.transaction():
+        stream(stage, target)
+        _, row = stage.split(stage.loops[-1], _ROW)
+        stage.vectorize(row)
+        if target.thread_count() > 1:
+            stage.parallel(stage.loops[0])
