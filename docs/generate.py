@@ -53,7 +53,8 @@ reduction axes.
 
 `print(s)` shows the loops, `s.commands` the log, and `s.undo()` takes the last command back. `s.to_text()` and
 `ps.Schedule.from_text(C, text)` save and load schedules; loading executes nothing. `s.copy()` is an independent
-schedule of the same definition.
+schedule of the same definition. Commands in `with s.transaction():` are proven together, where it ends: only what they
+amount to has to be legal.
 """
 
 

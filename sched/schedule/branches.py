@@ -29,6 +29,9 @@ class Branch:
 
 def condition_of(whole: Schedule, condition: object) -> tuple[str, Expr]:
     """A condition on the sizes and inputs of a schedule, and its text, by which it is known."""
+    for branch in whole.branches if isinstance(condition, str) else ():
+        if branch.words == condition:
+            return branch.words, branch.condition
     program = whole.program
     sizes = {size.name: size for size in program.sizes}
     inputs = {a.name: a for a in program.arguments if isinstance(a, Tensor) and not a.equations}

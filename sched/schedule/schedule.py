@@ -23,7 +23,7 @@ from .skewing import skews_that_help, suggested
 from .stage import Stage
 from .suggestion import listed, meant, shown
 from .text import HEADER, parse_schedule, schedule_text
-from .transaction import Command, at_once, legal_count, one_by_one, transaction
+from .transaction import Command, carry_out, legal_count, transaction
 
 if TYPE_CHECKING:
     from ..target.explain import Explanation
@@ -275,8 +275,9 @@ class Schedule:
         refused."""
         lines = commands.splitlines() if isinstance(commands, str) else list(commands)
         parsed = [(stage, command) for _, stage, command in parse_schedule("\n".join([HEADER, *lines]))]
-        if not at_once(self, parsed):
-            one_by_one(self, parsed)
+        refused = carry_out(self, parsed)
+        if refused is not None:
+            raise refused.error
 
     def named(self, stage: str, command: Primitive) -> Tensor:
         """The stage that a command in text form is for, which may be there for a condition alone."""
@@ -345,17 +346,14 @@ class Schedule:
         """
         commands = tuple(parse_schedule(text))
         schedule = Schedule(outputs, args, budget=budget)
-        if at_once(schedule, ((stage, command) for _, stage, command in commands)):
-            return schedule
         location = user_location()
-        for line, stage, command in commands:
-            try:
-                schedule.apply(schedule.named(stage, command), command)
-            except ScheduleError as error:
-                step = f"{stage}.{command}: "
-                error.reason = f"line {line}, {step}{error.reason.removeprefix(step)}"
-                error.args = (f"{error.reason}{_at(location)}",)
-                raise
+        refused = carry_out(schedule, [(stage, command) for _, stage, command in commands])
+        if refused is not None:
+            line, stage, command = commands[refused.step]
+            step, error = f"{stage}.{command}: ", refused.error
+            error.reason = f"line {line}, {step}{error.reason.removeprefix(step)}"
+            error.args = (f"{error.reason}{_at(location)}",)
+            raise error
         return schedule
 
     def __str__(self) -> str:

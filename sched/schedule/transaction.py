@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import BudgetError, ScheduleError
+from ..errors import BudgetError, LegalityError, ScheduleError
 from .primitives import Primitive, Specialize, Specialized
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def transaction(schedule: Schedule, *, apart: bool = False) -> Iterator[None]:
 
 
 def _end(schedule: Schedule, start: int) -> None:
-    """Prove what the commands from `start` on amount to. What is too hard at once is proven one by one; and so is what
-    is refused, to find out where it begins, if anybody wants to know."""
+    """Prove what the commands from `start` on amount to. What is too hard at once is proven step by step; and so is
+    what is refused, to find out where it begins, if anybody wants to know."""
     try:
         prove_last(schedule)
     except ScheduleError as error:
@@ -42,7 +42,9 @@ def _end(schedule: Schedule, start: int) -> None:
         schedule.take_back(start)
         if not (schedule.advises or isinstance(error, BudgetError)):
             raise
-        one_by_one(schedule, commands)
+        refused = step_by_step(schedule, commands)
+        if refused is not None:
+            raise refused.error from None
 
 
 def prove_last(schedule: Schedule) -> None:
@@ -55,31 +57,65 @@ def prove_last(schedule: Schedule) -> None:
         schedule.prove(schedule.states[own[-1]], schedule.state, schedule[name].tensor, command)
 
 
-def at_once(schedule: Schedule, commands: Iterable[Command]) -> bool:
-    """Carry commands out in one transaction, if that is possible."""
+class Refused(NamedTuple):
+    """The number of a command, and why it is refused."""
+
+    step: int
+    error: ScheduleError
+
+
+def carry_out(schedule: Schedule, commands: Sequence[Command]) -> Refused | None:
+    """Carry commands out as one transaction; or return with which of them what is refused begins."""
     advises, schedule.advises = schedule.advises, False
     try:
         with transaction(schedule, apart=True):
-            for name, command in commands:
-                schedule.apply(schedule.named(name, command), command)
+            _applied(schedule, commands)
+            return None
     except Exception:  # what commands rely on need not hold in states that nobody has proven
-        return False
+        schedule.advises = advises
+        return step_by_step(schedule, commands)
     finally:
         schedule.advises = advises
-    return True
 
 
-def one_by_one(schedule: Schedule, commands: Iterable[Command]) -> None:
-    """Carry commands out, each proven; none of them if one is refused."""
-    start, opened, schedule.opened = len(schedule.log), schedule.opened, 0
+def step_by_step(schedule: Schedule, commands: Sequence[Command]) -> Refused | None:
+    """Carry commands out, as few as possible of them at a time, so that the schedule is legal after each step; none of
+    them if one is refused, which is returned."""
+    start, done = len(schedule.log), 0
+    opened, schedule.opened = schedule.opened, 0
     try:
-        for name, command in commands:
-            schedule.apply(schedule.named(name, command), command)
-    except ScheduleError:
+        while done < len(commands):
+            done = _step(schedule, commands, done)
+    except ScheduleError as error:
         schedule.take_back(start)
-        raise
+        return Refused(done, error)
     finally:
         schedule.opened = opened
+    return None
+
+
+def _step(schedule: Schedule, commands: Sequence[Command], first: int) -> int:
+    """Carry out the fewest commands after which the schedule is legal; returns how many are done."""
+    try:
+        _applied(schedule, commands[first : first + 1])
+        return first + 1
+    except LegalityError as refusal:
+        advises, schedule.advises = schedule.advises, False
+        try:
+            for end in range(first + 2, len(commands) + 1):
+                with suppress(LegalityError), transaction(schedule):
+                    _applied(schedule, commands[first:end])
+                    return end
+        except Exception:  # as above; and a command that cannot be carried out is one for more of them, too
+            raise refusal from None
+        finally:
+            schedule.advises = advises
+        raise
+
+
+def _applied(schedule: Schedule, commands: Iterable[Command]) -> None:
+    for name, command in commands:
+        schedule.apply(schedule.named(name, command), command)
 
 
 def legal_count(schedule: Schedule, most: int) -> int:

@@ -44,7 +44,7 @@ def sweep(stage: Stage, target: Target | str | None = None, *, width: int | None
     A chain with nothing beside it has eight steps written out, which hand on in registers what they computed. Where its
     cells are sums over those before, as in a triangular system with one right-hand side, what is of earlier blocks is
     added to two vectors of cells at once. The order of no operation changes, so all bits are those of the default
-    schedule. Each command is proven as always.
+    schedule. What all amounts to is proven as always.
 
     Raises `ScheduleError` for stages that are made of no recurrence, and for sums in recurrences over more dimensions;
     nothing is changed then.

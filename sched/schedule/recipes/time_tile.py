@@ -54,8 +54,8 @@ def time_tile(
     copied in vectors. A sweep whose rows are chains, as Gauss and Seidel's, has its steps in lanes instead, where the
     dimensions are two: all of them if they are a literal number, at most 32, and otherwise blocks of `time` steps, 16
     or as many in one as in the other by default. Elsewhere four steps are written out. All run in tiles along a
-    wavefront on threads. Each command is proven as always. Raises `ScheduleError` where no skew makes tiles legal, and
-    for stages that are no recurrence.
+    wavefront on threads. What they amount to is proven as always. Raises `ScheduleError` where no skew makes tiles
+    legal, and for stages that are no recurrence.
     Blocks, and tiles that overlap, are of two stages in the place of each recurrence: for u, `s["u_blocks"]` and
     `s["u_steps"]` (see `block_steps`).
 

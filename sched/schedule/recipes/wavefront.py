@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from ...compute.expr import Axis, Expr, Read, walk
 from ...compute.recurrence import Recurrence
@@ -36,8 +37,9 @@ def wavefront(stage: Stage, target: Target | None = None, *, diagonals: int = 64
     so that loads are contiguous, and no more diagonals are kept than are still read: reductions over one of the
     dimensions, or both, are computed with them; an output is copied from a buffer. A sequence that is read backwards
     along the diagonals is copied the other way round before. Equations that read no cell of the recurrence, as those of
-    a first row, run as they are. Without reductions inside, four diagonals are computed together where that is legal:
-    what one of them has computed is shifted by a lane, in registers, for the next. Each command is proven as always.
+    a first row, run as they are. Without reductions inside, four diagonals are computed together where that is
+    legal: what one of them has computed is shifted by a lane, in registers, for the next. What all amounts to
+    is proven as always.
 
     Integers are in fewer bits, so that vectors hold more of them, if all are proven to fit: for all sizes, or where a
     condition holds, beside the schedule of all others (`narrow`, `specialize`). So are maxima and minima of them, and
@@ -100,14 +102,15 @@ def _run(stage: Stage, target: Target, diagonals: int, fewer: Fewer | None) -> N
             f"with factors up to {_MOST_FACTOR}"
         )
     readers = [s for s in _readers(cells) if {lanes, across} <= set(s.loops)]
-    for each in (cells, *readers):
-        _along(each, lanes, across, skew)
-    _turned_round(cells, lanes, across)
-    form = _form(cells.nest, across)
-    members = tuple(schedule[tensor] for tensor in schedule.state.system(cells.tensor))
-    stored = [(s, shown_form(form, [axis.name for axis in s.nest.axes])) for s in members if _is_stored(s, cells)]
-    for each, text in stored:
-        each.reorder_storage(text, _contiguous(each, lanes))
+    with schedule.transaction():
+        for each in (cells, *readers):
+            _along(each, lanes, across, skew)
+        _turned_round(cells, lanes, across)
+        form = _form(cells.nest, across)
+        members = tuple(schedule[tensor] for tensor in schedule.state.system(cells.tensor))
+        stored = [(s, shown_form(form, [axis.name for axis in s.nest.axes])) for s in members if _is_stored(s, cells)]
+        for each, text in stored:
+            each.reorder_storage(text, _contiguous(each, lanes))
     width = max(1, target.vector_bits // (8 * cells.tensor.dtype.bytes))
     group = _Group(members, cells, tuple(readers), lanes, across, diagonals if copied else 0, width)
     steps = _STEPS if _in_steps(group, [each for each, _ in stored]) else 1
@@ -115,20 +118,20 @@ def _run(stage: Stage, target: Target, diagonals: int, fewer: Fewer | None) -> N
     for each, text in stored if kept is not None else ():
         size = (kept or 0) + max(steps, group.diagonals)
         size = -(-size // steps) * steps
-        if each.why_not("fold_storage", text, size) is None:
-            each.fold_storage(text, size)
+        carried_out(schedule, partial(each.fold_storage, text, size))
     stage.schedule.extend(schedule.commands[len(stage.schedule.commands) :])
 
 
 def _is_wavefront(cells: Stage, lanes: str, across: str, factor: int) -> bool:
     """Whether the cells of a diagonal may be computed in any order."""
     trial = cells.schedule.copy()
-    trial.advises = False
-    try:
-        _along(trial[cells.tensor], lanes, across, factor)
-    except ScheduleError:
-        return False
-    return trial[cells.tensor].why_not("parallel", lanes) is None
+    stage = trial[cells.tensor]
+
+    def in_parallel() -> None:
+        _along(stage, lanes, across, factor)
+        stage.parallel(lanes)
+
+    return carried_out(trial, in_parallel)
 
 
 def _along(stage: Stage, lanes: str, across: str, factor: int) -> None:
