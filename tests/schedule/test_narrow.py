@@ -197,6 +197,17 @@ def test_reductions_of_nothing_do_not_fit() -> None:
     s.specialize("n >= 1")[B].narrow("uint8")
 
 
+def test_what_is_affine_and_what_is_multiplied_are_looked_at() -> None:
+    n = ps.size_var("n")
+    r = ps.reduce_axis((0, 3), name="r")
+    B = ps.compute((n,), lambda i: ps.min(ps.cast("int64", 1) - 129, ps.cast("int64", 255)), name="B")
+    C = ps.compute((n,), lambda i: ps.prod(ps.min(ps.cast("int32", r), 1), axis=r), name="C")
+    s = ps.Schedule(ps.compute((n,), lambda i: B[i] + C[i], name="D"))
+    s[B].narrow("int8")
+    with pytest.raises(ps.ScheduleError, match=r"at least -2147483648 at n=1 and i=0.*fit for n == 0"):
+        s[C].narrow("int16")
+
+
 def test_positions_are_not_narrow() -> None:
     A = ps.placeholder((9,), "uint8", name="A")
     r = ps.reduce_axis((0, 9), name="r")
