@@ -20,7 +20,7 @@ from ..compute.tensor import Equation, Tensor
 from .bounds import size_context
 from .definitions import Definitions, narrow_value
 from .invariants import Cells, Unknown, invariants
-from .isl import PwAff, Set, World
+from .isl import PwAff, Set, World, inert
 from .narrowing import Narrowing
 from .value_ranges import Range, Ranges, Unfit, inside_of, outside
 
@@ -132,14 +132,15 @@ def _proven(last: Ranges, system: Sequence[Cells], guess: Mapping[Unknown, PwAff
         ranges.refuse(cells.stage, cells.value, frame, found, cells.stage.dtype, beyond)
         if cells.stage in stages:
             _check_stored(ranges, cells.stage, cells.equation, cells.value, found)
-    frame_of_sizes = last.world.parameter_frame()
     for stage in stages:
         if not ranges.definitions.has_rules(stage):
             equation, value = ranges.definitions.equations[stage.uid], ranges.definitions.values[stage.uid]
             _check_stored(ranges, stage, equation, value, ranges.of_equation(stage, equation, value))
     if ranges.seen != ranges.exact:  # something that has to fit is in what has no range
-        everywhere = Range(frame_of_sizes.const(0), frame_of_sizes.const(0))
-        ranges.refuse(stages[0], stages[0].equations[0].value, frame_of_sizes, everywhere, ranges.to, last.context)
+        frame = last.world.frame((), inert("V", stages[0].uid, stages[0].name))
+        everywhere = frame.universe().intersect_params(last.context)
+        unknown = Range(frame.const(0), frame.const(0))
+        ranges.refuse(stages[0], stages[0].equations[0].value, frame, unknown, ranges.to, everywhere)
     return ranges
 
 

@@ -105,10 +105,12 @@ class Ranges:
         loops = self.frame(stage, equation, reducing=True)
         inside = self.domain(loops, equation, reducing=True)
         values = _Values(self, stage, frame)
-        if combine not in ("min", "max", "add") or not isinstance(update, Op) or not stage.dtype.is_int:
+        if not isinstance(update, Op) or not stage.dtype.is_int:
             return values.of_type(stage.dtype)
         operand = next(o for o in update.operands if not accumulates(o, stage, equation))
         own = _Values(self, stage, loops).of(operand, inside)
+        if combine not in ("min", "max", "add"):
+            return values.of_type(stage.dtype)
         count = len(loops.axes) - len(frame.axes)
         each = Range(_extreme(own.lower, inside, frame, count, -1), _extreme(own.upper, inside, frame, count, 1))
         if combine != "add":  # of nothing at all, the identity is the type's
@@ -252,14 +254,12 @@ class _Values:
         return own
 
     def _range(self, expr: Expr, domain: Set) -> Range:
-        if expr.dtype == BOOL:  # what is compared in it may have to fit
-            for node in walk(expr):
-                if id(node) in self.ranges.exact:
-                    self.of(node, domain)
-            return self._between(0, 1)
         exact = affine(expr, self.frame) if expr.dtype == INDEX else None
-        if exact is not None:
-            return Range(exact, exact)
+        if expr.dtype == BOOL or exact is not None:  # parts of it may have to fit
+            for node in walk(expr):
+                if node is not expr and id(node) in self.ranges.exact:
+                    self.of(node, domain)
+            return self._between(0, 1) if exact is None else Range(exact, exact)
         match expr:
             case Const(value) if expr.dtype.is_int:
                 return self._between(int(value), int(value))

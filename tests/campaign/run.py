@@ -28,12 +28,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """Tests that take their first seed and number of cases from the environment, and how many `make fuzz` runs."""
+    """Tests that take their first seed and number of cases from the environment, with what else they find there, and
+    how many `make fuzz` runs."""
 
     name: str
     path: str
     cases: int
     piece: int
+    given: tuple[tuple[str, str], ...] = ()
 
 
 ATTACKS = (
@@ -43,6 +45,7 @@ ATTACKS = (
     Attack("sequences", "tests/recurrences/test_sequences.py", 5_000, 200),
     Attack("texts", "tests/schedule/test_mutated_text.py", 100_000, 5000),
     Attack("kernels", "tests/fuzz", 5_000, 500),
+    Attack("integers", "tests/fuzz", 5_000, 500, (("POLYSCHED_FUZZ_INTEGERS", "1"),)),
 )
 
 
@@ -93,6 +96,7 @@ def piece_of(attack: Attack, begin: int, count: int) -> tuple[Note, str]:
         tally = Path(folder, "tally")
         environment = {
             **os.environ,
+            **dict(attack.given),
             "POLYSCHED_FUZZ_CASES": str(count),
             "POLYSCHED_FUZZ_SEED": str(begin),
             "POLYSCHED_FUZZ_TALLY": str(tally),
@@ -113,7 +117,8 @@ def summary(attack: Attack, notes: list[Note]) -> bool:
     failed = [note for note in notes if not note.passed]
     print(f"\n{attack.name}: {sum(note.count for note in notes)} cases, {len(failed)} of {len(notes)} pieces failed")
     for note in failed:
-        print(f"  failed: POLYSCHED_FUZZ_SEED={note.begin} POLYSCHED_FUZZ_CASES={note.count} pytest {attack.path}")
+        given = (*attack.given, ("POLYSCHED_FUZZ_SEED", note.begin), ("POLYSCHED_FUZZ_CASES", note.count))
+        print(f"  failed: {' '.join(f'{name}={value}' for name, value in given)} pytest {attack.path}")
     if total:
         columns = sorted({key.partition(" ")[2] for key in total})
         print(f"{'':16}" + "".join(f"{column:>12}" for column in columns))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from guarded import Pool, strided
-from random_commands import random_commands
+from random_commands import random_commands, random_narrow
 from random_definitions import Definition, Generator
+from random_integers import random_integers
 from random_recurrences import random_recurrences
 from random_stencils import random_stencil
 
@@ -21,6 +23,7 @@ from polysched.compute.sizes import evaluate_extent, solve_plan
 TARGETS = ("native", "native", "native", "native", "x86-64-v3", "x86-64-v2")
 MAX_VOLUME = 20_000
 RECURRENCES = float(os.environ.get("POLYSCHED_FUZZ_RECURRENCES", "0.15"))  # which share of the definitions they are
+INTEGERS = float(os.environ.get("POLYSCHED_FUZZ_INTEGERS", "0.1"))  # which are of integers in fewer bits
 POOL = Pool()
 TOLERANCE = {"float16": 2e-2, "float32": 1e-4, "float64": 1e-9}
 
@@ -62,20 +65,29 @@ class Case:
 def make_case(seed: int) -> Case | None:
     """The case of a seed; None where no command was legal."""
     rng = random.Random(seed)
-    definition = _recurrences(rng) if rng.random() < RECURRENCES else Generator(rng).generate()
+    integers = random.Random(f"integers {seed}").random() < INTEGERS
+    definition = _definition(rng, integers=integers)
     names = definition.namespace()
     schedule = ps.Schedule([names[output] for output in definition.outputs])
-    commands = random_commands(schedule, names, rng)
+    early = integers and rng.random() < 0.6
+    commands = random_narrow(schedule, names, rng) if early else ()
+    commands += random_commands(schedule, names, rng)
+    commands += random_narrow(schedule, names, rng) if integers and not early else ()
     target = rng.choice(TARGETS)
     sizes = _sizes(schedule, rng)
     return Case(definition, commands, sizes, target, seed) if commands and sizes else None
 
 
-def _recurrences(rng: random.Random) -> Definition:
-    """The first random recurrences that mean something."""
+def _definition(rng: random.Random, *, integers: bool) -> Definition:
+    """The first random definition that means something; recurrences may not."""
+    if not integers and rng.random() >= RECURRENCES:
+        return Generator(rng).generate()
     while True:
-        made = random_stencil(rng) if rng.random() < 0.25 else random_recurrences(rng)
-        definition = Definition(made.lines, made.outputs, made.data)
+        if integers:
+            definition = random_integers(rng)
+        else:
+            made = random_stencil(rng) if rng.random() < 0.25 else random_recurrences(rng)
+            definition = Definition(made.lines, made.outputs, made.data)
         names = definition.namespace()
         try:
             ps.Schedule([names[output] for output in definition.outputs])
@@ -87,6 +99,7 @@ def _recurrences(rng: random.Random) -> Definition:
 def _sizes(schedule: ps.Schedule, rng: random.Random) -> tuple[dict[str, int], ...]:
     """Sizes around the factors, small ones and primes, of which no stage gets too large."""
     used = [record.factor for _, record in schedule.log if hasattr(record, "factor")] or [4]
+    used += [int(number) for branch in schedule.branches for number in re.findall(r"\d+", branch.words)]
     found: list[dict[str, int]] = []
     for attempt in range(20):
         pool = [0, 1, 2, 13, 31, 67, *(f + d for f in used for d in (-1, 0, 1)), *(2 * f + 1 for f in used)]
@@ -238,6 +251,10 @@ def _elements(
         return rng.random(shape) < 0.5
     if kind == "smooth" and to.kind == "f":
         return np.asarray(rng.uniform(0.5, 2, shape)).astype(to)
+    if kind == "extreme":
+        limits = np.iinfo(to)
+        chosen = rng.choice([limits.min, limits.max, 0, 1, limits.max - 1], size=int(rng.integers(1, 4)))
+        return np.asarray(rng.choice(chosen, shape)).astype(to)
     if kind not in ("exact", "special", "smooth"):
         extent = int(eval(kind, dict(sizes)))
         return np.asarray(rng.integers(0, max(1, extent), shape)).astype(to)

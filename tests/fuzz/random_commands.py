@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from math import prod
 from typing import Any
 
@@ -40,6 +41,37 @@ def random_commands(schedule: ps.Schedule, names: dict[str, Any], rng: random.Ra
             continue
         made.append(line)
     return tuple(made)
+
+
+def random_narrow(schedule: ps.Schedule, names: dict[str, Any], rng: random.Random) -> tuple[str, ...]:
+    """Some stages in fewer bits, for the sizes for which their values are proven to fit."""
+    made: list[str] = []
+    for stage in rng.sample(list(schedule.stages), min(3, len(schedule.stages))):
+        name = stage.name
+        if any(stage is output for output in schedule.outputs):
+            name = f"N{len(schedule.stages)}"
+            made += _tried(schedule, names, f's["{stage.name}"].cache_write(name="{name}")')
+        if name not in [s.name for s in schedule.stages]:
+            continue
+        dtypes = rng.sample(("int8", "uint8", "int16", "uint16", "int32"), 3)
+        refusals = [(dtype, schedule[name].why_not("narrow", dtype)) for dtype in dtypes]
+        refusals.sort(key=lambda pair: pair[1] is not None and "specialize(" not in str(pair[1]))
+        dtype, refusal = refusals[0]
+        known = re.search(r'specialize\("(.*?)"\)', str(refusal))
+        where = "" if known is None else f".specialize({known[0].removeprefix('specialize(')}"
+        if where:
+            made += _tried(schedule, names, f"s{where}")
+        made += _tried(schedule, names, f's{where}["{name}"].narrow("{dtype}")')
+    return tuple(made)
+
+
+def _tried(schedule: ps.Schedule, names: dict[str, Any], line: str) -> list[str]:
+    """The line, if it is legal; and carry it out."""
+    try:
+        exec(line, {**names, "s": schedule})
+    except ps.ScheduleError:
+        return []
+    return [line]
 
 
 def _some_sizes(schedule: ps.Schedule, rng: random.Random) -> tuple[ps.Schedule, str]:

@@ -55,7 +55,8 @@ class RecurrenceGenerator:
         self.rng, self.literals = rng, literals
         self.made = Lines()
         self.count = 0
-        self.dtype = rng.choice(DTYPES)
+        self.dtype = self.given = rng.choice(DTYPES)
+        self.data = "exact"
         self.floats = self.dtype.startswith("float")
         self.free = self.floats and rng.random() < 0.25
 
@@ -99,11 +100,11 @@ class RecurrenceGenerator:
             chosen = sorted(self.rng.sample(range(len(axes)), self.rng.randint(1, len(axes))))
             name, of = f"A{len(found)}", tuple(axes[d] for d in chosen)
             shape = "".join(f"{extents[d]}, " for d in chosen)
-            self.made.lines.append(f'{name} = ps.placeholder(({shape}), "{self.dtype}", name="{name}")')
-            self.made.data[name] = "exact"
+            self.made.lines.append(f'{name} = ps.placeholder(({shape}), "{self.given}", name="{name}")')
+            self.made.data[name] = self.data
             if self.rng.random() < 0.25:
                 inner = ", ".join(of)
-                body = f"{name}[{inner}] * {self._constant(2)}"
+                body = f"{self._given(f'{name}[{inner}]')} * {self._constant(2)}"
                 self.made.lines.append(
                     f'B{len(found)} = ps.compute(({shape}), lambda {inner}: {body}, name="B{len(found)}")'
                 )
@@ -191,13 +192,10 @@ class RecurrenceGenerator:
         rng = self.rng
         terms = [self._input(known, region)]
         terms += [self._own(known, region) for _ in range(rng.choice((0, 1, 1, 2, 2, 3)))]
-        kind = rng.random()
-        total = " + ".join(terms)
-        if kind < 0.3 and len(terms) > 1:
-            total = f"ps.{rng.choice(('minimum', 'maximum'))}({terms[0]}, {' + '.join(terms[1:])})"
+        total = self._total(terms)
         reduction = self._reduction(known, region) if rng.random() < 0.35 else None
         if reduction is not None:
-            total = reduction if rng.random() < 0.3 else f"{total} + {self._scaled(reduction, 0.0625)}"
+            total = reduction if rng.random() < 0.3 else self._reduced(total, reduction)
         if rng.random() < 0.15 and (axis := rng.choice(region.axes)):
             total = f"ps.select({axis} > {rng.choice((1, 3))}, {total}, {terms[0]})"
         left = ", ".join(region.cell)
@@ -208,6 +206,16 @@ class RecurrenceGenerator:
         else:
             self.made.lines.append(f"{known.name}[{left}] = {total}")
 
+    def _total(self, terms: list[str]) -> str:
+        """What is made of the terms of an equation."""
+        if self.rng.random() < 0.3 and len(terms) > 1:
+            return f"ps.{self.rng.choice(('minimum', 'maximum'))}({terms[0]}, {' + '.join(terms[1:])})"
+        return " + ".join(terms)
+
+    def _reduced(self, total: str, reduction: str) -> str:
+        """What is made of that and a reduction."""
+        return f"{total} + {self._scaled(reduction, 0.0625)}"
+
     def _scaled(self, term: str, factor: float) -> str:
         """A term made small, so that values of floats do not grow without end."""
         return f"{factor} * {term}" if self.floats else term
@@ -217,7 +225,12 @@ class RecurrenceGenerator:
         if not choices or self.rng.random() < 0.1:
             return self._constant(self.rng.choice((1, 2)))
         name, of = self.rng.choice(choices)
-        return f"{name}[{', '.join(region.cell[known.axes.index(axis)] for axis in of)}]"
+        read = f"{name}[{', '.join(region.cell[known.axes.index(axis)] for axis in of)}]"
+        return self._given(read) if name.startswith("A") else read
+
+    def _given(self, read: str) -> str:
+        """An element of an input, in the type of the system."""
+        return read if self.given == self.dtype else f'ps.cast("{self.dtype}", {read})'
 
     def _own(self, known: _Field, region: _Region) -> str:
         """A read of the system, of a cell that comes before in the hidden order."""

@@ -9,6 +9,7 @@ from .faults.kept import KEPT
 from .faults.llvm import IN_LLVM
 from .faults.lower import IN_LOWER
 from .faults.math import IN_MATH
+from .faults.narrow import IN_NARROW
 from .faults.places import IN_PLACES
 from .faults.polyhedral import IN_POLYHEDRAL
 from .faults.recurrences import IN_RECURRENCES
@@ -18,5 +19,5 @@ from .faults.target import IN_TARGET
 
 MUTANTS = (
     *(*IN_COMPUTE, *IN_POLYHEDRAL, *IN_SCHEDULE, *IN_PLACES, *IN_LOWER, *IN_LLVM, *IN_MATH, *IN_INTEGERS, *IN_TARGET),
-    *(*KEPT, *IN_BENCH, *IN_STORAGE, *IN_RECURRENCES),
+    *(*KEPT, *IN_BENCH, *IN_STORAGE, *IN_RECURRENCES, *IN_NARROW),
 )

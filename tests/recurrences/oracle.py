@@ -124,16 +124,18 @@ def instances(state: Any, sizes: dict[str, int]) -> list[Instance]:
     return [
         instance
         for s, path in leaves
-        for instance in _of_statement(s, path, known, state.program, _in_lanes(s, path, tree.fused, state.program))
-        if s.rule is None or _part(instance, cuts.get(s.stage.uid, ())) == s.loops_of
+        for instance in _of_statement(
+            s, path, known, state.program, _in_lanes(s, path, known, tree.fused, state.program)
+        )
+        if s.rule is None or _part(s, instance.at, cuts.get(s.stage.uid, ())) == s.loops_of
     ]
 
 
-def _part(instance: Instance, cuts: tuple[Any, ...]) -> int:
+def _part(statement: Statement, values: Mapping[Axis, int], cuts: tuple[Any, ...]) -> int:
     """The equation, or the cut, that an instance belongs to."""
-    at = {axis.name: value for axis, value in instance.at.items()}
-    number = instance.statement.equation
-    for place, cut in enumerate(cuts, len(instance.statement.stage.equations)):
+    at = {axis.name: value for axis, value in values.items()}
+    number = statement.equation
+    for place, cut in enumerate(cuts, len(statement.stage.equations)):
         if cut.equation == number and cut.axis in at:
             block, own = at[cut.axis] // cut.factor, (at[cut.other] + cut.ahead) // cut.factor
             number = place if block < own or (cut.later and block > own) else number
@@ -173,37 +175,53 @@ def claimed(statement: Statement, program: Any, sizes: dict[str, int]) -> Iterat
 
 
 _WIDE = 13  # of a size at which a loop that may have several iterations has
+Taken = dict[tuple[Any, ...], set[Any]]  # which iterations of a loop there are for each iteration of those around
 
 
 def _in_lanes(
-    statement: Statement, path: tuple[Any, ...], fused: Mapping[Axis, Fused], program: Any
+    statement: Statement, path: tuple[Any, ...], known: Sizes, fused: Mapping[Axis, Fused], program: Any
 ) -> dict[int, Hashable]:
-    """For loops inside a vector loop, by their uids, which iterations there are for each iteration of those around;
-    none where lanes have different ones, and no more than one each, or not all from the first to the last, or where
-    they are written out and lanes begin apart."""
+    """For loops inside a vector loop, by their uids, which iterations there are for each iteration of those around, at
+    large sizes and at these; none where lanes have different ones, and no more than one each, or not all from the first
+    to the last, or where they are written out and lanes begin apart."""
     loops = [step for step in path if isinstance(step, LoopNode) and step.kind not in ("position", "component")]
     first = next((k for k, loop in enumerate(loops) if loop.kind == "vectorize"), len(loops)) + 1
     if first >= len(loops):
         return {}
-    known = Sizes({s.name: -(-max(s.min, _WIDE) // s.multiple_of) * s.multiple_of for s in program.sizes}, fused)
-    placed = bool(statement.prefix)
-    every = claimed(statement, program, known.sizes) if placed else _grid(statement.axes, known)
-    taken: dict[int, dict[tuple[Any, ...], set[Any]]] = {k: {} for k in range(first, len(loops))}
+    wide = Sizes({s.name: -(-max(s.min, _WIDE) // s.multiple_of) * s.multiple_of for s in program.sizes}, fused)
+    large = _taken(statement, loops, first, wide, program)
+    own = _taken(statement, loops, first, known, program)
+    alike = {k: _alike(loops, k, found) for k, found in large.items()}
+    return {loops[k].uid: None if alike[k] is None else (alike[k], _frozen(own[k])) for k in large}
+
+
+def _taken(statement: Statement, loops: list[LoopNode], first: int, known: Sizes, program: Any) -> dict[int, Taken]:
+    """For each loop from a first one on."""
+    every = claimed(statement, program, known.sizes) if statement.prefix else _grid(statement.axes, known)
+    taken: dict[int, Taken] = {k: {} for k in range(first, len(loops))}
+    cuts = program.cuts.get(statement.stage.uid, ())
     for at in every:
-        if all(known.value(condition, at) for condition in _conditions(statement)):
-            counters = [known.value(loop.values[statement.number], at) for loop in loops]
-            for k, found in taken.items():
-                found.setdefault(tuple(counters[:k]), set()).add(counters[k])
-    return {loops[k].uid: _alike(loops, k, found) for k, found in taken.items()}
+        if not all(known.value(condition, at) for condition in _conditions(statement)):
+            continue
+        if statement.rule is not None and _part(statement, at, cuts) != statement.loops_of:
+            continue
+        counters = [known.value(loop.values[statement.number], at) for loop in loops]
+        for k, found in taken.items():
+            found.setdefault(tuple(counters[:k]), set()).add(counters[k])
+    return taken
 
 
-def _alike(loops: list[LoopNode], k: int, taken: dict[tuple[Any, ...], set[Any]]) -> Hashable:
+def _frozen(taken: Taken) -> Hashable:
+    return frozenset((around, frozenset(values)) for around, values in taken.items())
+
+
+def _alike(loops: list[LoopNode], k: int, taken: Taken) -> Hashable:
     dense = all(max(values) - min(values) + 1 == len(values) for values in taken.values())
-    begins: dict[tuple[Any, ...], set[Any]] = {}
+    begins: Taken = {}
     for around, values in taken.items():
         outside = tuple(c for c, loop in zip(around, loops, strict=False) if loop.kind != "vectorize")
         begins.setdefault(outside, set()).add(min(values))
-    ranges: dict[tuple[Any, ...], set[Any]] = {}
+    ranges: Taken = {}
     for around, values in taken.items():
         outside = tuple(c for c, loop in zip(around, loops, strict=False) if loop.kind != "vectorize")
         ranges.setdefault(outside, set()).add(frozenset(values))
@@ -211,7 +229,7 @@ def _alike(loops: list[LoopNode], k: int, taken: dict[tuple[Any, ...], set[Any]]
     apart = loops[k].kind == "unroll" and any(len(values) > 1 for values in begins.values())
     if not alike and (not dense or apart or all(len(values) == 1 for values in taken.values())):
         return None
-    return frozenset((around, frozenset(values)) for around, values in taken.items())
+    return _frozen(taken)
 
 
 def _kind(loop: LoopNode, in_lanes: Mapping[int, Hashable]) -> Hashable:

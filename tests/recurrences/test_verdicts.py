@@ -212,3 +212,9 @@ def test_random_commands_on_examples(name: str) -> None:
         command = random_command(s, rng)
         if command is not None:
             check(s, command, rng)
+
+
+@pytest.mark.parametrize("seed", [2000289])
+def test_what_the_oracle_once_took_for_something_else(seed: int) -> None:
+    """A cut of an equation that has no cells for some lanes at some sizes, at which it needs those of the rest."""
+    run_case(seed, Counter())

@@ -197,6 +197,52 @@ def test_reductions_of_nothing_do_not_fit() -> None:
     s.specialize("n >= 1")[B].narrow("uint8")
 
 
+@pytest.mark.parametrize(
+    ("dtype", "value", "largest"),
+    [
+        ("int32", lambda a: ps.min(a * 3, 100), "at most 300"),
+        ("int32", lambda a: ps.select(a * 3 > 7, ps.cast("int32", 1), ps.cast("int32", 0)), "at most 300"),
+        ("int32", lambda a: (a * 3) // 4, "at most 300"),
+        ("uint32", lambda a: ps.min(a - 1, 100), "at least -1"),
+        ("int32", lambda a: ps.min(a + 27, 100), ""),
+    ],
+)
+def test_what_is_compared_and_divided_in_fewer_bits_fits_as_well(
+    dtype: str, value: Callable[[Expr], Expr], largest: str
+) -> None:
+    A = ps.placeholder((9,), "uint8", name="A")
+    B = ps.compute((9,), lambda i: ps.min(ps.cast(dtype, A[i]), 100), name="B")
+    C = ps.compute((9,), lambda i: value(B[i]), name="C")
+    s = ps.Schedule(ps.compute((9,), lambda i: C[i] + 1, name="D"))
+    s[B].narrow("int8")
+    refusal = s[C].why_not("narrow", "int8")
+    assert (refusal is None) if not largest else (largest in str(refusal))
+
+
+def test_of_a_system_outputs_keep_their_type() -> None:
+    n = ps.size_var("n")
+    (t,) = ps.axes("t")
+    u, v = (ps.recurrence((n + 1,), "int32", name=name) for name in "uv")
+    u[0], v[0] = 0, 1
+    u[t + 1] = ps.min(v[t] + 2, 100)
+    v[t + 1] = ps.max(u[t] - 3, -50)
+    s = ps.Schedule([u])
+    s[v].narrow("int8")
+    assert [s[stage].tensor.dtype.name for stage in (u, v)] == ["int32", "int8"]
+    np.testing.assert_array_equal(s.build(check=True)(n=30), ps.Schedule(s.outputs).build()(n=30))
+
+
+def test_what_is_affine_and_what_is_multiplied_are_looked_at() -> None:
+    n = ps.size_var("n")
+    r = ps.reduce_axis((0, 3), name="r")
+    B = ps.compute((n,), lambda i: ps.min(ps.cast("int64", 1) - 129, ps.cast("int64", 255)), name="B")
+    C = ps.compute((n,), lambda i: ps.prod(ps.min(ps.cast("int32", r), 1), axis=r), name="C")
+    s = ps.Schedule(ps.compute((n,), lambda i: B[i] + C[i], name="D"))
+    s[B].narrow("int8")
+    with pytest.raises(ps.ScheduleError, match=r"at least -2147483648 at n=1 and i=0.*fit for n == 0"):
+        s[C].narrow("int16")
+
+
 def test_positions_are_not_narrow() -> None:
     A = ps.placeholder((9,), "uint8", name="A")
     r = ps.reduce_axis((0, 9), name="r")
