@@ -119,8 +119,8 @@ def _refuse_order(group: tuple[Tensor, ...], needs: list[Need], program: Program
         f"no order of the loops of {names} was found in which every cell is computed before those that need it, "
         f"and no circle of up to {SHORT} cells, nor a longer one at sizes up to {SMALL_SIZES[-1]} among the first "
         f"{CORNER} cells of each dimension. Orders are tried along the dimensions, forwards or backwards, or a sum of "
-        "them with factors up to 3: write the recurrence over another dimension, a step or a distance, along which all "
-        "values are computed",
+        "them with factors up to 3, of all equations or of each alone: write the recurrence over another dimension, a "
+        "step or a distance, along which all values are computed, or as several equations, each in an order of its own",
         location=location,
     )
 

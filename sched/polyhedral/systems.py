@@ -4,7 +4,9 @@ A system is a strongly connected component of the stages. What counts here are c
 there before which. A default order is found level by level, as in Allen and Kennedy (1987): the first dimension,
 forwards or backwards, along which nothing runs against the needs becomes the outermost loop; what it puts in order is
 done, and so is what does not go round in a circle any more, as that can be put in sequence; the rest is left to the
-next level. Where no dimension will do, small sums of dimensions are tried (a skewed loop).
+next level. Where no dimension will do, small sums of dimensions are tried (a skewed loop). All equations of a stage
+have the same loops, unless that leaves no order: those of a sweep that goes forwards and backwards in turn have their
+own.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class Need:
     relation: Map
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Level:
     """A loop of the default order: dimension `name`, backwards if `sign` is -1, plus others times factors."""
 
@@ -110,7 +112,7 @@ def circular(needs: Sequence[Need]) -> list[Need]:
     return [need for need in needs if owner[need.source] == owner[need.sink]]
 
 
-Order = dict[int, tuple[Level, ...]]  # the levels of each stage, by uid, outermost first
+Order = dict[Node, tuple[Level, ...]]  # the levels of each equation, outermost first
 
 
 def circular_pairs(stages: Sequence[Tensor], pairs: Sequence[Requirement]) -> tuple[Requirement, ...]:
@@ -126,23 +128,37 @@ def circular_pairs(stages: Sequence[Tensor], pairs: Sequence[Requirement]) -> tu
 
 def default_order(stages: Sequence[Tensor], needs: Sequence[Need], world: World) -> Order | None:
     """Levels in which all cells can be computed, or None if none were found. Stages that go round in a circle together
-    have the same ones."""
+    have the same ones, each for all of its equations; where there are none such, equations that do."""
     cells = {stage.uid: Cells(stage, world.frame(stage.equations[0].axes, "C")) for stage in stages}
-    levels: dict[int, list[Level]] = {stage.uid: [] for stage in stages}
-    pending = _parts(circular([Need(n.source, n.sink, _of_cells(n, cells)) for n in needs]))
+    nodes = {(stage.uid, k) for stage in stages for k in range(len(stage.equations))}
+    of_cells = [Need(n.source, n.sink, _of_cells(n, cells)) for n in needs]
+    for owner in ({node: (node[0], 0) for node in nodes}, {node: node for node in nodes}):
+        levels = _levels(of_cells, cells, owner)
+        if levels is not None:
+            found = {node: levels[own] for node, own in owner.items()}
+            return {node: (*own, *_rest(own, cells[node[0]])) for node, own in found.items()}
+    return None
+
+
+def _levels(
+    needs: list[Need], cells: Mapping[int, Cells], owner: Mapping[Node, Node]
+) -> dict[Node, list[Level]] | None:
+    """The levels of equations, by their owners, which have the same ones; None if none were found."""
+    levels: dict[Node, list[Level]] = {own: [] for own in owner.values()}
+    pending = _parts(circular(needs), owner)
     while pending:
         part = pending.pop()
-        uids = {uid for need in part for uid, _ in (need.source, need.sink)}
-        used = {level.name for uid in uids for level in levels[uid]}
-        names = list(dict.fromkeys(axis.name for uid in sorted(uids) for axis in cells[uid].axes))
+        owners = {owner[node] for need in part for node in (need.source, need.sink)}
+        used = {level.name for own in owners for level in levels[own]}
+        names = list(dict.fromkeys(axis.name for uid, _ in sorted(owners) for axis in cells[uid].axes))
         open_names = [name for name in names if name not in used]
         found = next((level for level in _candidates(open_names) if _is_forward(level, part, cells)), None)
         if found is None:
             return None
-        for uid in uids:
-            levels[uid].append(found)
-        pending += _parts(circular(_equal(found, part, cells)))
-    return {uid: (*found, *_rest(found, cells[uid])) for uid, found in levels.items()}
+        for own in owners:
+            levels[own].append(found)
+        pending += _parts(circular(_equal(found, part, cells)), owner)
+    return levels
 
 
 def _rest(levels: list[Level], cells: Cells) -> Iterator[Level]:
@@ -150,16 +166,15 @@ def _rest(levels: list[Level], cells: Cells) -> Iterator[Level]:
     return (Level(axis.name) for axis in cells.axes if axis.name not in used)
 
 
-def _parts(needs: list[Need]) -> list[list[Need]]:
-    """The needs apart, as far as they are between different stages."""
-    uids = sorted({uid for need in needs for uid, _ in (need.source, need.sink)})
-    ends = [(need.source[0], need.sink[0]) for need in needs]
+def _parts(needs: list[Need], owner: Mapping[Node, Node]) -> list[list[Need]]:
+    """The needs apart, as far as they are between equations of different owners."""
+    ends = [(owner[need.source], owner[need.sink]) for need in needs]
     both = [*ends, *((b, a) for a, b in ends)]
-    joined = components(uids, lambda uid: [b for a, b in both if a == uid])
-    return [[need for need in needs if need.source[0] in part] for part in joined]
+    joined = components(sorted({own for pair in ends for own in pair}), lambda own: [b for a, b in both if a == own])
+    return [[need for need in needs if owner[need.source] in part] for part in joined]
 
 
-def _of_cells(need: Need, cells: dict[int, Cells]) -> Map:
+def _of_cells(need: Need, cells: Mapping[int, Cells]) -> Map:
     source, sink = cells[need.source[0]].frame, cells[need.sink[0]].frame
     return sink.relation(source.relation(need.relation).reverse()).reverse()
 
@@ -182,7 +197,7 @@ def _candidates(names: list[str]) -> Iterator[Level]:
     yield from (level for size, level in skewed if size)
 
 
-def _is_forward(level: Level, needs: list[Need], cells: dict[int, Cells]) -> bool:
+def _is_forward(level: Level, needs: list[Need], cells: Mapping[int, Cells]) -> bool:
     for need in needs:
         source, sink = cells[need.source[0]], cells[need.sink[0]]
         a, b = source.value(level), sink.value(level)
@@ -195,7 +210,7 @@ def _is_forward(level: Level, needs: list[Need], cells: dict[int, Cells]) -> boo
     return True
 
 
-def _equal(level: Level, needs: list[Need], cells: dict[int, Cells]) -> list[Need]:
+def _equal(level: Level, needs: list[Need], cells: Mapping[int, Cells]) -> list[Need]:
     """What the level leaves: the pairs with one value of the counter."""
     left: list[Need] = []
     for need in needs:

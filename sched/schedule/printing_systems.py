@@ -82,7 +82,7 @@ def _lines(state: State, node: Node, around: Loops, depth: int) -> Iterator[str]
                     yield f"{pad}{header(nest, primed(nest, shown), _bound(nest, around.get(key, ()))[0])}"
                 inside[key] = (*around.get(key, ()), shown)
             found = dict.fromkeys(
-                f"{line}{comment([f'of {s.stage.name}']) if ways > 1 else ''}"
+                f"{line}{comment([f'of {state.nest_of(s).label}']) if ways > 1 else ''}"
                 for key, s in below.items()
                 for line in _binding_lines(state.nest_of(s), inside[key])
             )

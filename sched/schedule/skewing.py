@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..compute.expr import Expr
+from ..compute.rules import ZERO
+from ..compute.simplify import linear
 from ..compute.tensor import Tensor
 from ..errors import ScheduleError
 from ..polyhedral.affine import affine
@@ -78,14 +80,15 @@ def _step(
     state: State, group: tuple[Tensor, ...], pairs: tuple[Requirement, ...], outer: tuple[str, ...], name: str
 ) -> list[tuple[Tensor, Primitive]] | None:
     """The skews of one loop by the outer ones, and the shifts, with which nothing runs backwards in it."""
-    for factors in _factors(len(outer)):
+    nests = {stage.uid: state.nests[stage.uid] for stage in group}
+    around = [nests[group[0].uid].loop(other).value for other in outer]
+    for factors in _factors(around):
         values: dict[int, Expr] = {}
-        for stage in group:
-            nest = state.nests[stage.uid]
+        for uid, nest in nests.items():
             value = nest.loop(name).value
             for other, factor in zip(outer, factors, strict=True):
                 value = value + nest.loop(other).value * factor
-            values[stage.uid] = value
+            values[uid] = value
         shifts = _shifts(group, _distances(pairs, values))
         if shifts is not None:
             skews = [(o, f) for o, f in zip(outer, factors, strict=True) if f]
@@ -114,13 +117,19 @@ def shifts_along(state: State, group: tuple[Tensor, ...], loop: str) -> dict[int
     return _shifts(group, _distances(circular_pairs(group, state.pairs), values))
 
 
-def _factors(count: int) -> Iterator[tuple[int, ...]]:
-    """Factors of outer loops, small sums first; with many loops, only of the first ones."""
-    free = min(count, _MOST_OUTER)
-    choices = itertools.product(range(LARGEST_FACTOR + 1), repeat=free)
-    for factors in sorted(choices, key=lambda factors: (sum(factors), tuple(-f for f in factors))):
-        if sum(factors) <= LARGEST_FACTOR:
-            yield (*factors, *(0,) * (count - free))
+def _factors(outer: list[Expr]) -> Iterator[tuple[int, ...]]:
+    """Factors of outer loops, those first with which a loop leans least along the axes that these are made of; with
+    many loops, only of the first ones."""
+    free = outer[:_MOST_OUTER]
+
+    def lean(factors: tuple[int, ...]) -> int:
+        terms, _ = linear(sum((value * factor for value, factor in zip(free, factors, strict=True)), ZERO))
+        return sum(abs(factor) for _, factor in terms.values())
+
+    choices = itertools.product(range(LARGEST_FACTOR + 1), repeat=len(free))
+    few = (factors for factors in choices if sum(factors) <= LARGEST_FACTOR)
+    for factors in sorted(few, key=lambda factors: (lean(factors), sum(factors), tuple(-f for f in factors))):
+        yield (*factors, *(0,) * (len(outer) - len(free)))
 
 
 def _distances(pairs: tuple[Requirement, ...], values: Mapping[int, Expr]) -> list[_Distance] | None:

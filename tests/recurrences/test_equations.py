@@ -77,3 +77,37 @@ def test_errors(wrong: object, said: str) -> None:
     v = ps.compute((u.shape[0],), lambda i: u[i, i], name="v")
     with pytest.raises(ps.ScheduleError, match=said):
         wrong(ps.Schedule([u, v]))  # type: ignore[operator]
+
+
+def sweeps_in_turn() -> tuple[ps.Tensor, ps.Tensor]:
+    """Of odd steps forwards, of even ones backwards: a symmetric Gauss-Seidel iteration."""
+    T, n = ps.size_var("T"), ps.size_var("n", min=1)
+    a = ps.placeholder((n,), "float64", name="a")
+    t, i = ps.axes("t i")
+    u = ps.recurrence((T + 1, n), "float64", name="u")
+    u[0, i] = a[i]
+    inside = (i > 0) & (i < n - 1)
+    u[2 * t + 1, i] = ps.select(inside, 0.5 * (u[2 * t + 1, i - 1] + u[2 * t, i + 1]), u[2 * t, i])
+    u[2 * t + 2, i] = ps.select(inside, 0.5 * (u[2 * t + 2, i + 1] + u[2 * t + 1, i - 1]), u[2 * t + 1, i])
+    return u, u[T]
+
+
+def test_equations_have_loops_of_their_own_where_no_order_of_common_ones_is_left() -> None:
+    u, last = sweeps_in_turn()
+    s = ps.Schedule(last)
+    assert "i = n - i' - 1  # of u.equation(2)" in str(s)
+    assert isinstance(s[u].equation(2).why_not("reverse", "i"), ps.LegalityError)
+    folded = ps.Schedule(last)
+    folded[u].fold_storage("t", 1)
+    folded[u].split("i", 4)
+    assert folded[u].equation(2).loops == ("t", "i_o", "i_i")
+    assert ps.Schedule.from_text(last, folded.to_text()) == folded
+    for steps, cells in ((0, 1), (1, 2), (2, 5), (5, 9)):
+        given = np.random.default_rng(cells).integers(0, 99, cells).astype(float)
+        line = given.copy()
+        for step in range(steps):
+            places = range(1, cells - 1)
+            for place in places if step % 2 == 0 else reversed(places):
+                line[place] = 0.5 * (line[place - 1] + line[place + 1])
+        np.testing.assert_array_equal(s.build()(given, T=steps), line)
+        np.testing.assert_array_equal(folded.build()(given, T=steps), line)

@@ -31,3 +31,16 @@ def test_nothing_is_suggested_for_loops_that_are_peeled() -> None:
     s.undo()
     s["u"].peel("j", first=1, last=1)
     assert s.suggest() == ('u.skew("i", 1, by="t")', 'u.parallel("i")')
+
+
+def test_loops_lean_as_little_as_they_can() -> None:
+    """Along a loop that leans itself, a factor of 1 leans further than 2 along the steps alone."""
+    T, n = ps.size_var("T"), ps.size_var("n", min=1)
+    A = ps.placeholder((n, n), "float64", name="A")
+    t, i, j = ps.axes("t i j")
+    u = ps.recurrence((T + 1, n, n), "float64", name="u")
+    inside = (i > 1) & (i < n - 2) & (j > 1) & (j < n - 2)
+    u[0, i, j] = A[i, j]
+    around = u[t, i - 2, j] + u[t, i + 2, j] + u[t, i, j - 2] + u[t, i, j + 2]
+    u[t + 1, i, j] = ps.select(inside, 0.25 * around, u[t, i, j])
+    assert ps.Schedule(u[T]).suggest() == ('u.skew("i", 2, by="t")', 'u.skew("j", 2, by="t")', 'u.parallel("i")')

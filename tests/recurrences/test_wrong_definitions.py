@@ -96,9 +96,8 @@ def narrower_sum(u: ps.Recurrence) -> None:
 
 
 def no_order_found(u: ps.Recurrence) -> None:
-    """Even cells from the left, odd ones from the right: there is an order, but of no loops over the cells."""
-    u.define(i, ps.select(i > 1, u[i - 2], 0.0), where=i % 2 == 0)
-    u.define(i, ps.select(i < N - 2, u[i + 2], 0.0), where=i % 2 == 1)
+    """Even cells from the left, odd ones from the right: there is an order, but of no loops over all of the cells."""
+    u[i] = ps.select(i % 2 == 0, ps.select(i > 1, u[i - 2], 0.0), ps.select(i < N - 2, u[i + 2], 0.0))
 
 
 def itself_late(u: ps.Recurrence) -> None:

@@ -126,7 +126,7 @@ def _members(state: State, stage: Tensor, loop: str, what: str) -> tuple[Tensor,
         if member.ndim < 2 or member.equations[0].axes[0].name != first.name:
             raise ScheduleError(f"{what}: {also} has not {first.name} for the first of several dimensions")
         apart = program.cuts.get(member.uid) or member.uid in program.layouts or member.uid in state.places
-        if own.history or own.apart or apart:
+        if any(each.history for each in own.each()) or apart:
             raise ScheduleError(f"{what}: there are commands on {also} already; block its steps before")
         if any(tensor is member for tensor in (*program.outputs, *program.arguments)):
             raise ScheduleError(f"{what}: {also} is an output, and all of its planes are asked for")
