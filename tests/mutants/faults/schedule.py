@@ -10,6 +10,7 @@ KEPT = "tests/polyhedral/test_kept_order.py"
 PARTITION = "tests/schedule/test_partition.py"
 SPECIALIZE = "tests/schedule/test_specialize.py"
 INPUTS = "tests/schedule/test_specialize_inputs.py"
+TRANSACTION = "tests/schedule/test_transaction.py"
 
 IN_SCHEDULE: tuple[Mutant, ...] = (
     Mutant(
@@ -35,6 +36,46 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
         "in zip(conditions, bodies, strict=False):",
         (SPECIALIZE,),
         "of several conditions that hold the last one counts",
+    ),
+    Mutant(
+        "what-commands-amount-to-unproven",
+        "schedule/transaction.py",
+        "if apart or not schedule.opened:",
+        "if apart:",
+        (TRANSACTION,),
+        "commands in a transaction are not proven at its end",
+    ),
+    Mutant(
+        "beside-what-is-not-proven",
+        "schedule/proof.py",
+        "_taken_back(before, state, stage, command) if before.is_proven else None",
+        "_taken_back(before, state, stage, command)",
+        (TRANSACTION,),
+        "of the last command of a transaction, only what it changes is proven",
+    ),
+    Mutant(
+        "undone-to-anything",
+        "schedule/schedule.py",
+        "count = legal_count(self, count)",
+        "count = count * 1",
+        (TRANSACTION,),
+        "undo leaves a schedule that is not legal, and was so in a transaction alone",
+    ),
+    Mutant(
+        "built-in-a-transaction",
+        "target/build.py",
+        "if not all(one.state.is_proven for one in",
+        "if not any(one.state.is_proven for one in",
+        (TRANSACTION,),
+        "what a condition has is built though it is not proven",
+    ),
+    Mutant(
+        "conditions-not-proven-at-the-end",
+        "schedule/transaction.py",
+        "for branch in schedule.branches:",
+        "for branch in schedule.branches[1:]:",
+        (TRANSACTION,),
+        "commands for a condition in a transaction are not proven at its end",
     ),
     Mutant(
         "greatest-element-as-the-least",
