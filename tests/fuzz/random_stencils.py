@@ -1,8 +1,9 @@
 """Random stencils iterated in time, as the lines of Python that a user would write: what has its steps in blocks.
 
-A step is made of the one before, at cells up to two away, guarded or with regions of their own at the boundary; it may
-read an input, a stage, or the number of the step. The last plane is the output, or what reads it. There may be a second
-field, of as many planes or of one less, each read by the other: that one's planes also in the step that makes them.
+A step is made of the one before, at cells up to two away, guarded or with regions of their own at the boundary; some
+are sweeps in place, which also read what is before in the step. It may read an input, a stage, or the number of the
+step. The last plane is the output, or what reads it. There may be a second field, of as many planes or of one less,
+each read by the other: that one's planes also in the step that makes them.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ def random_stencil(rng: random.Random, literals: tuple[int, ...] = LITERALS) -> 
     scale = "0.25 * " if dtype.startswith("float") else ""
     terms = [read, f"{scale}u[t, {names}]"] if rng.random() < 0.8 else [read]
     terms += [f"{scale}{_tap(rng, axes, extents, one)}" for _ in range(rng.choice((1, 2, 2, 3)))]
+    if rng.random() < 0.25:  # a sweep in place
+        terms += [f"{scale}{_swept(rng, axes, extents, one)}" for _ in range(rng.choice((1, 1, 2)))]
     second = rng.choice(("", "", "", "whole", "short"))
     if second:
         planes = f"{steps} + 1" if second == "whole" else steps
@@ -85,6 +88,17 @@ def random_stencil(rng: random.Random, literals: tuple[int, ...] = LITERALS) -> 
 def _tap(rng: random.Random, axes: tuple[str, ...], extents: tuple[str, ...], one: str, plane: str = "u[t") -> str:
     """A cell of a plane, by default of the step before, near this one, where it is inside."""
     steps = [rng.choice((-2, -1, 0, 0, 1, 2)) if rng.random() < 0.7 else 0 for _ in axes]
+    return _cell(axes, extents, steps, one, plane)
+
+
+def _swept(rng: random.Random, axes: tuple[str, ...], extents: tuple[str, ...], one: str) -> str:
+    """A cell of the same step that is before this one, where it is inside."""
+    first = rng.randrange(len(axes))
+    after = [rng.choice((-1, 0, 0, 1)) for _ in axes[first + 1 :]]
+    return _cell(axes, extents, [0] * first + [-rng.choice((1, 1, 2)), *after], one, "u[t + 1")
+
+
+def _cell(axes: tuple[str, ...], extents: tuple[str, ...], steps: list[int], one: str, plane: str) -> str:
     guards, indices = [], []
     for axis, extent, step in zip(axes, extents, steps, strict=True):
         index = f"{axis} {'+' if step > 0 else '-'} {abs(step)}" if step else axis
