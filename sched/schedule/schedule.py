@@ -20,7 +20,7 @@ from .proof import first_violation_after
 from .skewing import skews_that_help, suggested
 from .stage import Stage
 from .suggestion import listed, meant, shown
-from .text import HEADER, parse_schedule, schedule_text
+from .text import parse_commands, parse_schedule, schedule_text
 
 if TYPE_CHECKING:
     from ..target.explain import Explanation
@@ -230,9 +230,8 @@ class Schedule:
 
     def extend(self, commands: str | Sequence[str]) -> None:
         """Carry out commands in text form, one a line or one an item; none of them if one is refused."""
-        lines = commands.splitlines() if isinstance(commands, str) else list(commands)
         trial = self.copy()
-        for _, stage, command in parse_schedule("\n".join([HEADER, *lines])):
+        for _, stage, command in parse_commands(commands):
             trial.apply(trial._named(stage, command), command)
         self._log, self._states, self._branches = trial._log, trial._states, trial._branches
 
