@@ -159,8 +159,8 @@ def _with_sums(schedule: Schedule, group: tuple[Tensor, ...], target: Target, wi
     (first, *others), names = group, ", ".join(member.name for member in group)
     if others or not isinstance(first, Recurrence) or first.ndim != 1:
         raise ScheduleError(
-            f"sweep is for sums in recurrences over one dimension, and {names} {'have' if others else 'has'} more; see recipes.factorization and "
-            "recipes.wavefront"
+            f"sweep is for sums in recurrences over one dimension, and {names} {'have' if others else 'has'} more; see "
+            "recipes.factorization and recipes.wavefront"
         )
     substitution(schedule, first, target, width)
 
