@@ -22,7 +22,7 @@ from .proof import first_violation_after
 from .skewing import skews_that_help, suggested
 from .stage import Stage
 from .suggestion import listed, meant, shown
-from .text import HEADER, parse_schedule, schedule_text
+from .text import parse_commands, parse_schedule, schedule_text
 from .transaction import Command, carry_out, legal_count, transaction
 
 if TYPE_CHECKING:
@@ -273,9 +273,7 @@ class Schedule:
     def extend(self, commands: str | Sequence[str]) -> None:
         """Carry out commands in text form, one a line or one an item, as one `transaction`; none of them if one is
         refused."""
-        lines = commands.splitlines() if isinstance(commands, str) else list(commands)
-        parsed = [(stage, command) for _, stage, command in parse_schedule("\n".join([HEADER, *lines]))]
-        refused = carry_out(self, parsed)
+        refused = carry_out(self, [(stage, command) for _, stage, command in parse_commands(commands)])
         if refused is not None:
             raise refused.error
 

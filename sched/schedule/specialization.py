@@ -11,7 +11,7 @@ from ..errors import ScheduleError
 from .branches import Branch, branch_of
 from .primitives import Primitive, Specialized, State
 from .schedule import Schedule
-from .text import HEADER, parse_schedule
+from .text import parse_commands
 from .transaction import Command
 
 
@@ -65,8 +65,7 @@ class Specialization(Schedule):
 
     def extend(self, commands: str | Sequence[str]) -> None:
         """See `Schedule.extend`."""
-        lines = commands.splitlines() if isinstance(commands, str) else list(commands)
-        parsed = list(parse_schedule("\n".join([HEADER, *lines])))
+        parsed = list(parse_commands(commands))
         self._whole.extend([f"{stage}.{Specialized(self._words, command)}" for _, stage, command in parsed])
 
     def undo(self) -> str:

@@ -13,7 +13,7 @@ Empty lines, and lines that begin with #, are skipped.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, fields
 from typing import Any, NoReturn, get_type_hints
 
@@ -21,7 +21,7 @@ from ..compute.tensor import MAX_NAME
 from ..errors import ScheduleError
 from .primitives import REGISTRY, Equation, Primitive, Specialized
 from .primitives.base import KEYWORDS
-from .suggestion import listed, meant
+from .suggestion import listed, meant, shown
 
 HEADER = "# polysched schedule, version 1"
 MAX_TEXT = 1 << 20
@@ -47,11 +47,24 @@ def parse_schedule(text: Any) -> Iterator[tuple[int, str, Primitive]]:
         raise ScheduleError(f"a schedule's text is a str, not a {type(text).__name__}")
     if len(text) > MAX_TEXT:
         raise ScheduleError(f"a schedule's text has at most {MAX_TEXT} characters, and this has {len(text)}")
-    lines = text.split("\n")
-    if lines[0].strip() != HEADER:
-        raise ScheduleError(f"line 1: a schedule's text begins with the line {HEADER!r}, not {lines[0][:60]!r}")
+    header, *lines = text.split("\n")
+    if header.strip() != HEADER:
+        raise ScheduleError(f"line 1: a schedule's text begins with the line {HEADER!r}, not {header[:60]!r}")
+    yield from _commands(lines, 2)
+
+
+def parse_commands(commands: Any) -> Iterator[tuple[int, str, Primitive]]:
+    """The commands of lines without a header, or of a sequence of them, as (line number, stage name, record)."""
+    lines = commands.splitlines() if isinstance(commands, str) else list(commands)
+    strange = next((line for line in lines if not isinstance(line, str)), None)
+    if strange is not None:
+        raise ScheduleError(f"commands in text form are lines of text, not {shown(strange)}")
+    yield from _commands(lines, 1)
+
+
+def _commands(lines: Sequence[str], first: int) -> Iterator[tuple[int, str, Primitive]]:
     commands = 0
-    for number, line in enumerate(lines[1:], 2):
+    for number, line in enumerate(lines, first):
         if line.strip() and not line.lstrip().startswith("#"):
             commands += 1
             if commands > MAX_COMMANDS:

@@ -68,7 +68,7 @@ def test_an_equation_is_kept_with_those_that_need_it() -> None:
         (lambda s: s["v"].equation(0), r"v is no recurrence, and its one equation is scheduled by s\[v\]"),
         (lambda s: s["u"].equation(1).fold_storage("i", 2), "fold_storage is for a stage as a whole, u.fold_storage"),
         (lambda s: s["u"].equation(1).split("k", 2), r"u.equation\(1\) has no loop 'k'; its loops are i, j"),
-        (lambda s: s.extend('u.equation(5).reverse("i")'), r"line 2: u.equation\(5\).reverse|there is none 5"),
+        (lambda s: s.extend('u.equation(5).reverse("i")'), r"line 1: u.equation\(5\).reverse|there is none 5"),
         (lambda s: s.extend('u.equation(1).equation(1).reverse("i")'), "not of the form|is no command"),
     ],
 )  # fmt: skip

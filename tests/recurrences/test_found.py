@@ -349,3 +349,48 @@ def test_equations_whose_positions_in_a_fused_loop_differ_have_loops_of_their_ow
     (given,) = example.inputs(np.random.default_rng(1), {"N": 7}).values()
     wanted = ps.Schedule(example.define()).build()(given, T=2)
     assert s.build()(given, T=2).tobytes() == wanted.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "options", "said"),
+    [
+        ("time_tile", {"time": 0}, r"time_tile of u takes a time= that is an integer from 1 to \d+, not 0"),
+        ("time_tile", {"time": 2.5}, "time= that is an integer"),
+        ("time_tile", {"space": 8}, "extents of tiles for the loops i, j of u in space=, not 8"),
+        ("time_tile", {"space": (8, 0)}, "time_tile of u takes a space= that is an integer"),
+        ("sweep", {"width": 0}, "sweep of u takes a width= that is an integer"),
+        ("closure", {"block": -1}, "closure of u takes a block= that is an integer"),
+        ("factorization", {"block": "8"}, "factorization of u takes a block= that is an integer"),
+    ],
+)
+def test_recipes_refuse_numbers_that_are_none(recipe: str, options: dict[str, object], said: str) -> None:
+    s = ps.Schedule(EXAMPLES["jacobi_2d"].define())
+    with pytest.raises(ps.ScheduleError, match=said):
+        getattr(ps.recipes, recipe)(s["u"], "x86-64-v3", **options)
+    assert s.commands == ()
+
+
+def test_the_member_of_a_system_that_is_no_factor_is_named() -> None:
+    n = ps.size_var("n", min=1)
+    A = ps.placeholder((n, n), "float64", name="A")
+    i, j = ps.axes("i j")
+    L, D = ps.recurrence((n, n), "float64", name="L"), ps.recurrence((n,), "float64", name="D")
+    r, q = ps.reduce_axis((0, i), name="r"), ps.reduce_axis((0, j), name="q")
+    D[i] = A[i, i] - ps.sum(L[i, r] * L[i, r] * D[r], axis=r)
+    L[i, i] = 1.0
+    L.define((i, j), 0.0, where=j > i)
+    L.define((i, j), (A[i, j] - ps.sum(L[i, q] * L[j, q] * D[q], axis=q)) / D[j], where=j < i)
+    s = ps.Schedule([L, D])
+    with pytest.raises(ps.ScheduleError, match="and D, which L needs and which needs it, is none"):
+        ps.recipes.factorization(s[L])
+
+
+def test_commands_in_text_form_are_counted_from_the_first_line() -> None:
+    s = ps.Schedule(EXAMPLES["jacobi_2d"].define())
+    with pytest.raises(ps.ScheduleError, match=r"line 1: .*'frob' is no command"):
+        s.extend("u.frob(3)")
+    with pytest.raises(ps.ScheduleError, match=r"line 2: .*'frob' is no command"):
+        s.extend(['u.split("i", 4, outer="a", inner="b")', "u.frob(3)"])
+    with pytest.raises(ps.ScheduleError, match="commands in text form are lines of text, not 5"):
+        s.extend([5])  # type: ignore[list-item]
+    assert s.commands == ()

@@ -205,7 +205,7 @@ def test_the_recipe_refuses() -> None:
         ps.recipes.sweep(s["B"])
     s = ps.Schedule(EXAMPLES["lu"].define())
     with pytest.raises(
-        ps.ScheduleError, match="sweep is for sums in recurrences over one dimension, and L, U has more"
+        ps.ScheduleError, match="sweep is for sums in recurrences over one dimension, and L, U have more"
     ):
         ps.recipes.sweep(s["L"])
     assert s.commands == ()

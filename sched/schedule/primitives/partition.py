@@ -19,7 +19,7 @@ from .base import Primitive, checked_factor, primitive
 @dataclass(frozen=True, slots=True)
 class Partition(Primitive):
     """Cut all that is computed into slabs of `factor` values of a sum of loops, and run slab after slab: one more loop,
-    outside of all others, which stay and have in each slab the iterations that are in it.
+    outside of all loops of the sum, which stay and have in each slab the iterations that are in it.
 
     Slabs of two sums are tiles of a shape that no skews give: those of t + i and of t - i are diamonds in a plane of
     steps and places, and diamonds side by side need nothing of each other.

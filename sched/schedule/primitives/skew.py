@@ -69,7 +69,9 @@ class Skew(Primitive):
 def checked_multiple(factor: object, what: str) -> int:
     """`factor` if it is an integer of at most MAX_FACTOR, and not 0."""
     if isinstance(factor, bool) or not isinstance(factor, int) or not 0 < abs(factor) <= MAX_FACTOR:
-        raise ScheduleError(f"{what} takes an integer from -{MAX_FACTOR} to {MAX_FACTOR}, not 0, not {shown(factor)}")
+        raise ScheduleError(
+            f"{what} takes an integer from -{MAX_FACTOR} to {MAX_FACTOR} other than 0, not {shown(factor)}"
+        )
     return factor
 
 

@@ -13,9 +13,10 @@ from ...errors import ScheduleError
 from ...target.machine import Target
 from ..stage import Stage
 from .all_or_none import all_or_none, carried_out
+from .reading import check_given
 
 
-def closure(stage: Stage, target: Target | None = None, *, block: int = 32) -> None:
+def closure(stage: Stage, target: Target | str | None = None, *, block: int = 32) -> None:
     """Run steps u[k + 1, i, j] = f(u[k, i, j], u[k, i, k], u[k, k, j]) in place, `block` of them at a time.
 
     stage    a recurrence over three dimensions, of which the first counts steps
@@ -45,7 +46,8 @@ def closure(stage: Stage, target: Target | None = None, *, block: int = 32) -> N
     >>> [command for command in s.commands if "fold" in command]
     ['d.fold_storage("k", 1)', 'd_k_i.fold_storage("k", 32)', 'd_k_j.fold_storage("k", 32)']
     """
-    target = Target("native") if target is None else target
+    target = Target.of(target)
+    check_given(stage, "closure", "block", block)
     step = _step(stage)
     lanes = max(1, target.vector_bits // (8 * stage.tensor.dtype.bytes))
     with stage.schedule.transaction(), all_or_none(stage.schedule):

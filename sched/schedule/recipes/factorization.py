@@ -12,11 +12,12 @@ from ...errors import ScheduleError
 from ...target.machine import Target
 from ..stage import Stage
 from .all_or_none import all_or_none
+from .reading import check_given
 
 _BROADCAST = 8  # elements of a register tile that meet two vectors each
 
 
-def factorization(stage: Stage, target: Target | None = None, *, block: int = 32) -> None:
+def factorization(stage: Stage, target: Target | str | None = None, *, block: int = 32) -> None:
     """Run a factorization, and the other ones of its system, in square blocks of `block` rows.
 
     stage    a recurrence over two dimensions, as of Cholesky's factor, or one of several, as of L and U
@@ -49,7 +50,8 @@ def factorization(stage: Stage, target: Target | None = None, *, block: int = 32
     >>> [command for command in s.commands if "separate" in command][0]
     'L_cache.equation(1).separate("j", "i", 32)'
     """
-    target = Target("native") if target is None else target
+    target = Target.of(target)
+    check_given(stage, "factorization", "block", block)
     with stage.schedule.transaction(), all_or_none(stage.schedule):
         cells, along = _factorized(stage, max(1, target.vector_bits // (8 * stage.tensor.dtype.bytes)), block)
         if along is not None and target.thread_count() > 1:
@@ -62,8 +64,13 @@ def _factorized(stage: Stage, lanes: int, block: int) -> tuple[Stage, str | None
     schedule, name = stage.schedule, stage.tensor.name
     group = schedule.state.system(stage.tensor)
     ends = {member: _end(member) for member in group}
+    other = next((member.name for member, end in ends.items() if end is None), name)
     if not schedule.program.definitions.has_rules(stage.tensor) or None in ends.values():
-        raise ScheduleError(f"factorization is for recurrences over two dimensions with sums up to one; {name} is none")
+        whose = f"{other}, which {name} needs and which needs it," if other != name else name
+        raise ScheduleError(
+            "factorization is for recurrences over two dimensions with sums that end at an axis of their left side, "
+            f"and {whose} is none"
+        )
     made = []
     for member, end in ends.items():
         assert end is not None and isinstance(member, Recurrence)

@@ -10,10 +10,19 @@ from ...compute.simplify import constant_value, simplify
 from ...compute.tensor import Tensor
 from ...errors import ScheduleError
 from ...target.machine import Target
+from ..given import given_factor
+from ..primitives.base import checked_factor
 from ..schedule import Schedule
 from ..stage import Stage
 
 _LINE = 64  # bytes that go past the caches at once
+
+
+def check_given(stage: Stage, recipe: str, option: str, *numbers: object) -> None:
+    """Refuse what an option gives for the size of a tile and is none; None leaves that to the recipe."""
+    for number in numbers:
+        if number is not None:
+            checked_factor(given_factor(number), f"{recipe} of {stage.tensor.name}", f"{option}=")
 
 
 def axes_of(schedule: Schedule, tensor: Tensor) -> tuple[Axis, ...]:

@@ -14,7 +14,7 @@ from ...target.machine import Target
 from ..schedule import Schedule
 from ..stage import Stage
 from .all_or_none import all_or_none, carried_out
-from .reading import axes_of, is_reduction, lanes_of, reads_of, upstream
+from .reading import axes_of, check_given, is_reduction, lanes_of, reads_of, upstream
 from .substitution import substitution
 
 _STEPS = 8  # of a chain with nothing beside it that are written out: what one computed is in a register for the next
@@ -64,6 +64,7 @@ def sweep(stage: Stage, target: Target | str | None = None, *, width: int | None
     'p_cache.compute_at("p", "i_o")'
     """
     target = Target.of(target)
+    check_given(stage, "sweep", "width", width)
     with all_or_none(stage.schedule):
         _swept(stage, target, width)
 
@@ -158,8 +159,8 @@ def _with_sums(schedule: Schedule, group: tuple[Tensor, ...], target: Target, wi
     (first, *others), names = group, ", ".join(member.name for member in group)
     if others or not isinstance(first, Recurrence) or first.ndim != 1:
         raise ScheduleError(
-            f"sweep is for sums in recurrences over one dimension, and {names} has more; see recipes.factorization and "
-            "recipes.wavefront"
+            f"sweep is for sums in recurrences over one dimension, and {names} {'have' if others else 'has'} more; see "
+            "recipes.factorization and recipes.wavefront"
         )
     substitution(schedule, first, target, width)
 

@@ -16,7 +16,7 @@ from ..stage import Stage
 from ..suggestion import shown
 from .all_or_none import all_or_none, carried_out
 from .overlapped import overlapped
-from .reading import stream
+from .reading import check_given, stream
 from .steps_in_lanes import blocks_in_lanes, steps_in_lanes
 from .steps_unrolled import on_threads, steps_unrolled
 
@@ -81,10 +81,13 @@ def time_tile(
     group = system_of(schedule.state, stage.tensor)
     if len(loops) < 2 or not group:
         raise ScheduleError(f"time_tile is for recurrences over time and space, and {stage.tensor.name} is none")
-    if space is not None and (len(space) != len(loops) - 1 or space[0] is None):
+    if space is not None and (not isinstance(space, (tuple, list)) or len(space) != len(loops) - 1 or space[0] is None):
         raise ScheduleError(
-            f"time_tile takes extents of tiles for the loops {', '.join(loops[1:])} of {stage.tensor.name} in space="
+            f"time_tile takes extents of tiles for the loops {', '.join(loops[1:])} of {stage.tensor.name} in space=, "
+            f"not {shown(space)}"
         )
+    check_given(stage, "time_tile", "time", time)
+    check_given(stage, "time_tile", "space", *(space or ()))
     if shape not in (None, "diamond", "wavefront", "overlapped"):
         raise ScheduleError(
             f'time_tile has the shapes "diamond", "wavefront" and "overlapped", and none that is {shown(shape)}'
