@@ -278,7 +278,7 @@ def _around(
         if _shared(path, theirs, groups) < len(path):
             raise ScheduleError(
                 f"{stage.name} cannot be computed at {place.loop} of {place.host.name}, because {reader.name} reads it "
-                f"outside of that loop; {_legal(program, stage, nests, places, groups)}"
+                f"outside of that loop; {_legal(readers, nests, places, groups)}"
             )
         outer = program.placements[reader.uid].prefix
         check_apart(stage, nests[reader.uid], len(path) - len(outer))
@@ -408,9 +408,9 @@ def _shared(path: Path, other: Path, groups: Groups) -> int:
     return count
 
 
-def _legal(program: Program, stage: Tensor, nests: Nests, places: Places, groups: Groups) -> str:
-    """The loops in which all readers of a stage are."""
-    first, *others = (path_of(reader, nests, places) for reader in program.definitions.consumers(stage))
+def _legal(readers: tuple[Tensor, ...], nests: Nests, places: Places, groups: Groups) -> str:
+    """The loops in which all readers of a stage, or of several that need each other, are."""
+    first, *others = (path_of(reader, nests, places) for reader in readers)
     count = min((_shared(first, other, groups) for other in others), default=len(first))
     if not count:
         return "its readers share no loop, so it is computed at the root"

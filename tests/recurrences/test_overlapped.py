@@ -518,3 +518,18 @@ def test_no_stage_is_computed_in_slabs_of_a_recurrence() -> None:
     s[u].partition("+t", 2, name="slab")
     with pytest.raises(ps.ScheduleError, match="slabs by partition"):
         s[c].compute_at(u, "t")
+
+
+def test_fields_that_need_each_other_in_place_are_refused_where_another_output_reads_them() -> None:
+    """What would be accepted is found without the stages of their own that are placed with them."""
+    T, m = ps.size_var("T", min=2), ps.size_var("m", min=1)
+    t, i = ps.axes("t i")
+    A = ps.placeholder((m,), "int32", name="A")
+    u, v = (ps.recurrence((T + 1, m), "int32", name=name) for name in "uv")
+    u[0, i], v[0, i] = A[i], A[i]
+    u[t + 1, i] = u[t, i] + ps.select(i > 0, u[t + 1, i - 1], 1) + v[t, i]
+    v[t + 1, i] = u[t + 1, i] + v[t, i]
+    s = ps.Schedule([u[T], v[T]])
+    s["v"].block_steps("t", 3)
+    with pytest.raises(ps.ScheduleError, match="because v_T reads it outside of that loop"):
+        s["u_blocks"].compute_at("u_T", "i")

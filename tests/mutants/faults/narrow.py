@@ -40,14 +40,6 @@ IN_NARROW = (
         "what has to fit may wrap in the type that it had",
     ),
     Mutant(
-        "reductions-of-nothing-fit",
-        "polyhedral/value_ranges.py",
-        "            self.refuse(stage, update, frame, values.of_type(stage.dtype), stage.dtype, none)\n",
-        "",
-        (NARROW,),
-        "a maximum of nothing is taken to be in the range of what there might be",
-    ),
-    Mutant(
         "what-wraps-is-what-it-would-be",
         "polyhedral/value_ranges.py",
         "        if points.is_empty():\n            return own\n        every",
@@ -86,14 +78,6 @@ IN_NARROW = (
         "return _few([*sides[0], *sides[1]])",
         (VALUES,),
         "the largest of two is bounded by what bounds one of them, which is no invariant",
-    ),
-    Mutant(
-        "only-sides-of-one-sign",
-        "polyhedral/invariants.py",
-        "return self._sum(self.bounds(a, at, side), self.bounds(b, at, _other(side)), -1)",
-        "return self._sum(self.bounds(a, at, side), self.bounds(b, at, side), -1)",
-        (VALUES,),
-        "a difference is bounded by the bounds of its operands on the same side",
     ),
     Mutant(
         "outputs-in-fewer-bits",
