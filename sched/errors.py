@@ -105,3 +105,8 @@ class TargetError(PolyschedError):
 
 class ArgumentError(PolyschedError):
     """A kernel called with an array or a scalar that it was not built for. The message names the argument."""
+
+
+def one(word: str) -> str:
+    """A word with its indefinite article, as messages have it: an int64, a uint8."""
+    return f"{'an' if word[0] in 'aeio' else 'a'} {word}"

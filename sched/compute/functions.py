@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DefinitionError
+from ..errors import DefinitionError, one
 from .dtypes import BOOL, INDEX, DType, dtype, resolve
 from .expr import Cast, Const, Expr, Op
 from .operations import apply, as_expr, convert, promotion_keys
@@ -26,11 +26,13 @@ def select(condition: Any, if_true: Any, if_false: Any) -> Expr:
     guard, a, b = as_expr(condition), as_expr(if_true), as_expr(if_false)
     if guard.dtype != BOOL:
         raise DefinitionError(
-            f"the condition `{guard}` of ps.select is a {guard.dtype.name}; a condition is a bool, as in x != 0"
+            f"the condition `{guard}` of ps.select is {one(guard.dtype.name)}; a condition is a bool, as in x != 0"
         )
     to = resolve("maximum", promotion_keys((a, b)))
     if to is None:
-        raise DefinitionError(f"ps.select cannot choose between a {a.dtype} and a {b.dtype}; convert with ps.cast")
+        raise DefinitionError(
+            f"ps.select cannot choose between {one(a.dtype.name)} and {one(b.dtype.name)}; convert with ps.cast"
+        )
     return Op("select", (guard, convert(a, to[-1]), convert(b, to[-1])), to[-1], a.weak and b.weak)
 
 
@@ -83,7 +85,7 @@ def checked(index: Any) -> Expr:
     """
     expr = as_expr(index)
     if not expr.dtype.is_int:
-        raise DefinitionError(f"ps.checked takes an integer index, not a {expr.dtype.name}")
+        raise DefinitionError(f"ps.checked takes an integer index, not {one(expr.dtype.name)}")
     return Op("checked", (expr,), expr.dtype)
 
 

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import DefinitionError, user_location
+from ..errors import DefinitionError, one, user_location
 from .define import check_depth, make_stage
 from .dtypes import BOOL, INDEX
 from .dtypes import dtype as as_dtype
@@ -122,7 +122,7 @@ class Recurrence(Tensor):
             body = Const(body.value, body.dtype) if isinstance(body, Const) else Cast(body, body.dtype)
         if body.dtype != self.dtype:
             raise DefinitionError(
-                f"{self.name} holds {self.dtype.name}, and is given `{body}`, a {body.dtype.name}: convert it with "
+                f"{self.name} holds {self.dtype.name}, and is given `{body}`, {one(body.dtype.name)}: convert it with "
                 f'ps.cast("{self.dtype.name}", ...)'
             )
         for reduce in _reductions(body):

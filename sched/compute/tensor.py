@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..errors import DefinitionError, Location, user_location
+from ..errors import DefinitionError, Location, one, user_location
 from .dtypes import DType, dtype
 from .expr import Axis, Const, Expr, Op, Read, Reduce, Scalar, Size, transform, walk
 from .operations import as_expr, as_index
@@ -103,7 +103,7 @@ class Tensor:
         expr = as_expr(index)
         if not expr.dtype.is_int:
             raise DefinitionError(
-                f"{self.name} is indexed with `{expr}`, a {expr.dtype.name}; an index is an integer: divide with // "
+                f"{self.name} is indexed with `{expr}`, {one(expr.dtype.name)}; an index is an integer: divide with // "
                 'and convert data with ps.cast("int64", x)'
             )
         if isinstance(expr, Op) and expr.name == "checked" and len(expr.operands) == 1:
@@ -152,7 +152,7 @@ def validated_name(name: Any, what: str) -> str:
     if not isinstance(name, str) or not name.isidentifier() or len(name) > MAX_NAME:
         shown = name[:40] if isinstance(name, str) else name
         raise DefinitionError(
-            f"{shown!r} cannot name a {what}: a name is a Python identifier of at most {MAX_NAME} characters"
+            f"{shown!r} cannot name {one(what)}: a name is a Python identifier of at most {MAX_NAME} characters"
         )
     return name
 

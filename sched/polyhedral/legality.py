@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from ..compute.expr import Axis, Const, Expr, Size, substitute
 from ..compute.sizes import evaluate_extent
-from ..errors import BudgetError, LegalityError
+from ..errors import BudgetError, LegalityError, one
 from .band_order import certainly_ordered
 from .counters import at_sizes
 from .isl import Point, World
@@ -195,7 +195,7 @@ def _why(requirement: Requirement, element: str, instances: tuple[str, str]) -> 
             reduce = requirement.sink.reduce
             assert reduce is not None
             return (
-                f"but both accumulate into {element}, and the order of a {reduce.operand.dtype.name} {reduce.name} "
+                f"but both accumulate into {element}, and the order of {one(reduce.operand.dtype.name)} {reduce.name} "
                 "is part of its definition"
             )
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..compute.dtypes import INDEX, DType
 from ..compute.expr import Expr
 from ..compute.sizes import SizePlan, evaluate_extent, solve_plan
-from ..errors import ArgumentError
+from ..errors import ArgumentError, one
 from ..lower.abi import ArrayParameter, ScalarParameter, Signature
 from .arrays import Array, Memory, empty, memory_of
 
@@ -212,7 +212,7 @@ def scalar_value(parameter: ScalarParameter, value: Any) -> Number:
         raise ArgumentError(f"{name} is a {type(value).__name__}; {what} is expected, for the {dtype} scalar")
     number: Any = value.item() if isinstance(value, np.generic) else value
     if _out_of_range(number, dtype):
-        raise ArgumentError(f"{name} is {str(number)[:40]}, which a {dtype} cannot hold")
+        raise ArgumentError(f"{name} is {str(number)[:40]}, which {one(str(dtype))} cannot hold")
     return float(number) if dtype.is_float else int(number)
 
 

@@ -326,3 +326,15 @@ def test_a_kernel_from_the_cache_is_exported_like_a_built_one(tmp_path: Path, mo
     made = [kernel.export(tmp_path / str(k), name="matmul") for k, kernel in enumerate(kernels)]
     for product in set(PRODUCTS) - {"shared"}:
         assert made[0].files[product].read_bytes() == made[1].files[product].read_bytes()
+
+
+def test_a_tile_that_is_large_at_all_sizes_leaves_a_driver(tmp_path: Path) -> None:
+    n, m = ps.size_var("n"), ps.size_var("m")
+    A = ps.placeholder((n, m), "float64", name="A")
+    B = ps.compute((n, m), lambda i, j: A[i, j] + 1, name="B")
+    C = ps.compute((n, m), lambda i, j: B[i, j] * 2, name="C")
+    s = ps.Schedule(C)
+    s[C].tile("i", "j", 400, 400)
+    s[B].compute_at(C, "j_o")
+    made = ps.export(s, tmp_path, products=["driver", "header", "object"])
+    assert made.missing == {} and '"n"' in made.files["driver"].read_text()

@@ -394,3 +394,12 @@ def test_commands_in_text_form_are_counted_from_the_first_line() -> None:
     with pytest.raises(ps.ScheduleError, match="commands in text form are lines of text, not 5"):
         s.extend([5])  # type: ignore[list-item]
     assert s.commands == ()
+
+
+def test_articles_of_types() -> None:
+    u = ps.recurrence((4,), "int32", name="u")
+    (i,) = ps.axes("i")
+    with pytest.raises(ps.DefinitionError, match=r"is given `.*`, an int64: convert it"):
+        u[i] = i * 1 + ps.cast("int64", 3)
+    with pytest.raises(ps.DefinitionError, match="cannot name an axis"):
+        ps.axes("3x")

@@ -195,7 +195,7 @@ def test_words_about_shapes_that_no_argument_has(shapes_for):
     ("name", "value", "words"),
     [
         ("uint8", 256, "x is 256, which a uint8 cannot hold"),
-        ("int8", -129, "x is -129, which a int8 cannot hold"),
+        ("int8", -129, "x is -129, which an int8 cannot hold"),
         ("int32", 1.0, "x is a float; an integer is expected, for the int32 scalar"),
         ("int32", np.bool_(True), "x is a bool; an integer is expected, for the int32 scalar"),
         ("float32", 1e39, "x is 1e+39, which a float32 cannot hold"),

@@ -10,7 +10,7 @@ from ...compute.expr import Axis, Const, Expr, Op, Read, substitute, walk
 from ...compute.reductions import REDUCTIONS
 from ...compute.simplify import constant_value, difference, simplify, upper_bound
 from ...compute.tensor import Equation, Tensor, new_uid
-from ...errors import ScheduleError
+from ...errors import ScheduleError, one
 from ...polyhedral.definitions import Factored
 from ..nest import Loop, StageNest, default_nest
 from ..suggestion import listed
@@ -91,7 +91,7 @@ def _factor(nest: StageNest, loop: Loop, equation: Equation) -> tuple[Axis, _Dig
         raise ScheduleError(f"rfactor: the partial results of {reduce.name} are pairs, which a stage cannot hold")
     if not reduce.reassociate:
         raise ScheduleError(
-            f"rfactor changes the order in which {name} accumulates, and the order of a {reduce.operand.dtype.name} "
+            f"rfactor changes the order in which {name} accumulates, and the order of {one(reduce.operand.dtype.name)} "
             f"{reduce.name} is part of its definition; declare that it is free with "
             f"ps.{reduce.name}(..., reassociate=True)"
         )

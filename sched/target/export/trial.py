@@ -23,15 +23,18 @@ _CHECKED, _TIMED = 21, (32, 64, 128, 256, 512)
 def trial_sizes(signature: Signature, wanted: int, limit: int) -> dict[str, int] | None:
     """Sizes near `wanted`, all different, for which every array exists and they take at most `limit` bytes together.
 
-    None if none were found.
+    Intermediates, of which tiles may have one size at all sizes, leave the whole within what is timed. None if none
+    were found.
     """
     while wanted >= 1:
         sizes = {}
         for k, size in enumerate(signature.sizes):
             least = max(size.min, wanted + (2 * k if wanted < 64 else 0), 1)
             sizes[size.name] = -(-least // size.multiple_of) * size.multiple_of
-        held = [_bytes(shape, dtype, sizes) for shape, dtype in _shapes(signature)]
-        if all(part is not None for part in held) and sum(part or 0 for part in held) <= limit:
+        held = [_bytes(array.shape, array.dtype.bytes, sizes) for array in signature.arrays]
+        inside = [_bytes(shape, 8, sizes) for _, shape in signature.intermediates]
+        taken, more = (sum(part or 0 for part in parts) for parts in (held, inside))
+        if all(held) and None not in inside and taken <= limit and taken + more <= TIMED_BYTES:
             return sizes
         wanted = wanted * 3 // 4
     return None
@@ -48,19 +51,14 @@ def timed_sizes(signature: Signature) -> list[dict[str, int]]:
     return [sizes for k, sizes in enumerate(found) if sizes is not None and sizes not in found[:k]]
 
 
-def _shapes(signature: Signature) -> list[tuple[tuple[Expr, ...], int]]:
-    arrays = [(array.shape, array.dtype.bytes) for array in signature.arrays]
-    return arrays + [(shape, 8) for _, shape in signature.intermediates]
-
-
 def _bytes(shape: tuple[Expr, ...], size: int, sizes: Mapping[str, int]) -> int | None:
-    """The bytes of an array; None if it has none, or there is no such array."""
+    """The bytes of an array; None if there is no such array."""
     for extent in shape:
         try:
             size *= max(0, evaluate_extent(extent, sizes))
         except ZeroDivisionError:
             return None
-    return size or None
+    return size
 
 
 def filled(dtype: DType, count: int, seed: int) -> npt.NDArray[Any]:
