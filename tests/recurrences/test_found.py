@@ -359,6 +359,8 @@ def test_equations_whose_positions_in_a_fused_loop_differ_have_loops_of_their_ow
         ("time_tile", {"space": 8}, "extents of tiles for the loops i, j of u in space=, not 8"),
         ("time_tile", {"space": (8, 0)}, "time_tile of u takes a space= that is an integer"),
         ("sweep", {"width": 0}, "sweep of u takes a width= that is an integer"),
+        ("wavefront", {"diagonals": 0}, "wavefront of u takes a diagonals= that is an integer"),
+        ("wavefront", {}, "wavefront is for recurrences over two dimensions, and u is none"),
         ("closure", {"block": -1}, "closure of u takes a block= that is an integer"),
         ("factorization", {"block": "8"}, "factorization of u takes a block= that is an integer"),
     ],

@@ -21,12 +21,13 @@ from ..schedule import Schedule
 from ..stage import Stage
 from .all_or_none import all_or_none, carried_out
 from .fewer_bits import Fewer, fewer_bits, narrow_reduction
+from .reading import check_given
 
 _MOST_FACTOR = 3
 _STEPS = 4  # diagonals that are computed together, in registers
 
 
-def wavefront(stage: Stage, target: Target | None = None, *, diagonals: int = 64) -> None:
+def wavefront(stage: Stage, target: Target | str | None = None, *, diagonals: int = 64) -> None:
     """Run a recurrence over two dimensions diagonal by diagonal, with vectors along each.
 
     stage      a recurrence whose two outermost loops are over its dimensions; a reduction may be inside
@@ -65,8 +66,9 @@ def wavefront(stage: Stage, target: Target | None = None, *, diagonals: int = 64
     >>> s.commands[-1]
     'D.fold_storage("i+j", 8)'
     """
-    target = Target("native") if target is None else target
-    if not isinstance(stage.tensor, Recurrence) or len(stage.loops) < 2:
+    target = Target.of(target)
+    check_given(stage, "wavefront", "diagonals", diagonals)
+    if not isinstance(stage.tensor, Recurrence) or stage.tensor.ndim != 2 or len(stage.loops) < 2:
         raise ScheduleError(f"wavefront is for recurrences over two dimensions, and {stage.tensor.name} is none")
     fewer = fewer_bits(_cells(stage)[0])
     with all_or_none(stage.schedule):
