@@ -290,6 +290,26 @@ def test_sequences_are_in_fewer_bits_where_they_fit(output: str) -> None:
             np.testing.assert_array_equal(kernel(*given), default(*given), err_msg=f"{n}, {m}, {factor}")
 
 
+def test_a_copy_whose_name_is_taken_is_left_out() -> None:
+    n = ps.size_var("n")
+    a, b = (ps.placeholder((n,), "int32", name=name) for name in "ab")
+    i, j = ps.axes("i j")
+    H = ps.recurrence((n + 1, n + 1), "int32", name="H")
+    H[0, j] = 0
+    H[i + 1, 0] = 0
+    match = ps.select(a[i] == b[j], ps.cast("int32", 3), 0)
+    H[i + 1, j + 1] = ps.max(H[i, j] + match, ps.max(H[i, j + 1], H[i + 1, j]))
+    s = ps.Schedule(ps.compute((n + 1,), lambda i: H[i, n], name="H_a"))
+    ps.recipes.wavefront(s[H], ps.Target("native", threads=1))
+    (branch,) = s.branches
+    assert {stage.name: stage.dtype.name for stage in branch.schedule.stages} == {
+        **{"H_b": "int16", "H": "int16", "H_a": "int32"}
+    }
+    kernel, default = s.build(check=True), ps.Schedule(s.outputs).build()
+    given = np.random.default_rng(0).integers(0, 3, (2, 70), np.int32)
+    np.testing.assert_array_equal(kernel(*given), default(*given))
+
+
 def test_sequences_that_are_more_than_compared_stay_as_they_are() -> None:
     n = ps.size_var("n")
     a, b, c = (ps.placeholder((n,), "int32", name=name) for name in "abc")

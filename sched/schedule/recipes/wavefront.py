@@ -91,7 +91,7 @@ def _run(stage: Stage, target: Target, diagonals: int, fewer: Fewer | None) -> N
     schedule = cells.schedule
     if fewer is not None:
         for name in fewer.inputs:
-            cells.cache_read(name, name=_copy_name(cells, name)).narrow(fewer.dtype)
+            carried_out(schedule, partial(_narrow_copy, cells, name, fewer.dtype))
         cells.narrow(fewer.dtype)
         cells = schedule[cells.tensor]
         for reader in _readers(cells):
@@ -177,6 +177,10 @@ def _is_for(tensor: Tensor, group: tuple[Tensor, ...], schedule: Schedule) -> bo
     readers = program.definitions.consumers(tensor)
     given = (*program.outputs, *program.arguments)
     return not any(tensor is other for other in given) and all(reader in group for reader in readers)
+
+
+def _narrow_copy(cells: Stage, tensor: str, dtype: str) -> None:
+    cells.cache_read(tensor, name=_copy_name(cells, tensor)).narrow(dtype)
 
 
 def _copy_name(stage: Stage, tensor: str) -> str:
