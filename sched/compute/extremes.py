@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from .dtypes import BOOL, INDEX, DType
+from .dtypes import INDEX, DType
 from .expr import Const, Expr, Op
+from .operations import MIRRORED, joined_by
 from .tensor import Tensor
-
-_TURNED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq"}
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Extreme(Expr):
-    """The least or the greatest element of a tensor of integers, and of no elements the greatest or the least number
-    of its type. Conditions alone are made of it: it is found once a call, before anything else."""
+    """The least or the greatest element of a tensor of integers: the greatest, or the least, number of its type if
+    there are none. Conditions alone are made of it: it is found once a call, before anything else."""
 
     name: Literal["min", "max"]
     tensor: Tensor
@@ -35,21 +34,19 @@ def limits(condition: Expr | None) -> Mapping[int, tuple[int, int]]:
     """Between which numbers all elements of tensors are, by their uids, where a condition holds. What joins its parts
     by anything but `and` is not looked into."""
     found: dict[int, tuple[int, int]] = {}
-    for tensor, low, high in _comparisons(condition):
+    for tensor, low, high in () if condition is None else _comparisons(condition):
         least, most = found.get(tensor.uid, (int(tensor.dtype.lowest), int(tensor.dtype.highest)))
         found[tensor.uid] = max(least, low), min(most, high)
     return {uid: (low, high) for uid, (low, high) in found.items() if low <= high}
 
 
-def _comparisons(condition: Expr | None) -> Iterator[tuple[Tensor, int, int]]:
-    match condition:
-        case Op("and", (a, b)) if condition.dtype == BOOL:
-            yield from _comparisons(a)
-            yield from _comparisons(b)
-        case Op(name, (Extreme() as extreme, Const(number))):
-            yield _compared(extreme, name, int(number))
-        case Op(name, (Const(number), Extreme() as extreme)):
-            yield _compared(extreme, _TURNED.get(name, name), int(number))
+def _comparisons(condition: Expr) -> Iterator[tuple[Tensor, int, int]]:
+    for part in joined_by("and", condition):
+        match part:
+            case Op(name, (Extreme() as extreme, Const(number))):
+                yield _compared(extreme, name, int(number))
+            case Op(name, (Const(number), Extreme() as extreme)):
+                yield _compared(extreme, MIRRORED[name], int(number))
 
 
 def _compared(extreme: Extreme, comparison: str, number: int) -> tuple[Tensor, int, int]:

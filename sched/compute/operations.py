@@ -6,7 +6,7 @@ row here and a case in the code generator.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +95,8 @@ OPERATIONS: dict[str, Operation] = {
         Operation("gelu_erf", "exp", 1, reference=references.gelu_erf),
     )
 }
-COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
+MIRRORED = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le", "eq": "eq", "ne": "ne"}  # with operands exchanged
+COMPARISONS = frozenset(MIRRORED)
 TRANSCENDENTAL = frozenset(
     {
         *("exp", "exp2", "expm1", "log", "log2", "log1p", "pow", "rsqrt", "cbrt", "hypot", "erf", "erfc"),
@@ -260,3 +261,12 @@ def _integer_power(base: Expr, exponent: Expr) -> Expr | None:
         square = apply("mul", square, square) if literal > 1 else square
         literal >>= 1
     return result if result is not None else convert(as_expr(1), base.dtype)
+
+
+def joined_by(name: str, condition: Expr) -> Iterator[Expr]:
+    """The conditions that a conjunction ("and") or disjunction ("or") is made of."""
+    if isinstance(condition, Op) and condition.name == name:
+        for operand in condition.operands:
+            yield from joined_by(name, operand)
+    else:
+        yield condition

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import reduce as fold
+from collections.abc import Callable, Mapping
 
-from ..compute.dtypes import BOOL, INDEX
+from ..compute.dtypes import INDEX
 from ..compute.expr import Cast, Const, Expr, Op, transform, walk
 from ..compute.extremes import Extreme
+from ..compute.operations import joined_by
 from ..compute.reductions import REDUCTIONS
 from ..compute.tensor import Tensor
 from .ir import Accumulator, Allocate, Buffer, For, If, Load, Stmt, Store, Var
-from .rewrite import block
+from .rewrite import block, both
 
 _PLACE = (Const(0, INDEX),)
 
 
-def choice(
+def chosen_by(
     condition: Expr,
     then: Stmt,
     otherwise: Stmt,
@@ -46,10 +46,12 @@ def choice(
         _looked_through(tensor, arguments[uid], [kept[at] for at in kept if at[0] == uid], vector_bits)
         for uid, tensor in tensors.items()
     ]
-    sizes = [part for part in _parts(condition) if not any(isinstance(node, Extreme) for node in walk(part))]
+    of_sizes: Expr | None = None
+    for part in joined_by("and", condition):
+        if not any(isinstance(node, Extreme) for node in walk(part)):
+            of_sizes = both(of_sizes, part)
     looked = run(block(*loops))
-    if sizes:
-        looked = If(fold(lambda a, b: Op("and", (a, b), BOOL), sizes), looked)
+    looked = looked if of_sizes is None else If(of_sizes, looked)
     chosen: Stmt = block(*begin, looked, If(transform(condition, known), then, otherwise))
     for accumulator in kept.values():
         chosen = Allocate(accumulator.buffers[0], chosen)
@@ -59,16 +61,6 @@ def choice(
 def _accumulator(extreme: Extreme) -> Accumulator:
     name = f"{extreme.name}_{extreme.tensor.name}"
     return Accumulator(name, extreme.name, (Buffer(name, extreme.tensor.dtype, (Const(1, INDEX),), "register"),))
-
-
-def _parts(condition: Expr) -> Iterator[Expr]:
-    """What all has to hold."""
-    match condition:
-        case Op("and", (a, b)) if condition.dtype == BOOL:
-            yield from _parts(a)
-            yield from _parts(b)
-        case _:
-            yield condition
 
 
 def _looked_through(tensor: Tensor, buffer: Buffer, accumulators: list[Accumulator], vector_bits: int) -> Stmt:

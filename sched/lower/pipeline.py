@@ -13,7 +13,7 @@ from ..polyhedral.schedule_tree import Nest, make_nest
 from ..polyhedral.tree import Tree
 from ..target.machine import Target
 from .abi import ArrayParameter, RuntimeCheck, ScalarParameter, Signature
-from .extremes import choice
+from .extremes import chosen_by
 from .ir import Allocate, If, LoopProgram, Stmt
 from .llvm import EmittedKernel, emit_kernel
 from .loops import LoopBuilder
@@ -180,7 +180,7 @@ def _chosen(general: StatementLowering, target: Target) -> Choice:
         return fold(lambda stmt, each: each[1](stmt), passes(target), stmt)
 
     arguments = dict(zip((t.uid for t in argument_tensors(general.program)), general.arguments, strict=True))
-    return lambda condition, then, otherwise: choice(condition, then, otherwise, arguments, target.vector_bits, run)
+    return lambda condition, then, otherwise: chosen_by(condition, then, otherwise, arguments, target.vector_bits, run)
 
 
 def make_signature(programs: Sequence[Program], checks: tuple[RuntimeCheck, ...]) -> Signature:

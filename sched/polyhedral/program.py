@@ -57,6 +57,11 @@ class Program:
         return self.layouts.get(stage.uid, Layout())
 
     @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The arguments that are read and not computed, but for scalars."""
+        return tuple(a for a in self.arguments if isinstance(a, Tensor) and not a.equations)
+
+    @property
     def is_folded(self) -> bool:
         """Whether elements of a stage share cells."""
         return any(layout.folds for layout in self.layouts.values())

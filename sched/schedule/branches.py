@@ -34,8 +34,7 @@ def condition_of(whole: Schedule, condition: object) -> tuple[str, Expr]:
             return branch.words, branch.condition
     program = whole.program
     sizes = {size.name: size for size in program.sizes}
-    inputs = {a.name: a for a in program.arguments if isinstance(a, Tensor) and not a.equations}
-    parsed = parsed_condition(condition, sizes, inputs)
+    parsed = parsed_condition(condition, sizes, {tensor.name: tensor for tensor in program.inputs})
     return text(parsed), parsed
 
 

@@ -96,6 +96,11 @@ class Schedule:
         """The schedules of calls for which conditions hold, in the order in which these are asked for."""
         return self._branches[-1]
 
+    @property
+    def variants(self) -> tuple[Schedule, ...]:
+        """The schedules of which a kernel runs one: those of conditions, and this one for what is left."""
+        return (*(branch.schedule for branch in self.branches), self)
+
     def tree(self) -> Tree:
         """The loop tree of all stages."""
         return self.state.tree()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import BudgetError, LegalityError, ScheduleError
@@ -100,17 +100,39 @@ def _step(schedule: Schedule, commands: Sequence[Command], first: int) -> int:
         _applied(schedule, commands[first : first + 1])
         return first + 1
     except LegalityError as refusal:
-        advises, schedule.advises = schedule.advises, False
-        try:
-            for end in range(first + 2, len(commands) + 1):
-                with suppress(LegalityError), transaction(schedule):
-                    _applied(schedule, commands[first:end])
-                    return end
-        except Exception:  # as above; and a command that cannot be carried out is one for more of them, too
+        end = _next_legal(schedule, commands, first)
+        if end is None:
             raise refusal from None
-        finally:
-            schedule.advises = advises
-        raise
+        return end
+
+
+def _next_legal(schedule: Schedule, commands: Sequence[Command], first: int) -> int | None:
+    """Carry out those commands after which the schedule is legal again, of which the first alone is refused; how many
+    are done then, or None if there are no such."""
+    start, advises, schedule.advises = len(schedule.log), schedule.advises, False
+    try:
+        for end in range(first + 1, len(commands) + 1):
+            schedule.opened += 1
+            try:
+                _applied(schedule, commands[end - 1 : end])
+            finally:
+                schedule.opened -= 1
+            if end > first + 1 and _is_legal(schedule):
+                return end
+    except Exception:  # as above; and a command that cannot be carried out is none with more of them, either
+        pass
+    finally:
+        schedule.advises = advises
+    schedule.take_back(start)
+    return None
+
+
+def _is_legal(schedule: Schedule) -> bool:
+    try:
+        prove_last(schedule)
+    except ScheduleError:
+        return False
+    return True
 
 
 def _applied(schedule: Schedule, commands: Iterable[Command]) -> None:
@@ -124,9 +146,6 @@ def legal_count(schedule: Schedule, most: int) -> int:
     trial.advises = False
     for count in range(most, 0, -1):
         trial.take_back(count)
-        try:
-            prove_last(trial)
-        except ScheduleError:
-            continue
-        return count
+        if _is_legal(trial):
+            return count
     return 0

@@ -51,8 +51,7 @@ def build(
         raise TargetError(
             f"this schedule is for {schedule.condition} alone; build the schedule that it was specialized of"
         )
-    if not all(one.state.is_proven for one in (schedule, *(branch.schedule for branch in schedule.branches))):
-        raise TargetError("this schedule is in a transaction, whose commands are proven at its end; build it then")
+    _check_proven(schedule)
     machine = Target.of(target)
     name = name or "_".join(output.name for output in schedule.outputs)
     verified = check or os.environ.get("POLYSCHED_CHECK") == "1"
@@ -105,9 +104,15 @@ def _kept(key: str, name: str, schedule: Schedule, target: Target) -> Kernel | N
         return None
 
 
+def _check_proven(schedule: Schedule) -> None:
+    if not all(variant.state.is_proven for variant in schedule.variants):
+        raise TargetError("this schedule is in a transaction, whose commands are proven at its end; ask for this then")
+
+
 def lowered_for(schedule: Schedule, target: Target, verified: bool, *, alone: bool = False) -> Lowered:
     """The schedule as loop IR and LLVM IR; `verified` checks every rule on the way. Without those that conditions have,
     if it is for itself `alone`."""
+    _check_proven(schedule)
     with _without_collections():
         return _lowered(schedule, () if alone else schedule.branches, target, verified)
 
@@ -142,7 +147,7 @@ def _lowered(schedule: Schedule, special: Sequence[SpecialCase], target: Target,
 
 def programs_of(schedule: Schedule) -> tuple[Program, ...]:
     """The Program of a schedule, and those of its conditions."""
-    return (schedule.program, *(branch.schedule.program for branch in schedule.branches))
+    return tuple(variant.program for variant in schedule.variants)
 
 
 def _sources(lowered: Lowered, schedule: Schedule, target: Target) -> dict[str, Any]:
@@ -208,7 +213,7 @@ def _vectors_of_vectors(schedule: Schedule) -> list[str]:
     """Vector loops around another one."""
     return [
         f"P005: loop {loop.name} of {nest.label} has no vector form and runs lane by lane"
-        for one in (schedule, *(branch.schedule for branch in schedule.branches))
+        for one in schedule.variants
         for shared in one.state.nests.values()
         for nest in shared.each()
         for loop in [loop for loop in nest.loops if loop.kind == "vectorize"][:-1]

@@ -147,3 +147,19 @@ def test_large_numbers_are_of_wide_inputs() -> None:
     for values in ([-(2**31), 2**31 - 1], [-(2**31) - 1, 4], [2**31, 4], [2**63 - 1, -(2**63)]):
         a = np.array(values)
         np.testing.assert_array_equal(kernel(a), a ^ 5)
+
+
+def test_several_conditions_on_a_fixed_shape_and_threads() -> None:
+    A = ps.placeholder((5, 37), "int16", name="A")
+    B = ps.compute((5, 37), lambda i, j: ps.cast("int32", A[i, j]) + 1, name="B")
+    s = ps.Schedule(ps.compute((5, 37), lambda i, j: B[i, j] * 2, name="C"))
+    for condition, dtype in (("(min(A) >= 0) & (max(A) < 255)", "uint8"), ("(min(A) >= -9) & (max(A) < 9)", "int8")):
+        few = s.specialize(condition)
+        few["B"].narrow(dtype)
+        few["B"].parallel("i")
+    s["C"].parallel("i")
+    kernel = s.build(ps.Target("native", threads=2), check=True)
+    for low, high in ((0, 254), (-9, 8), (-10, 254), (-32768, 32767)):
+        a = np.random.default_rng(0).integers(low, high, (5, 37), np.int16, endpoint=True)
+        a[0, 0], a[4, 36] = low, high
+        np.testing.assert_array_equal(kernel(a), 2 * (a.astype(np.int32) + 1))

@@ -106,8 +106,9 @@ def test_questions_inside_are_about_all_that_came_before() -> None:
         s["u"].reverse("i")
         assert s["u"].why_not("unroll", "i") is not None
         assert s["u"].why_not("reverse", "i") is None
-        with pytest.raises(ps.TargetError, match="in a transaction"):
-            s.build()
+        for asked in (s.build, s.explain):
+            with pytest.raises(ps.TargetError, match="in a transaction"):
+                asked()
         with pytest.raises(ps.LegalityError):
             s.copy()["u"].split("i", 4)
         s["u"].reverse("i")
@@ -165,6 +166,23 @@ def test_what_is_too_hard_at_once_is_proven_one_by_one(monkeypatch: pytest.Monke
     with pytest.raises(ps.LegalityError):
         together(s, ("parallel", "i_o"))
     assert len(s.commands) == 2
+
+
+@pytest.mark.parametrize("error", [ps.BudgetError("too hard"), None])
+def test_what_is_refused_takes_few_proofs(error: Exception | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def refused(*about: Any, **options: Any) -> Any:
+        asked.append(str(about[-1]))
+        if error is not None and len(asked) != 2:  # the first command alone is refused, and all else undecided
+            raise error
+        return first_violation_after(*about, **options)
+
+    monkeypatch.setattr("polysched.schedule.schedule.first_violation_after", refused)
+    s = ps.Schedule(doubled())
+    with pytest.raises(ps.LegalityError):
+        together(s, *[("reverse", "i")] * 15)
+    assert len(asked) <= 3 * 15 and s.commands == ()
 
 
 def test_recipes_prove_what_they_amount_to(proven: list[str]) -> None:

@@ -14,18 +14,17 @@ that are written out keep their literal bounds.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 
 from ...compute.dtypes import BOOL, INDEX
 from ...compute.expr import Expr, Op
+from ...compute.operations import MIRRORED, joined_by
 from ...compute.simplify import from_linear, key, linear, simplify
 from ..ir import For, If, Stmt, Var, map_statements
 from ..rewrite import both, variables
 from ..tiles import is_tile
-
-_MIRRORED = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le", "eq": "eq", "ne": "ne"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +51,12 @@ def narrow_loops(stmt: Stmt) -> Stmt:
     if stmt.var not in variables(condition):
         return If(condition, replace(stmt, body=stmt.body.then))
     whole = Span(stmt.begin, stmt.end)
-    spans = [_span(list(operands("and", part)), stmt.var, whole) for part in operands("or", condition)]
+    spans = [_span(list(joined_by("and", part)), stmt.var, whole) for part in joined_by("or", condition)]
     span = _hull(whole, spans)
     if not span.exact and any(part.guard is None for part in spans):
         return stmt  # between intervals that are always there the loop has to go anyway
     narrow = replace(stmt, begin=simplify(span.begin), end=simplify(span.end))
     return narrow_loops(replace(narrow, body=stmt.body.then)) if span.exact else narrow
-
-
-def operands(name: str, condition: Expr) -> Iterator[Expr]:
-    """The conditions that a conjunction or disjunction is made of."""
-    if isinstance(condition, Op) and condition.name == name:
-        for operand in condition.operands:
-            yield from operands(name, operand)
-    else:
-        yield condition
 
 
 def _span(conditions: list[Expr], var: Var, span: Span) -> Span:
@@ -119,7 +109,7 @@ def compared(condition: Expr, var: Var, span: Span) -> Span | None:
 
 def isolated(condition: Expr, var: Var) -> tuple[str, Expr] | None:
     """A comparison as one of the counter with what does not depend on it: its name, and the right side."""
-    if not isinstance(condition, Op) or condition.name not in _MIRRORED or condition.operands[0].dtype != INDEX:
+    if not isinstance(condition, Op) or condition.name not in MIRRORED or condition.operands[0].dtype != INDEX:
         return None
     a, b = condition.operands
     terms, constant = linear(Op("sub", (a, b), INDEX))
@@ -129,7 +119,7 @@ def isolated(condition: Expr, var: Var) -> tuple[str, Expr] | None:
         return None
     if own[1] == 1:  # a - b = var - limit
         others, constant = {name: (atom, -factor) for name, (atom, factor) in others.items()}, -constant
-    return condition.name if own[1] == 1 else _MIRRORED[condition.name], from_linear(others, constant)
+    return condition.name if own[1] == 1 else MIRRORED[condition.name], from_linear(others, constant)
 
 
 def _most(name: str, a: Expr, b: Expr) -> Expr:

@@ -19,11 +19,12 @@ from dataclasses import dataclass, replace
 
 from ...compute.dtypes import BOOL, INDEX
 from ...compute.expr import Const, Expr, Op
+from ...compute.operations import joined_by
 from ...compute.simplify import constant_value, from_linear, linear, simplify
 from ..ir import For, If, Stmt, Var, map_statements, statements
 from ..rewrite import block, fresh, simplified, variables, with_lanes
 from ..tiles import is_tile, maxima, minima
-from .narrow_loops import isolated, operands
+from .narrow_loops import isolated
 from .peel_loops import WHOLE
 
 _MOST = 64  # iterations that are peeled off one end
@@ -84,7 +85,7 @@ def _guards(body: Stmt) -> Iterator[Expr]:
     """The conditions that the guards of a body are conjunctions of."""
     for inner in statements(body):
         if isinstance(inner, If):
-            yield from operands("and", inner.condition)
+            yield from joined_by("and", inner.condition)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,11 +22,12 @@ from functools import reduce
 
 from ...compute.dtypes import BOOL, INDEX
 from ...compute.expr import Const, Expr, Op
+from ...compute.operations import joined_by
 from ...compute.simplify import constant_value, key, linear, simplify
 from ..ir import Block, Comment, For, If, Let, Ramp, Stmt, Store, Var, map_statements
 from ..rewrite import block, variables
 from ..tiles import maxima, minima, most_iterations
-from .narrow_loops import Span, compared, isolated, operands
+from .narrow_loops import Span, compared, isolated
 from .vectorize import Vectorizer
 
 _LONG = 4  # more vectors than these are a row
@@ -83,9 +84,9 @@ def _leaves(stmt: Stmt, conditions: tuple[Expr, ...]) -> Iterator[_Leaf | None]:
             for inner in body:
                 yield from _leaves(inner, conditions)
         case If(condition, then, otherwise):
-            yield from _leaves(then, (*conditions, *operands("and", condition)))
+            yield from _leaves(then, (*conditions, *joined_by("and", condition)))
             if otherwise is not None:
-                yield from _leaves(otherwise, (*conditions, *operands("and", negated(condition))))
+                yield from _leaves(otherwise, (*conditions, *joined_by("and", negated(condition))))
         case Comment():
             return
         case _:

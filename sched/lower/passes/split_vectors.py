@@ -24,10 +24,10 @@ from functools import partial
 
 from ...compute.dtypes import BOOL
 from ...compute.expr import Const, Expr, Op, transform
+from ...compute.operations import joined_by
 from ...compute.simplify import simplify
 from ..ir import HORIZONTAL, Block, Check, If, Load, Ramp, Stmt, Store, lanes, map_statements, map_values, values
 from ..rewrite import block, divided_ramp, is_element, loads
-from .narrow_loops import operands
 
 _MOST_NESTED = 16  # conditions of pieces, one in the other
 
@@ -64,7 +64,7 @@ def _tail(stmt: Store | Check, width: int) -> tuple[Expr, Expr] | None:
     match stmt:
         case Store(buffer, _, Op("select", (condition, _, Load() as kept)), None) if kept.buffer is buffer:
             mask = condition if is_element(kept, stmt) else None
-    for condition in () if mask is None else operands("and", mask):
+    for condition in () if mask is None else joined_by("and", mask):
         match condition:
             case Op("lt", (Ramp(base, count), bound)) if count == width and lanes(bound) == 1:
                 return base, bound
@@ -79,7 +79,7 @@ def _alone(stmt: Store | Check) -> Stmt:
     if not isinstance(stmt, Store) or stmt.mask is None:
         return stmt
     running: set[int] | None = None
-    for condition in operands("and", stmt.mask):
+    for condition in joined_by("and", stmt.mask):
         match condition:
             case Op(name, (Ramp(Const(first), count), Const(bound))) if name in _COMPARED:
                 holding = {lane for lane in range(count) if _COMPARED[name](first + lane, bound)}

@@ -214,8 +214,7 @@ def _advice(state: State, stage: Tensor, narrow: Mapping[int, Tensor], to: DType
 def _inputs(state: State, proof: Fit) -> list[Tensor]:
     """The inputs of integers that values which may not fit are made of."""
     read = {node.tensor.uid for one in proof.unfit for node in walk(one.value) if isinstance(node, Read)}
-    inputs = (a for a in state.program.arguments if isinstance(a, Tensor) and not a.equations)
-    return [a for a in inputs if a.uid in read and a.dtype.is_int and a.dtype.highest <= INDEX.highest]
+    return [a for a in state.program.inputs if a.uid in read and a.dtype.is_int and a.dtype.highest <= INDEX.highest]
 
 
 def limits_text(tensor: Tensor, low: int, high: int) -> str:

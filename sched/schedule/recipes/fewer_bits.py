@@ -83,8 +83,7 @@ def _compared(cells: Stage, to: DType) -> Iterator[Tensor]:
             compared |= {side.tensor.uid for side in sides if isinstance(side, Read)}
         else:
             others |= {side.tensor.uid for side in sides if isinstance(side, Read)}
-    inputs = [a for a in program.arguments if isinstance(a, Tensor) and not a.equations]
-    for tensor in inputs:
+    for tensor in program.inputs:
         if tensor.uid in compared - others and tensor.dtype.is_int and tensor.dtype.bits > to.bits:
             yield tensor
 

@@ -122,18 +122,16 @@ def time_tile(
         for number, each in enumerate(shapes, 1):
             extents = _default(stage, target, each) if space is None else tuple(space)
             tiles = dict(zip(loops, (time or _steps(stage), *extents), strict=True))
-            if carried_out(schedule, partial(_all, stage, group, tiles, each, planes, target)):
+            tiled = partial(_tiled, stage, group, tiles, each, planes, target)
+            if carried_out(schedule, partial(tiled, strictly=True)):
                 return
             try:
                 with all_or_none(schedule):
-                    _in_tiles(stage, group, tiles, each)
-                break
+                    tiled(strictly=False)
+                return
             except ScheduleError:
                 if number == len(shapes):
                     raise
-        for tensor in group:
-            _rows_aligned(schedule[tensor], target)
-        _fold(schedule, planes, loops[0])
 
 
 def _steps(stage: Stage) -> int:
@@ -167,30 +165,27 @@ def _slab(extents: Mapping[str, int | None]) -> int:
     return rows * max(1, round(wide / rows))
 
 
-def _all(
+def _tiled(
     stage: Stage,
     group: tuple[Tensor, ...],
     tiles: dict[str, int | None],
     shape: str | None,
     planes: Mapping[Tensor, int],
     target: Target,
+    *,
+    strictly: bool,
 ) -> None:
-    """All that is wanted, to be proven together: mostly it is legal."""
+    """Tiles with all that is wanted of them; `strictly`, to be proven together, as it mostly is legal, and otherwise
+    each for itself, with what is legal of it."""
     schedule = stage.schedule
-    _in_tiles(stage, group, tiles, shape, strictly=True)
-    for tensor, least in planes.items():
+    _in_tiles(stage, group, tiles, shape, strictly=strictly)
+    for tensor in group:
         _rows_aligned(schedule[tensor], target)
-        if not any(tensor is output for output in schedule.program.outputs):
-            schedule[tensor].fold_storage(next(iter(tiles)), least)
+    _fold(schedule, planes, next(iter(tiles)), strictly=strictly)
 
 
 def _in_tiles(
-    stage: Stage,
-    group: tuple[Tensor, ...],
-    tiles: dict[str, int | None],
-    shape: str | None,
-    *,
-    strictly: bool = False,
+    stage: Stage, group: tuple[Tensor, ...], tiles: dict[str, int | None], shape: str | None, *, strictly: bool
 ) -> None:
     """Tile the loops, in vectors where that is legal, or `strictly`, and on threads in the shape that is asked for."""
     schedule, (time, first, *_) = stage.schedule, tiles
@@ -200,7 +195,7 @@ def _in_tiles(
             f"time_tile: slabs of {time} and {first} in {stage.tensor.name} need each other in both directions, "
             'whatever their slope, so no diamonds can start at once; shape="wavefront" is for such recurrences'
         )
-    outer = _tiled(stage, group, tiles, cut)
+    outer = _tile_loops(stage, group, tiles, cut)
     parallel = f"{first}_d" if cut is not None else ""
     marked = partial(_marked, schedule, group, parallel)
     if strictly:
@@ -223,7 +218,9 @@ def _in_tiles(
             _on_threads(schedule, group, first)
 
 
-def _tiled(stage: Stage, group: tuple[Tensor, ...], extents: dict[str, int | None], cut: Cut | None) -> tuple[str, ...]:
+def _tile_loops(
+    stage: Stage, group: tuple[Tensor, ...], extents: dict[str, int | None], cut: Cut | None
+) -> tuple[str, ...]:
     """Skew what is tiled, and tile it; returns the loops over tiles."""
     time, *_ = extents
     tiled = [loop for loop, extent in extents.items() if extent is not None]
@@ -275,12 +272,17 @@ def _skewed(stage: Stage, group: tuple[Tensor, ...], extents: dict[str, int | No
     return slab
 
 
-def _fold(schedule: Schedule, planes: Mapping[Tensor, int], time: str) -> None:
-    """Keep so many planes of each tensor, or one more, where that is legal: not of an output, nor of values that are
-    still needed."""
+def _fold(schedule: Schedule, planes: Mapping[Tensor, int], time: str, *, strictly: bool = False) -> None:
+    """Keep so many planes of each tensor that is no output; or one more, or all, where values are still needed and it
+    is not `strictly`."""
     for tensor, least in planes.items():
-        folds = (partial(schedule[tensor].fold_storage, time, count) for count in (least, least + 1))
-        any(carried_out(schedule, fold) for fold in folds)
+        if any(tensor is output for output in schedule.program.outputs):
+            continue
+        least_fold, more = (partial(schedule[tensor].fold_storage, time, count) for count in (least, least + 1))
+        if strictly:
+            least_fold()
+        elif not carried_out(schedule, least_fold):
+            carried_out(schedule, more)
 
 
 def _rows_aligned(stage: Stage, target: Target) -> None:

@@ -236,8 +236,7 @@ def _kernel(run: _Run, choice: Choice, threads: int, sizes: Mapping[str, int]) -
         except PolyschedError as error:
             run.built[key] = f"{type(error).__name__}: {error}"
             return run.built[key]
-        every = (schedule, *(branch.schedule for branch in schedule.branches))
-        nests = [nest for one in every for shared in one.state.nests.values() for nest in shared.each()]
+        nests = [nest for one in schedule.variants for shared in one.state.nests.values() for nest in shared.each()]
         if any(loop.kind == "parallel" for nest in nests for loop in nest.loops):
             run.parallel.add(choice.label)
         kernel.timings["total"] = (time.perf_counter() - start) * 1e3

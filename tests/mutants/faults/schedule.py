@@ -64,8 +64,8 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
     Mutant(
         "built-in-a-transaction",
         "target/build.py",
-        "if not all(one.state.is_proven for one in",
-        "if not any(one.state.is_proven for one in",
+        "if not all(variant.state.is_proven for variant in",
+        "if not any(variant.state.is_proven for variant in",
         (TRANSACTION,),
         "what a condition has is built though it is not proven",
     ),
@@ -88,8 +88,8 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
     Mutant(
         "limits-of-either",
         "compute/extremes.py",
-        'case Op("and", (a, b)) if condition.dtype == BOOL:',
-        'case Op("and" | "or", (a, b)) if condition.dtype == BOOL:',
+        'for part in joined_by("and", condition):',
+        'for part in (p for q in joined_by("and", condition) for p in joined_by("or", q)):',
         (INPUTS,),
         "inputs are taken to be within limits of which one or the other holds",
     ),
@@ -104,10 +104,10 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
     Mutant(
         "looked-at-where-sizes-do-not-matter",
         "lower/extremes.py",
-        'looked = If(fold(lambda a, b: Op("and", (a, b), BOOL), sizes), looked)',
-        'looked = If(Op("not", (fold(lambda a, b: Op("and", (a, b), BOOL), sizes),), BOOL), looked)',
+        "looked if of_sizes is None else If(of_sizes, looked)",
+        "looked if of_sizes is None else block()",
         (INPUTS,),
-        "inputs are looked at where sizes rule the schedule out already, and not where they do not",
+        "inputs are not looked at where a condition is on sizes, too",
     ),
     Mutant(
         "compared-and-more",
