@@ -8,7 +8,9 @@ for each way in which a tile may be partial. It becomes a loop of vectors instea
                                                  C[ramp(begin + 8 * v, 8)] = ...
                                              if last < e: C[ramp(last, 8)] = ... where ramp < e
 
-`begin` is the first place from b on where the row of C has a whole vector: its stores then cross no cache line.
+`begin` is the first place from b on where the row of C has a whole vector: its stores then cross no cache line. A row
+at the boundary of planes, where one of the indices is the same in all of its loops but not in those of other rows of C,
+has one loop of masked vectors, which is a third of the code.
 
 Statements of a vector loop run one after the other, each in all lanes, so each gets a row of its own. Conditions on the
 lanes become bounds of rows where they are an interval.
@@ -16,7 +18,7 @@ lanes become bounds of rows where they are an interval.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -24,20 +26,47 @@ from ...compute.dtypes import BOOL, INDEX
 from ...compute.expr import Const, Expr, Op
 from ...compute.operations import joined_by
 from ...compute.simplify import constant_value, key, linear, simplify
-from ..ir import Block, Comment, For, If, Let, Ramp, Stmt, Store, Var, map_statements
+from ..ir import Allocate, Block, Buffer, Comment, For, If, Let, Ramp, Stmt, Store, Var, map_statements
 from ..rewrite import block, variables
 from ..tiles import maxima, minima, most_iterations
 from .narrow_loops import Span, compared, isolated
 from .vectorize import Vectorizer
 
 _LONG = 4  # more vectors than these are a row
+_PLANES = 8  # that are kept, at most, where an index tells them apart: the first one is no boundary
 
 _NEGATED = {"lt": "ge", "ge": "lt", "gt": "le", "le": "gt", "eq": "ne", "ne": "eq"}
 
 
 def rows(stmt: Stmt, vector_bits: int) -> Stmt:
     """The statement with long vector loops as loops of vectors."""
-    stmt = map_statements(stmt, lambda inner: rows(inner, vector_bits))
+    if not isinstance(stmt, For):
+        return map_statements(stmt, lambda inner: rows(inner, vector_bits))
+    varying: dict[Buffer, set[int]] = {}
+    for store in _stores(stmt):
+        places = (place for place, index in enumerate(store.indices) if variables(index))
+        varying.setdefault(store.buffer, set()).update(places)
+    return _rows(stmt, vector_bits, varying)
+
+
+def _stores(stmt: Stmt) -> Iterator[Store]:
+    match stmt:
+        case Store():
+            yield stmt
+        case Block(body):
+            for inner in body:
+                yield from _stores(inner)
+        case For() | Let() | Allocate():
+            yield from _stores(stmt.body)
+        case If(_, then, otherwise):
+            yield from _stores(then)
+            if otherwise is not None:
+                yield from _stores(otherwise)
+
+
+def _rows(stmt: Stmt, vector_bits: int, varying: Mapping[Buffer, set[int]]) -> Stmt:
+    """The same in a nest, in which these indices of a buffer vary."""
+    stmt = map_statements(stmt, lambda inner: _rows(inner, vector_bits, varying))
     if not isinstance(stmt, For) or stmt.kind != "vectorize":
         return stmt
     most, leaves = most_iterations(stmt), list(_leaves(stmt.body, ()))
@@ -47,12 +76,11 @@ def rows(stmt: Stmt, vector_bits: int) -> Stmt:
     widths = [max(1, vector_bits // leaf.store.value.dtype.bits) for leaf in found]
     if any(most <= _LONG * width for width in widths):
         return stmt
-    return block(
-        *(
-            _row(_where(_Row(stmt.var, stmt.begin, stmt.end, (), leaf.store), leaf.conditions), width)
-            for leaf, width in zip(found, widths, strict=True)
-        )
-    )
+    made: list[Stmt] = []
+    for leaf, width in zip(found, widths, strict=True):
+        row = _where(_Row(stmt.var, stmt.begin, stmt.end, (), leaf.store), leaf.conditions)
+        made.append(_row(row, width, at_boundary=leaf.is_at_boundary(varying[leaf.store.buffer])))
+    return block(*made)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +101,14 @@ class _Leaf:
         rest = {k: atom for k, (atom, _) in terms.items() if k != key(var)}
         beside = all(var not in variables(index) for index in (*outer, *rest.values()))
         return beside and terms.get(key(var), (var, 0))[1] == 1
+
+    def is_at_boundary(self, varying: set[int]) -> bool:
+        """Whether an index stays what it is in the loops around, though it is one of those that vary elsewhere."""
+        sizes = zip(self.store.indices[:-1], self.store.buffer.shape, strict=False)
+        return any(
+            place in varying and not variables(index) and not (isinstance(size, Const) and size.value <= _PLANES)
+            for place, (index, size) in enumerate(sizes)
+        )
 
 
 def _leaves(stmt: Stmt, conditions: tuple[Expr, ...]) -> Iterator[_Leaf | None]:
@@ -149,9 +185,9 @@ def _where(row: _Row, conditions: Sequence[Expr]) -> _Row:
     return row
 
 
-def _row(row: _Row, width: int) -> Stmt:
+def _row(row: _Row, width: int, *, at_boundary: bool) -> Stmt:
     """The vectors of a row, counted by their places in memory: what is read at a distance from what is written then
-    differs by a literal, and addresses need no more than the row's and the place."""
+    differs by a literal, and addresses need no more than the row's and the place. One `at_boundary` has one loop."""
     begin, end = Var(f"{row.var.name}_begin"), Var(f"{row.var.name}_end")
     offset = simplify(row.store.indices[-1] - row.var)  # the place in memory of lane 0
     if _is_multiple(offset, width):
@@ -169,17 +205,25 @@ def _row(row: _Row, width: int) -> Stmt:
     def lanes_of(place: Expr, relation: str, bound: Expr) -> Expr:
         return Op(relation, (Ramp(place, width), bound), BOOL)
 
-    head = first - width
-    ends = Op("and", (lanes_of(head, "ge", begin), lanes_of(head, "lt", end)), BOOL)
-    rest = lanes_of(last, "lt", end)
-    count = Op("max", ((end - first) // width, Const(0, INDEX)), INDEX)
-    body = block(
-        If(Op("lt", (begin, first), BOOL), vector(head, ends)),
-        For(v, Const(0, INDEX), simplify(count), vector(simplify(first + v * width), None)),
-        Let(last, simplify(first + count * width), If(Op("lt", (last, end), BOOL), vector(last, rest))),
-    )
-    aligned = (begin + (width - 1)) // width * width
-    made: Stmt = If(Op("lt", (begin, end), BOOL), Let(first, simplify(aligned), body))
+    def within(place: Expr) -> Expr:
+        return Op("and", (lanes_of(place, "ge", begin), lanes_of(place, "lt", end)), BOOL)
+
+    made: Stmt
+    if at_boundary:
+        place, past = simplify(v * width), simplify((end + (width - 1)) // width)
+        made = For(v, simplify(begin // width), past, vector(place, within(place)))
+    else:
+        count = Op("max", ((end - first) // width, Const(0, INDEX)), INDEX)
+        body = block(
+            If(Op("lt", (begin, first), BOOL), vector(first - width, within(first - width))),
+            For(v, Const(0, INDEX), simplify(count), vector(simplify(first + v * width), None)),
+            Let(
+                last,
+                simplify(first + count * width),
+                If(Op("lt", (last, end), BOOL), vector(last, lanes_of(last, "lt", end))),
+            ),
+        )
+        made = If(Op("lt", (begin, end), BOOL), Let(first, simplify((begin + (width - 1)) // width * width), body))
     made = Let(begin, _moved(row.begin, "max", offset), Let(end, _moved(row.end, "min", offset), made))
     for guard in row.guards:
         made = If(guard, made)

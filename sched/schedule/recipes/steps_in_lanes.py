@@ -25,7 +25,7 @@ _MOST_SKEW = 5
 _BLOCK, _MOST_BLOCK = 16, 24  # steps of a block, where their number is not known, and where it is
 _TILE = 32, 256  # rows and cells of a row in what a thread goes through at once
 _ROW = 1024  # elements at most that one vector loop runs over
-_SLACK = 1  # cells more between the steps than are needed: what one has stored is then not read at once
+_SLACK = 2  # cells more between the steps than are needed: what one has stored is then not read at once
 
 
 def steps_in_lanes(schedule: Schedule, tensor: Tensor, copies: tuple[Tensor, ...], *, threads: bool) -> bool:
