@@ -106,6 +106,7 @@ def _blocks(cells: Stage, between: _Between, target: Target, block: int) -> None
     far.vectorize(f"{cell}_i")
     far.unroll(f"{row}_i")
     _in_vectors(own, row, cell, axis, lanes)
+    cells.peel(f"{between.lanes}_o", first=0, last=0)  # one version, whose masks cost nothing
     if block % _WITHIN == 0 and block > _WITHIN:
         before = off.separate(axis, between.lanes, _WITHIN, blocks="other")
         off.split(cell, _WITHIN)
