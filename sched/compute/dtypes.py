@@ -127,11 +127,9 @@ def resolve(ufunc: str, operands: tuple[DType | type, ...]) -> tuple[DType, ...]
 
 
 def _resolve_bfloat16(ufunc: str, operands: tuple[DType | type, ...]) -> tuple[DType, ...] | None:
-    """As float16 with what both have exactly, as float32 beside wider floats; nothing is common to it and others."""
+    """As float16 with what both have exactly, and as float32 beside others."""
     others = {o.name for o in operands if isinstance(o, DType)} - {"bfloat16"}
-    if not others <= {"bool", "int8", "uint8", "float32", "float64"}:
-        return None
-    stand_in = DTYPES["float32" if others & {"float32", "float64"} else "float16"]
+    stand_in = DTYPES["float16" if others <= {"bool", "int8", "uint8"} else "float32"]
     resolved = resolve(ufunc, tuple(stand_in if o == BFLOAT16 else o for o in operands))
     return resolved and tuple(BFLOAT16 if t == DTYPES["float16"] else t for t in resolved)
 

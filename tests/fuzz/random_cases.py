@@ -23,7 +23,7 @@ from polysched.compute.sizes import evaluate_extent, solve_plan
 TARGETS = ("native", "native", "native", "native", "x86-64-v3", "x86-64-v2")
 MAX_VOLUME = 20_000
 RECURRENCES = float(os.environ.get("POLYSCHED_FUZZ_RECURRENCES", "0.15"))  # which share of the definitions they are
-INTEGERS = float(os.environ.get("POLYSCHED_FUZZ_INTEGERS", "0.1"))  # which are of integers in fewer bits
+INTEGERS = float(os.environ.get("POLYSCHED_FUZZ_INTEGERS", "0.04"))  # which are of integers in fewer bits
 POOL = Pool()
 TOLERANCE = {"float16": 2e-2, "float32": 1e-4, "float64": 1e-9}
 

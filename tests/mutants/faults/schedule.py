@@ -152,7 +152,7 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
     Mutant(
         "undo-keeps-the-condition",
         "schedule/schedule.py",
-        "        self._branches.pop()\n",
+        ", self._branches[count + 1 :]",
         "",
         (SPECIALIZE,),
         "a condition stays when its command is taken back",
