@@ -65,7 +65,7 @@ def schedule(name: str, target: ps.Target) -> ps.Schedule:
             ps.recipes.wavefront(s[H], target)
         case "nussinov":
             s = ps.Schedule(EXAMPLES[name].define())
-            ps.recipes.factorization(s["B"], target, block=16)
+            ps.recipes.factorization(s["B"], target)
         case "lu" | "cholesky":
             s = ps.Schedule(EXAMPLES[name].define())
             ps.recipes.factorization(s["L"], target)

@@ -95,6 +95,51 @@ void nussinov(long n, const int *restrict s, int *restrict b) {
   }
 }
 
+enum { BASES = 32 };
+
+static inline void join(long many, int left, const int *restrict other, int *restrict row) {
+  for (long j = 0; j < many; j++) row[j] = max(row[j], left + other[j]);
+}
+
+enum { ROWS = 4 };
+
+/* Columns from c on of rows i to i + ROWS, a whole block of them in registers: what is summed from k to end. */
+static inline void between_whole(long n, long i, long c, long k, long end, int *restrict b) {
+  int rows[ROWS][BASES];
+  for (int r = 0; r < ROWS; r++) memcpy(rows[r], b + (i + r) * n + c, sizeof rows[r]);
+  for (; k < end; k++)
+    for (int r = 0; r < ROWS; r++) join(BASES, b[(i + r) * n + k], b + (k + 1) * n + c, rows[r]);
+  for (int r = 0; r < ROWS; r++) memcpy(b + (i + r) * n + c, rows[r], sizeof rows[r]);
+}
+
+static inline void between(long n, long i, long c, long many, long k, long end, int *restrict b) {
+  for (; k < end; k++) join(many, b[i * n + k], b + (k + 1) * n + c, b + i * n + c);
+}
+
+/* In blocks, the last rows first: of the sums for a block, what is of blocks between; then row by row what is of the
+   block's own rows, and at last, along the row, what is of its columns. */
+void nussinov_blocks(long n, const int *restrict s, int *restrict b) {
+  memset(b, 0, n * n * sizeof(int));
+  for (long p = (n - 1) / BASES * BASES; p >= 0; p -= BASES) {
+    long q = p + BASES < n ? p + BASES : n;
+    for (long c = p; c < n; c += BASES) {
+      long d = c + BASES < n ? c + BASES : n;
+      for (long i = p; c > p && i < q; i += ROWS)
+        if (d - c == BASES && i + ROWS <= q)
+          between_whole(n, i, c, q, c, b);
+        else
+          for (long r = i; r < q && r < i + ROWS; r++) between(n, r, c, d - c, q, c, b);
+      for (long i = q - 1; i >= p; i--) {
+        int *row = b + i * n;
+        const int *below = row + n;
+        for (long j = c > i + 2 ? c : i + 2; j < d; j++) row[j] = max(row[j], below[j - 1] + (s[i] + s[j] == 3));
+        if (c > p) between(n, i, c, d - c, i, q, b);
+        for (long k = c > p ? c : i; k < d - 1; k++) join(d - k - 1, row[k], b + (k + 1) * n + k + 1, row + k + 1);
+      }
+    }
+  }
+}
+
 void floyd_warshall(long n, float *restrict d) {
   for (long k = 0; k < n; k++)
     for (long i = 0; i < n; i++) {

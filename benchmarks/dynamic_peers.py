@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -59,11 +60,11 @@ def _c(name: str, given: tuple[Array, ...]) -> Peers:
     if name == "nussinov":
         out = np.empty((len(a), len(a)), np.int32)
 
-        def run() -> Array:
-            library.nussinov(n, pointer(a), pointer(out))
+        def run(function: Callable[..., Any]) -> Array:
+            function(n, pointer(a), pointer(out))
             return out
 
-        return {"C": run}
+        return {"C": partial(run, library.nussinov), "C in blocks": partial(run, library.nussinov_blocks)}
     b = given[1]
     m, row, scratch = ctypes.c_long(len(b)), np.empty(len(b) + 1, np.int32), np.empty(len(b), np.int32)
     if name == "matrix":

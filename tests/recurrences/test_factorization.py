@@ -128,13 +128,79 @@ def test_the_recipe_refuses_and_changes_nothing() -> None:
         assert s.commands == ()
 
 
-def test_other_recurrences_of_that_form_are_scheduled_too() -> None:
+INTERVALS = (1, 2, 8, 9, 31, 33, 70)
+
+
+def nussinov_of_matches(size: ps.Size | int) -> ps.Tensor:
+    """As Nussinov's, below the diagonal, of bases that are the same."""
+    s = ps.placeholder((size,), "int32", name="s")
+    i, j = ps.axes("i j")
+    B = ps.recurrence((size, size), "int32", name="B")
+    k = ps.reduce_axis((j, i), name="k")
+    B.define((i, j), 0, where=i <= j)
+    inner = ps.select(i > j + 1, B[i - 1, j + 1] + ps.cast("int32", s[i] == s[j]), 0)
+    B.define((i, j), ps.max(inner, ps.max(B[k, j] + B[i, k + 1], axis=k)), where=i > j)
+    return B
+
+
+def matrix_chain(dtype: str, combine: str) -> ps.Tensor:
+    """The least number of multiplications of a product of matrices, or what a sum instead of the minimum gives."""
+    n = ps.size_var("n", min=1)
+    p = ps.placeholder((n + 1,), dtype, name="p")
+    i, j = ps.axes("i j")
+    C = ps.recurrence((n, n), dtype, name="C")
+    k = ps.reduce_axis((i, j), name="k")
+    C.define((i, j), 0, where=i >= j)
+    term = C[i, k] + C[k + 1, j] + p[i] * p[k + 1] * p[j + 1]
+    found = ps.min(term, axis=k) if combine == "min" else ps.sum(term, axis=k) * 0.01
+    C.define((i, j), 1 * found, where=i < j)
+    return C
+
+
+@pytest.mark.parametrize("target", ["x86-64-v3", "x86-64-v4"])
+@pytest.mark.parametrize("block", [8, 20, 32])
+def test_over_intervals(target: str, block: int) -> None:
+    """Sums between both dimensions: blocks between are register tiles."""
     s = ps.Schedule(EXAMPLES["nussinov"].define())
-    ps.recipes.factorization(s["B"])
+    ps.recipes.factorization(s["B"], ps.Target(target), block=block)
+    assert ps.Schedule.from_text(s.outputs, s.to_text()) == s
+    cut = f'B.equation(3).separate("k", "i", {block}, blocks="other")'
+    assert cut in s.commands
     kernel, default = s.build(check=True), ps.Schedule(EXAMPLES["nussinov"].define()).build()
-    for size in (1, 2, 33, 70):
+    for size in INTERVALS:
         letters = np.random.default_rng(size).integers(0, 4, size, np.int32)
-        assert np.array_equal(kernel(letters), default(letters))
+        assert kernel(letters).tobytes() == default(letters).tobytes(), size
+
+
+def test_over_intervals_the_other_way_round() -> None:
+    n = ps.size_var("n", min=1)
+    s = ps.Schedule(nussinov_of_matches(n))
+    ps.recipes.factorization(s["B"], ps.Target("x86-64-v3"))
+    kernel, default = s.build(check=True), ps.Schedule(s.outputs).build()
+    for size in INTERVALS:
+        letters = np.random.default_rng(size).integers(0, 4, size, np.int32)
+        assert kernel(letters).tobytes() == default(letters).tobytes(), size
+
+
+def test_over_intervals_of_literal_sizes() -> None:
+    s = ps.Schedule(nussinov_of_matches(45))
+    ps.recipes.factorization(s["B"], ps.Target("x86-64-v3"))
+    kernel, default = s.build(check=True), ps.Schedule(s.outputs).build()
+    letters = np.random.default_rng(1).integers(0, 4, 45, np.int32)
+    assert kernel(letters).tobytes() == default(letters).tobytes()
+
+
+@pytest.mark.parametrize("combine", ["min", "sum"])
+def test_over_intervals_of_floats(combine: str) -> None:
+    """A minimum is cut at both ends; a sum, which is in order, at one, as that of a factorization."""
+    s = ps.Schedule(matrix_chain("float32", combine))
+    ps.recipes.factorization(s["C"], ps.Target("x86-64-v3"), block=16)
+    cut = any('separate("k", "i", 16, blocks="other")' in command for command in s.commands)
+    assert cut == (combine == "min")
+    kernel, default = s.build(check=True), ps.Schedule(s.outputs).build()
+    for size in INTERVALS:
+        given = np.random.default_rng(size).random(size + 1, np.float32)
+        assert kernel(given).tobytes() == default(given).tobytes(), size
 
 
 def test_what_is_not_cut_stays_as_it_was() -> None:

@@ -12,6 +12,7 @@ from ...errors import ScheduleError
 from ...target.machine import Target
 from ..stage import Stage
 from .all_or_none import all_or_none
+from .intervals import over_intervals
 from .reading import check_given
 
 _BROADCAST = 8  # elements of a register tile that meet two vectors each
@@ -29,6 +30,10 @@ def factorization(stage: Stage, target: Target | str | None = None, *, block: in
     in panels, unless what is read lies along rows already; outputs are copied from there. Sums keep their order, so all
     bits are those of the default schedule. Where cells along that dimension need nothing of each other, as many
     right-hand sides of a triangular matrix, blocks of them run on threads.
+
+    Where a sum is between both dimensions, as that for cell (i, j) of a maximum over k from i to j, and may be in any
+    order, the blocks of its row and of its column are separated as well: dynamic programming over intervals, as of
+    Nussinov and of matrix chains.
 
     Raises `ScheduleError` for stages that are no recurrence over two dimensions, or have no sum that ends at one of
     them; nothing is changed then.
@@ -53,6 +58,8 @@ def factorization(stage: Stage, target: Target | str | None = None, *, block: in
     target = Target.of(target)
     check_given(stage, "factorization", "block", block)
     with stage.schedule.transaction(), all_or_none(stage.schedule):
+        if over_intervals(stage, target, block):
+            return
         cells, along = _factorized(stage, max(1, target.vector_bits // (8 * stage.tensor.dtype.bytes)), block)
         if along is not None and target.thread_count() > 1:
             _in_threads(stage, cells, along)
