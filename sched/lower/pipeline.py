@@ -72,7 +72,7 @@ def passes(target: Target) -> tuple[tuple[str, Pass], ...]:
         ("promote_accumulators", promote_accumulators),
         ("peel_loops", peel_loops),
         ("align_rows", align_rows),
-        ("rows", lambda stmt: rows(stmt, target.vector_bits)),
+        ("rows", lambda stmt: rows(stmt, target.vector_bits, masks=target.has_mask_registers)),
         ("fill_tiles", lambda stmt: fill_tiles(stmt, target.vector_bits)),
         ("separate_full_tiles", separate_full_tiles),
         ("peel_guards", peel_guards),

@@ -137,6 +137,11 @@ class Target:
         return self._is_x86 and len(self._having("avx512dq", "avx512vl")) == 2
 
     @property
+    def has_mask_registers(self) -> bool:
+        """Whether vectors of all types are loaded and stored under a mask as fast as whole ones."""
+        return self._is_x86 and len(self._having("avx512bw", "avx512vl")) == 2
+
+    @property
     def has_rounding(self) -> bool:
         """Whether vectors of floats are rounded to integers by an instruction: not by the oldest x86-64."""
         return not self._is_x86 or bool(self._having("sse4.1"))

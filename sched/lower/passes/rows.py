@@ -10,7 +10,7 @@ for each way in which a tile may be partial. It becomes a loop of vectors instea
 
 `begin` is the first place from b on where the row of C has a whole vector: its stores then cross no cache line. A row
 at the boundary of planes, where one of the indices is the same in all of its loops but not in those of other rows of C,
-has one loop of masked vectors, which is a third of the code.
+has one loop of masked vectors where these are as fast, which is a third of the code.
 
 Statements of a vector loop run one after the other, each in all lanes, so each gets a row of its own. Conditions on the
 lanes become bounds of rows where they are an interval.
@@ -18,7 +18,7 @@ lanes become bounds of rows where they are an interval.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -26,7 +26,7 @@ from ...compute.dtypes import BOOL, INDEX
 from ...compute.expr import Const, Expr, Op
 from ...compute.operations import joined_by
 from ...compute.simplify import constant_value, key, linear, simplify
-from ..ir import Allocate, Block, Buffer, Comment, For, If, Let, Ramp, Stmt, Store, Var, map_statements
+from ..ir import Block, Buffer, Comment, For, If, Let, Ramp, Stmt, Store, Var, map_statements, statements
 from ..rewrite import block, variables
 from ..tiles import maxima, minima, most_iterations
 from .narrow_loops import Span, compared, isolated
@@ -38,34 +38,19 @@ _PLANES = 8  # that are kept, at most, where an index tells them apart: the firs
 _NEGATED = {"lt": "ge", "ge": "lt", "gt": "le", "le": "gt", "eq": "ne", "ne": "eq"}
 
 
-def rows(stmt: Stmt, vector_bits: int) -> Stmt:
-    """The statement with long vector loops as loops of vectors."""
+def rows(stmt: Stmt, vector_bits: int, *, masks: bool) -> Stmt:
+    """The statement with long vector loops as loops of vectors; `masks` says that masked ones are as fast as others."""
     if not isinstance(stmt, For):
-        return map_statements(stmt, lambda inner: rows(inner, vector_bits))
+        return map_statements(stmt, lambda inner: rows(inner, vector_bits, masks=masks))
     varying: dict[Buffer, set[int]] = {}
-    for store in _stores(stmt):
+    for store in (inner for inner in statements(stmt) if isinstance(inner, Store) and masks):
         places = (place for place, index in enumerate(store.indices) if variables(index))
         varying.setdefault(store.buffer, set()).update(places)
     return _rows(stmt, vector_bits, varying)
 
 
-def _stores(stmt: Stmt) -> Iterator[Store]:
-    match stmt:
-        case Store():
-            yield stmt
-        case Block(body):
-            for inner in body:
-                yield from _stores(inner)
-        case For() | Let() | Allocate():
-            yield from _stores(stmt.body)
-        case If(_, then, otherwise):
-            yield from _stores(then)
-            if otherwise is not None:
-                yield from _stores(otherwise)
-
-
-def _rows(stmt: Stmt, vector_bits: int, varying: Mapping[Buffer, set[int]]) -> Stmt:
-    """The same in a nest, in which these indices of a buffer vary."""
+def _rows(stmt: Stmt, vector_bits: int, varying: Mapping[Buffer, Set[int]]) -> Stmt:
+    """The same in a nest, in which `varying` are the indices of a buffer that vary, if its boundary is looked for."""
     stmt = map_statements(stmt, lambda inner: _rows(inner, vector_bits, varying))
     if not isinstance(stmt, For) or stmt.kind != "vectorize":
         return stmt
@@ -79,7 +64,7 @@ def _rows(stmt: Stmt, vector_bits: int, varying: Mapping[Buffer, set[int]]) -> S
     made: list[Stmt] = []
     for leaf, width in zip(found, widths, strict=True):
         row = _where(_Row(stmt.var, stmt.begin, stmt.end, (), leaf.store), leaf.conditions)
-        made.append(_row(row, width, at_boundary=leaf.is_at_boundary(varying[leaf.store.buffer])))
+        made.append(_row(row, width, at_boundary=leaf.is_at_boundary(varying.get(leaf.store.buffer, frozenset()))))
     return block(*made)
 
 
@@ -102,7 +87,7 @@ class _Leaf:
         beside = all(var not in variables(index) for index in (*outer, *rest.values()))
         return beside and terms.get(key(var), (var, 0))[1] == 1
 
-    def is_at_boundary(self, varying: set[int]) -> bool:
+    def is_at_boundary(self, varying: Set[int]) -> bool:
         """Whether an index stays what it is in the loops around, though it is one of those that vary elsewhere."""
         sizes = zip(self.store.indices[:-1], self.store.buffer.shape, strict=False)
         return any(
