@@ -172,9 +172,11 @@ def _refuse(stage: Tensor, read: Read, dimension: int, bad: Set, frame: Frame) -
     at = ", ".join(f"{axis.name}={v}" for axis, v in zip(frame.axes, point.coordinates, strict=True))
     sizes = ", ".join(f"{name}={value}" for name, value in point.sizes.items())
     if affine(index, frame) is None:
+        around = _around(index, tensor.shape[dimension], frame, bad)
+        advice = "limit it with ps.clamp or ps.checked" if around is None else f"write {around}, which is the same here"
         raise BoundsError(
             f"{stage.name} reads {read}, and the index {index} is not affine in axes and sizes, so it cannot be proven "
-            f"to stay inside dimension {dimension} of {tensor}; limit it with ps.clamp or ps.checked",
+            f"to stay inside dimension {dimension} of {tensor}; {advice}",
             location=read.location,
         )
     raise BoundsError(
@@ -183,6 +185,18 @@ def _refuse(stage: Tensor, read: Read, dimension: int, bad: Set, frame: Frame) -
         f"{_advice(tensor, dimension, point.sizes)}",
         location=read.location,
     )
+
+
+def _around(index: Expr, extent: Expr, frame: Frame, needed: Set) -> str | None:
+    """A remainder by a size, as of periodic boundaries, as a choice that is affine and proven, if there is one."""
+    match index:
+        case Op("mod", (x, Size() as size)):
+            after = Op("select", (x < size, x, x - size), INDEX)
+            choices = after, Op("select", (x < 0, x + size, x), INDEX), Op("select", (x < 0, x + size, after), INDEX)
+            inside = (c for c in choices if all(outside(c, e, frame, needed).is_empty() for e in (size, extent)))
+            return next((str(choice).replace("select(", "ps.select(") for choice in inside), None)
+        case _:
+            return None
 
 
 def _advice(tensor: Tensor, dimension: int, sizes: dict[str, int]) -> str:

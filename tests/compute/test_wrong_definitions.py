@@ -479,6 +479,22 @@ OUT_OF_BOUNDS: list[tuple[Callable[[], Any], str]] = [
         "C reads A[i % m], and the index i % m is not affine in axes and sizes, so it cannot be proven to stay inside dimension 0 of A: float32[n]; limit it with ps.clamp or ps.checked",
     ),
     (
+        lambda: ps.compute((n,), lambda i: A[(i + 1) % n], name="C"),
+        "C reads A[(i + 1) % n], and the index (i + 1) % n is not affine in axes and sizes, so it cannot be proven to stay inside dimension 0 of A: float32[n]; write ps.select(i + 1 < n, i + 1, i + 1 - n), which is the same here",
+    ),
+    (
+        lambda: ps.compute((n,), lambda i: A[(i - 1) % n] + A[i], name="C"),
+        "C reads A[(i - 1) % n], and the index (i - 1) % n is not affine in axes and sizes, so it cannot be proven to stay inside dimension 0 of A: float32[n]; write ps.select(i - 1 < 0, i - 1 + n, i - 1), which is the same here",
+    ),
+    (
+        lambda: ps.compute((n,), lambda i: A[(2 * i - 1) % n], name="C"),
+        "C reads A[(2 * i - 1) % n], and the index (2 * i - 1) % n is not affine in axes and sizes, so it cannot be proven to stay inside dimension 0 of A: float32[n]; write ps.select(2 * i - 1 < 0, 2 * i - 1 + n, ps.select(2 * i - 1 < n, 2 * i - 1, 2 * i - 1 - n)), which is the same here",
+    ),
+    (
+        lambda: ps.compute((n,), lambda i: A[(3 * i) % n], name="C"),
+        "C reads A[3 * i % n], and the index 3 * i % n is not affine in axes and sizes, so it cannot be proven to stay inside dimension 0 of A: float32[n]; limit it with ps.clamp or ps.checked",
+    ),
+    (
         lambda: ps.compute((n,), lambda i: A[I[i]], name="C"),
         "C reads A[I[i]], and the index I[i] of dimension 0 comes from data: limit it with ps.clamp(I[i], 0, n - 1), or have it checked at run time with ps.checked(I[i])",
     ),
@@ -525,3 +541,15 @@ def test_what_is_no_definition(wrong: Callable[[], Any], text: str) -> None:
 @pytest.mark.parametrize(("wrong", "text"), OUT_OF_BOUNDS)
 def test_what_is_out_of_bounds(wrong: Callable[[], Any], text: str) -> None:
     check(wrong, ps.BoundsError, text)
+
+
+@pytest.mark.parametrize("index", ["(i + 1) % n", "(i - 1) % n", "(2 * i - 1) % n"])
+def test_what_is_advised_for_a_remainder_by_a_size_is_the_same(index: str) -> None:
+    with pytest.raises(ps.BoundsError) as refusal:
+        ps.compute((n,), lambda i: A[eval(index, {"n": n, "i": i})], name="C")
+    advised = str(refusal.value).split("write ")[1].split(", which")[0]
+    kernel = ps.Schedule(ps.compute((n,), lambda i: A[eval(advised, {"ps": ps, "n": n, "i": i})], name="C")).build()
+    for size in (1, 2, 7):
+        a = np.arange(size, dtype=np.float32)
+        taken = [eval(index, {"n": size, "i": k}) for k in range(size)]
+        np.testing.assert_array_equal(kernel(a), a[taken])
