@@ -42,7 +42,7 @@ def certainly_ordered(tree: Tree, requirement: Requirement) -> bool:
             continue
         if in_lanes and not puts_lanes_in_order(tree, node, source, sink, requirement.relation):
             return False
-        parts = _paired(node.values[source.number], node.values[sink.number])
+        parts = _parts(node, requirement)
         if parts is None or not all(pairs.goes_forward(part, parallel=node.kind == "parallel") for part in parts):
             return False
         fewer = [pairs.equate(part) for part in parts]
@@ -57,7 +57,7 @@ def never_falls(tree: Tree, node: LoopNode, requirement: Requirement) -> bool:
     if tree.fused or requirement.free:
         return False
     pairs = _Pairs(requirement, requirement.relation)
-    parts = _paired(node.values[requirement.source.number], node.values[requirement.sink.number])
+    parts = _parts(node, requirement)
     return parts is not None and all(pairs.goes_forward(part, parallel=False) for part in parts)
 
 
@@ -119,6 +119,12 @@ class _Pairs:
         found = self._relation(part, "eq") if part.divisor == 1 else None
         self.left = self.left if found is None else self.left.intersect(found)
         return found is not None
+
+
+def _parts(node: LoopNode, requirement: Requirement) -> tuple[_Part, ...] | None:
+    """The summands of a loop's counter at both ends of a requirement."""
+    values = node.values[requirement.source.number], node.values[requirement.sink.number]
+    return requirement.source.frame.world.once("summands", values, partial(_paired, *values))
 
 
 def _paired(source: Expr, sink: Expr) -> tuple[_Part, ...] | None:

@@ -86,7 +86,9 @@ class Layout:
         """The values of the forms, from 0 on, for the element at these positions of a box of `extents`."""
         found: dict[Form, Expr] = {}
         for form in self.forms(len(positions)):
-            value = simplify(total(form, positions) - _least(form, extents))
+            value = total(form, positions)
+            if any(factor < 0 for _, factor in form):
+                value = simplify(value - _least(form, extents))
             found[form] = simplify(value % self.folds[form]) if form in self.folds else value
         return found
 
@@ -125,7 +127,7 @@ def plain(dimension: int) -> Form:
     return ((dimension, 1),)
 
 
-def total(form: Form, positions: Sequence[Expr]) -> Expr:
+def total(form: Form, positions: Sequence[Expr] | Mapping[int, Expr]) -> Expr:
     """The value of a form at these positions."""
     value: Expr = Const(0, INDEX)
     for dimension, factor in form:
@@ -135,7 +137,8 @@ def total(form: Form, positions: Sequence[Expr]) -> Expr:
 
 def _least(form: Form, extents: Sequence[Expr]) -> Expr:
     """The least value of a form in a box of positions from 0 on."""
-    return total(tuple((d, c) for d, c in form if c < 0), [_last(extent) for extent in extents])
+    falling = tuple((d, c) for d, c in form if c < 0)
+    return total(falling, {d: _last(extents[d]) for d, _ in falling})
 
 
 def _last(extent: Expr) -> Expr:

@@ -100,15 +100,23 @@ class Statement:
 
     def writes(self) -> Map:
         """From an instance to the element it writes: the kept prefix, then the indices."""
-        values = [affine(index, self.frame) for index in (*self.prefix[: self.kept], *self.indices)]
-        assert all(value is not None for value in values), "left-hand sides are affine by construction"
-        return self.frame.map_to([v for v in values if v is not None]).intersect_domain(self.domain)
+
+        def found() -> Map:
+            values = [affine(index, self.frame) for index in (*self.prefix[: self.kept], *self.indices)]
+            assert all(value is not None for value in values), "left-hand sides are affine by construction"
+            return self.frame.map_to([v for v in values if v is not None]).intersect_domain(self.domain)
+
+        return self.frame.world.once("writes", (self,), found)
 
     @property
     def reads(self) -> tuple[Read, ...]:
         """The reads of other elements than the accumulator."""
-        found = [node for node in walk(self.value) if isinstance(node, Read)]
-        return tuple(read for read in found if not self.accumulates(read))
+
+        def found() -> tuple[Read, ...]:
+            reads = (node for node in walk(self.value) if isinstance(node, Read))
+            return tuple(read for read in reads if not self.accumulates(read))
+
+        return self.frame.world.once("reads of", (self,), found)
 
     def accumulates(self, read: Read) -> bool:
         """Whether a read is of the accumulator: of the element that the statement writes."""

@@ -152,7 +152,7 @@ class StageNest:
     def virtual(self, value: Expr) -> list[Axis]:
         """The virtual axes that a counter is made of, each before those that its components are made of."""
         found: dict[Axis, None] = {}
-        for node in walk(value):
+        for node in walk(value) if self.fused else ():
             if isinstance(node, Axis) and node in self.fused:
                 found[node] = None
                 for component in self.fused[node].components:

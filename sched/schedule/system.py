@@ -227,6 +227,8 @@ class _Builder:
         step by step are so computed together, and need not all be kept; where they are not, also if the circle goes
         round a loop further in. In place, they share all loops that they can: what one of them writes, others may have
         to read before."""
+        if len(groups) == 1:
+            return groups
         circle = next((group for group in groups if self._carries(group, depth, edges)), None)
         if circle is None and self.folded:
             circle = next((g for g in groups if any(not e.pair.free for e in _inside(g, edges))), None)
@@ -324,7 +326,7 @@ class _Builder:
         loops = {part.statement.number: part.loops[depth][1] for part in parts}
         counters = {number: loop.value for number, loop in loops.items()}
         left = []
-        for edge in edges:
+        for edge in edges if len(parts) > 1 else ():  # one statement alone has one order
             relation = self._equal(edge, counters)
             if not relation.is_empty():
                 left.append(_Edge(edge.source, edge.sink, edge.pair, relation))
@@ -335,7 +337,7 @@ class _Builder:
             inner = {v for part in parts for _, loop in part.loops[depth + 1 :] for v in part.nest.virtual(loop.value)}
             if axis not in inner:
                 body = self._resolved(axis, parts[0].nest, tuple(counters), body)
-        most = [loop.most for loop in loops.values()]
+        most = [loop.most for loop in dict.fromkeys(loops.values())]
         literal = max((m for m in most if m is not None), default=None) if None not in most else None
         owner = next((part.owner(depth) for part in parts if part.inside is not None), None)
         own = {part.statement.stage: part.inside for part in parts if part.inside is not None}

@@ -86,12 +86,15 @@ def _promote(stmt: Stmt, numbers: Iterator[int], done: frozenset[Buffer]) -> Stm
 
 def _promoted(scope: Stmt, buffer: Buffer, numbers: Iterator[int]) -> Stmt:
     """The scope with the accesses to one buffer in registers, or the scope as it is."""
+    stored = list(_stored(scope, buffer, ()))  # few of all accesses, and most scopes are left for what they are
+    if not _gains(stored) or not _one_tile(stored):
+        return scope
     accesses = list(_accesses(scope, buffer, ()))
     if _beside_finished(accesses, buffer):
         accesses = [access for access in accesses if not access.finished]
     chosen = _chosen_init(scope, buffer)
     first = next(a for a in accesses if chosen not in a.around)
-    if not _gains(accesses) or not _one_tile(accesses):
+    if not _one_tile(accesses):
         return scope
     initialised = chosen is None and first.is_store and not _reads(first.statement, buffer)
     if initialised and not _always(first, accesses):
@@ -167,6 +170,14 @@ def _accesses(stmt: Stmt, buffer: Buffer, around: tuple[Stmt, ...]) -> Iterator[
         yield from _accesses(inner, buffer, (*around, stmt))
 
 
+def _stored(stmt: Stmt, buffer: Buffer, around: tuple[Stmt, ...]) -> Iterator[_Access]:
+    """The accesses that are stores."""
+    if isinstance(stmt, Store) and stmt.buffer is buffer:
+        yield _Access(stmt.indices, around, stmt, is_store=True)
+    for inner in sub_statements(stmt):
+        yield from _stored(inner, buffer, (*around, stmt))
+
+
 def _beside_finished(accesses: list[_Access], buffer: Buffer) -> bool:
     """Whether all that is stored are updates that read finished elements of the buffer: none of those is of a tile that
     is accumulated meanwhile, since the elements of that are finished afterwards."""
@@ -174,9 +185,9 @@ def _beside_finished(accesses: list[_Access], buffer: Buffer) -> bool:
     return all(any(load.buffer is buffer and load.finished for load in loads(stmt)) for stmt in stored)
 
 
-def _gains(accesses: list[_Access]) -> bool:
+def _gains(stored: list[_Access]) -> bool:
     """Whether a loop repeats a store to the tile: one that is no tile's, or that is written out and moves nothing."""
-    return any(a.is_store and any(_repeats(s, a) for s in a.around) for a in accesses)
+    return any(any(_repeats(s, a) for s in a.around) for a in stored)
 
 
 def _repeats(stmt: Stmt, access: _Access) -> bool:
