@@ -95,3 +95,29 @@ def test_a_row_at_the_boundary_of_planes_has_one_loop_where_masked_vectors_are_a
     for size in (1, 7, 8, 9, 65):
         a = np.random.default_rng(size).random((size, size), np.float32)
         np.testing.assert_array_equal(kernel(a, T=5), ps.evaluate(final, {A: a, T: 5}))
+
+
+def test_every_other_element_of_a_long_row() -> None:
+    """Elements that are not side by side are in a loop of vectors, too, from where their row begins."""
+    T, n = ps.size_var("T"), ps.size_var("n", min=1)
+    A = ps.placeholder((n,), "float32", name="A")
+    t, i = ps.axes("t i")
+    u = ps.recurrence((T + 1, n), "float32", name="u")
+    u[0, i] = A[i]
+    u.define((t + 1, i), u[t, i], where=(i == 0) | (i == n - 1))
+    inside = (i > 0) & (i < n - 1)
+    u.define((t + 1, i), 0.5 * (u[t, i - 1] + u[t, i + 1]), where=inside & (i % 2 == 0))
+    u.define((t + 1, i), 0.5 * (u[t + 1, i - 1] + u[t + 1, i + 1]), where=inside & (i % 2 == 1))
+    s = ps.Schedule(u[T])
+    s[u].split("i", 1024, outer="io", inner="ii")
+    s[u].vectorize("ii")
+    kernel = s.build(check=True)
+    stores = [line for line in kernel.source("loops").splitlines() if line.strip().startswith("u[t, ")]
+    assert len(stores) < 20, "some vectors a statement, and not 128"
+    for size in (*range(1, 70), 1023, 1024, 1025, 2050):
+        a = np.random.default_rng(size).random(size, np.float32)
+        wanted = a.copy()
+        for _ in range(3):
+            wanted[2:-1:2] = np.float32(0.5) * (wanted[1:-2:2] + wanted[3::2])
+            wanted[1:-1:2] = np.float32(0.5) * (wanted[0:-2:2] + wanted[2::2])
+        np.testing.assert_array_equal(kernel(a, T=3), wanted)

@@ -109,6 +109,23 @@ def test_the_last_plane_is_all_that_is_kept() -> None:
     assert tile, "accumulators of the far tiles are in registers"
 
 
+@pytest.mark.parametrize("back", [1, 2])
+def test_two_planes_are_kept_where_the_one_before_the_last_is_an_output(back: int) -> None:
+    n = ps.size_var("n", min=2)
+    W = ps.placeholder((n, n), "int32", name="W")
+    k, i, j = ps.axes("k i j")
+    d = ps.recurrence((n + 1, n, n), "int32", name="d")
+    d[0, i, j] = W[i, j]
+    d[k + 1, i, j] = ps.minimum(d[k, i, j], d[k, i, k] + d[k, k, j])
+    s = ps.Schedule([d[n], d[n - back]])
+    ps.recipes.closure(s[d], ps.Target("native", threads=1))
+    kernel, default = s.build(check=True), ps.Schedule(s.outputs).build()
+    assert f"heap d: int32[{back + 1}, n, n]" in kernel.source("loops")
+    for size in (2, 31, 32, 33, 65):
+        for got, wanted in zip(kernel(given(size, "int32")), default(given(size, "int32")), strict=True):
+            np.testing.assert_array_equal(got, wanted)
+
+
 @pytest.mark.parametrize("name", ["jacobi_2d", "lu", "prefix_sum"])
 def test_what_is_none_is_refused(name: str) -> None:
     s = ps.Schedule(EXAMPLES[name].define())

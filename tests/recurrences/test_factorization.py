@@ -203,6 +203,33 @@ def test_over_intervals_of_floats(combine: str) -> None:
         assert kernel(given).tobytes() == default(given).tobytes(), size
 
 
+def paths_between(low: int, high: int, *, below: bool) -> ps.Tensor:
+    """The best way from i to j over a k that is neither, as of a triangulation; `low` and `high` are how far away."""
+    n = ps.size_var("n")
+    p = ps.placeholder((n, n), "int64", name="p")
+    i, j = ps.axes("i j")
+    C = ps.recurrence((n, n), "int64", name="C")
+    first, last = (j, i) if below else (i, j)
+    k = ps.reduce_axis((first + low, last + high), name="k")
+    near = last < first + low - high + 1
+    C.define((i, j), p[i, j], where=near)
+    C.define((i, j), ps.max(C[i, k] - C[k, j], axis=k) + p[i, j], where=~near)
+    return C
+
+
+@pytest.mark.parametrize("target", ["x86-64", "x86-64-v4"])
+@pytest.mark.parametrize(("low", "high", "below"), [(1, 0, False), (1, 0, True), (2, -1, False)])
+def test_over_intervals_whose_ends_are_further_in(target: str, low: int, high: int, below: bool) -> None:
+    """Also with vectors that are shorter than the few cells whose own sums are in order."""
+    s = ps.Schedule(paths_between(low, high, below=below))
+    ps.recipes.factorization(s["C"], ps.Target(target), block=16)
+    assert any('separate("k", "i", 16, blocks="other")' in command for command in s.commands)
+    kernel, default = s.build(check=True), ps.Schedule(s.outputs).build()
+    for size in (0, *INTERVALS):
+        given = np.random.default_rng(size).integers(-99, 99, (size, size))
+        assert kernel(given).tobytes() == default(given).tobytes(), size
+
+
 def test_what_is_not_cut_stays_as_it_was() -> None:
     """Statements of other equations and what they need of each other are the same objects after a cut, and so are
     those of an earlier one; of what is cut, what is left keeps its number."""

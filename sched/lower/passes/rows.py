@@ -8,9 +8,10 @@ for each way in which a tile may be partial. It becomes a loop of vectors instea
                                                  C[ramp(begin + 8 * v, 8)] = ...
                                              if last < e: C[ramp(last, 8)] = ... where ramp < e
 
-`begin` is the first place from b on where the row of C has a whole vector: its stores then cross no cache line. A row
-at the boundary of planes, where one of the indices is the same in all of its loops but not in those of other rows of C,
-has one loop of masked vectors where these are as fast, which is a third of the code.
+`begin` is the first place from b on where the row of C has a whole vector: its stores then cross no cache line. It is
+b where elements are not side by side, as every other one of a row, or those of a column. A row at the boundary of
+planes, where one of the indices is the same in all of its loops but not in those of other rows of C, has one loop of
+masked vectors where these are as fast, which is a third of the code.
 
 Statements of a vector loop run one after the other, each in all lanes, so each gets a row of its own. Conditions on the
 lanes become bounds of rows where they are an interval.
@@ -64,7 +65,8 @@ def _rows(stmt: Stmt, vector_bits: int, varying: Mapping[Buffer, Set[int]]) -> S
     made: list[Stmt] = []
     for leaf, width in zip(found, widths, strict=True):
         row = _where(_Row(stmt.var, stmt.begin, stmt.end, (), leaf.store), leaf.conditions)
-        made.append(_row(row, width, at_boundary=leaf.is_at_boundary(varying.get(leaf.store.buffer, frozenset()))))
+        at_boundary = leaf.is_at_boundary(varying.get(leaf.store.buffer, frozenset()))
+        made.append(_row(row, width, at_boundary=at_boundary, side_by_side=leaf.is_side_by_side(stmt.var)))
     return block(*made)
 
 
@@ -76,12 +78,16 @@ class _Leaf:
     conditions: tuple[Expr, ...]
 
     def is_row(self, var: Var) -> bool:
-        """Whether iterations over `var` store elements side by side."""
+        """Whether iterations over `var` store elements of their own in memory."""
         store = self.store
-        of_registers = store.buffer.scope == "register"
-        if of_registers or store.mask is not None or store.buffer.strides is not None or not store.indices:
+        own = any(var in variables(index) for index in store.indices)
+        return own and store.buffer.scope != "register" and store.mask is None
+
+    def is_side_by_side(self, var: Var) -> bool:
+        """Whether iterations over `var` store elements one after the other, as vectors do."""
+        if self.store.buffer.strides is not None:
             return False
-        *outer, last = store.indices
+        *outer, last = self.store.indices
         terms, _ = linear(last)
         rest = {k: atom for k, (atom, _) in terms.items() if k != key(var)}
         beside = all(var not in variables(index) for index in (*outer, *rest.values()))
@@ -170,12 +176,13 @@ def _where(row: _Row, conditions: Sequence[Expr]) -> _Row:
     return row
 
 
-def _row(row: _Row, width: int, *, at_boundary: bool) -> Stmt:
+def _row(row: _Row, width: int, *, at_boundary: bool, side_by_side: bool) -> Stmt:
     """The vectors of a row, counted by their places in memory: what is read at a distance from what is written then
-    differs by a literal, and addresses need no more than the row's and the place. One `at_boundary` has one loop."""
+    differs by a literal, and addresses need no more than the row's and the place. One `at_boundary` has one loop.
+    Elements that are not `side_by_side` have no whole vectors in memory: those of their row begin where it does."""
     begin, end = Var(f"{row.var.name}_begin"), Var(f"{row.var.name}_end")
     offset = simplify(row.store.indices[-1] - row.var)  # the place in memory of lane 0
-    if _is_multiple(offset, width):
+    if not side_by_side or _is_multiple(offset, width):
         offset = Const(0, INDEX)  # the lanes' own numbers tell as well which vectors are whole
     first = Var(f"{row.var.name}_first")
     v, last = Var(f"{row.var.name}_v"), Var(f"{row.var.name}_last")
@@ -208,7 +215,8 @@ def _row(row: _Row, width: int, *, at_boundary: bool) -> Stmt:
                 If(Op("lt", (last, end), BOOL), vector(last, lanes_of(last, "lt", end))),
             ),
         )
-        made = If(Op("lt", (begin, end), BOOL), Let(first, simplify((begin + (width - 1)) // width * width), body))
+        whole = simplify((begin + (width - 1)) // width * width) if side_by_side else begin
+        made = If(Op("lt", (begin, end), BOOL), Let(first, whole, body))
     made = Let(begin, _moved(row.begin, "max", offset), Let(end, _moved(row.end, "min", offset), made))
     for guard in row.guards:
         made = If(guard, made)

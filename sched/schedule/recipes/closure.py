@@ -15,6 +15,8 @@ from ..stage import Stage
 from .all_or_none import all_or_none, carried_out
 from .reading import check_given
 
+_PLANES = 3  # that are kept, at most, where not only the last one is read: else all are
+
 
 def closure(stage: Stage, target: Target | str | None = None, *, block: int = 32) -> None:
     """Run steps u[k + 1, i, j] = f(u[k, i, j], u[k, i, k], u[k, k, j]) in place, `block` of them at a time.
@@ -25,8 +27,8 @@ def closure(stage: Stage, target: Target | str | None = None, *, block: int = 32
 
     The column and the row that a step reads are kept in stages of their own. Of the steps of a block, the cells in its
     rows and columns are updated step by step; all others afterwards, in register tiles that take all steps of the
-    block, as a matrix product does. Then one plane is enough, where only the last one is read. No bit changes: every
-    cell is computed from the values that its equation names.
+    block, as a matrix product does. Then one plane is enough, where only the last one is read; two or three are, where
+    those before it are outputs, too. No bit changes: every cell is computed from the values that its equation names.
 
     With more than one thread, tiles of the others run in parallel. Raises `ScheduleError` for stages without such an
     equation; nothing is changed then.
@@ -118,7 +120,8 @@ def _in_blocks(stage: Stage, step: _Step, target: Target, lanes: int, block: int
     for each in (columns, own, row, far):
         each.vectorize(f"{j}_i")
     far.unroll(f"{i}_i")
-    for kept in (stage, column, row):
-        carried_out(stage.schedule, partial(kept.fold_storage, k, 1 if kept is stage else block))
+    any(carried_out(stage.schedule, partial(stage.fold_storage, k, planes)) for planes in range(1, _PLANES + 1))
+    for kept in (column, row):
+        carried_out(stage.schedule, partial(kept.fold_storage, k, block))
     if target.thread_count() > 1:
         carried_out(stage.schedule, partial(far.parallel, f"{i}_o"))

@@ -31,9 +31,9 @@ def factorization(stage: Stage, target: Target | str | None = None, *, block: in
     bits are those of the default schedule. Where cells along that dimension need nothing of each other, as many
     right-hand sides of a triangular matrix, blocks of them run on threads.
 
-    Where a sum is between both dimensions, as that for cell (i, j) of a maximum over k from i to j, and may be in any
-    order, the blocks of its row and of its column are separated as well: dynamic programming over intervals, as of
-    Nussinov and of matrix chains.
+    Where a sum is between both dimensions, as that for cell (i, j) of a maximum over k from i to j, or from i + 1, and
+    may be in any order, the blocks of its row and of its column are separated as well: dynamic programming over
+    intervals, as of Nussinov, of matrix chains and of triangulations.
 
     Raises `ScheduleError` for stages that are no recurrence over two dimensions, or have no sum that ends at one of
     them; nothing is changed then.

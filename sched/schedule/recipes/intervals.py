@@ -7,6 +7,7 @@ from functools import partial
 
 from ...compute.expr import Expr, Reduce, walk
 from ...compute.recurrence import Recurrence
+from ...compute.simplify import difference
 from ...target.machine import Target
 from ..stage import Stage
 from .all_or_none import carried_out
@@ -28,6 +29,7 @@ class _Between:
 
 def over_intervals(stage: Stage, target: Target, block: int) -> bool:
     """Run a recurrence in which the sum for cell (i, j) is over all k from i to j, or from j to i, in square blocks.
+    Either end may be a constant further on or less, as in i + 1 to j.
 
     Of the sum for each cell, what is of blocks between those of its row and its column runs in register tiles; what is
     of the block of its row, in vectors along a row; what is of the block of its column, in vectors of few cells, but
@@ -61,7 +63,8 @@ def _between(stage: Stage) -> _Between | None:
 
 
 def _place(limit: Expr, left: tuple[Expr, ...]) -> int | None:
-    return next((place for place, index in enumerate(left) if index is limit), None)
+    """Which dimension a limit is in, or a constant further on than."""
+    return next((place for place, index in enumerate(left) if difference(limit, index) is not None), None)
 
 
 def _blocks(cells: Stage, between: _Between, target: Target, block: int) -> None:
@@ -75,12 +78,13 @@ def _blocks(cells: Stage, between: _Between, target: Target, block: int) -> None
     far.reorder(f"{cell}_o", f"{row}_o", axis, f"{row}_i", f"{cell}_i")
     far.vectorize(f"{cell}_i")
     far.unroll(f"{row}_i")
-    _in_vectors(own, row, cell, axis, lanes)
+    _in_vectors(own, row, cell, axis, lanes, f"{cell}_o")
     cells.peel(f"{between.lanes}_o", first=0, last=0)  # one version, whose masks cost nothing
     if block % _WITHIN == 0 and block > _WITHIN:
         before = off.separate(axis, between.lanes, _WITHIN, blocks="other")
-        off.split(cell, _WITHIN)
-        _in_vectors(before, row, cell, axis, _WITHIN)
+        few = f"{cell}_w"  # no loop of `own`, whose vectors may be shorter
+        off.split(cell, _WITHIN, outer=few, inner=f"{cell}_i")
+        _in_vectors(before, row, cell, axis, _WITHIN, few)
 
 
 def _tiled(cells: Stage, between: _Between, block: int) -> None:
@@ -95,7 +99,7 @@ def _tiled(cells: Stage, between: _Between, block: int) -> None:
         cells.reverse(f"{name}_i")
 
 
-def _in_vectors(stage: Stage, row: str, cell: str, axis: str, lanes: int) -> None:
-    vectors, lane = stage.split(cell, lanes)
+def _in_vectors(stage: Stage, row: str, cell: str, axis: str, lanes: int, vectors: str) -> None:
+    _, lane = stage.split(cell, lanes, outer=vectors, inner=f"{cell}_i")
     stage.reorder(row, vectors, axis, lane)
     stage.vectorize(lane)

@@ -55,7 +55,8 @@ def upstream(stage: Stage, recipe: str) -> tuple[Tensor, ...]:
         if tensor.uid not in found and shared:
             raise ScheduleError(
                 f"{recipe} schedules {stage.tensor.name} and all stages that it is made of, but {shared[0].name} is "
-                f"read by {tensor.name}, too; give each a stage of its own, or compute {shared[0].name} at the root"
+                f"read by {tensor.name}, too; define it twice, once for each of them, or give {recipe} a stage that "
+                "both are made into"
             )
     made = [tensor for tensor in live.values() if tensor.uid in found and tensor is not stage.tensor]
     return tuple(reversed(made))

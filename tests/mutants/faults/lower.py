@@ -437,8 +437,8 @@ IN_LOWER: tuple[Mutant, ...] = (
     Mutant(
         "row-without-its-last-vector",
         "lower/passes/rows.py",
-        'If(Op("lt", (last, end), BOOL), vector(last, rest))',
-        'If(Op("lt", (last + width, end), BOOL), vector(last, rest))',
+        'If(Op("lt", (last, end), BOOL), vector(last, lanes_of',
+        'If(Op("lt", (last + width, end), BOOL), vector(last, lanes_of',
         ("tests/lower/test_rows.py",),
         "what is left of a row after its whole vectors is not computed",
     ),
@@ -473,6 +473,14 @@ IN_LOWER: tuple[Mutant, ...] = (
         "lanes = simplify(Ramp(place, width))",
         ("tests/lower/test_rows.py",),
         "the places of a row in memory are taken for the numbers of its lanes",
+    ),
+    Mutant(
+        "every-other-element-as-if-side-by-side",
+        "lower/passes/rows.py",
+        "if not side_by_side or _is_multiple(offset, width):",
+        "if _is_multiple(offset, width):",
+        ("tests/lower/test_rows.py",),
+        "elements of a row that are not side by side are counted by places in memory",
     ),
     Mutant(
         "waves-without-waiting",
