@@ -288,8 +288,8 @@ IN_SCHEDULE: tuple[Mutant, ...] = (
     Mutant(
         "form-from-anywhere",
         "polyhedral/layout.py",
-        "simplify(total(form, positions) - _least(form, extents))",
-        "simplify(total(form, positions))",
+        "value = simplify(value - _least(form, extents))",
+        "value = simplify(value)",
         (WAVEFRONT,),
         "a sum with negative factors begins below the buffer",
     ),
