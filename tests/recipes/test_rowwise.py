@@ -199,7 +199,9 @@ def test_parts_that_others_read_are_refused() -> None:
     y = ps.compute((8, 9), lambda i, j: x[i, j] - top[i], name="y")
     z = ps.compute((8,), lambda i: top[i] * 2, name="z")
     s = ps.Schedule([y, z])
-    with pytest.raises(ps.ScheduleError, match="top is read by z, too; define it twice, once for each of them, or give"):
+    with pytest.raises(
+        ps.ScheduleError, match="top is read by z, too; define it twice, once for each of them, or give"
+    ):
         ps.recipes.rowwise(s[y])
     assert s.commands == ()
 

@@ -533,3 +533,10 @@ def test_fields_that_need_each_other_in_place_are_refused_where_another_output_r
     s["v"].block_steps("t", 3)
     with pytest.raises(ps.ScheduleError, match="because v_T reads it outside of that loop"):
         s["u_blocks"].compute_at("u_T", "i")
+
+
+def test_sweeps_whose_tiles_need_each_other_are_refused_in_words() -> None:
+    s = ps.Schedule(EXAMPLES["seidel_2d"].define())
+    with pytest.raises(ps.ScheduleError, match=r'in the same block of steps; they are .* shape="wavefront" for others'):
+        ps.recipes.time_tile(s["u"], ps.Target("native", threads=1), shape="overlapped")
+    assert s.commands == ()

@@ -6,7 +6,7 @@ from functools import partial
 
 from ...compute.components import components
 from ...compute.expr import Const
-from ...errors import ScheduleError
+from ...errors import LegalityError, ScheduleError
 from ...polyhedral.definitions import reads_of
 from ...target.machine import Target
 from ..skewing import shifts_along
@@ -37,7 +37,13 @@ def overlapped(stage: Stage, target: Target, time: int | None, space: tuple[int 
             made = blocks.split(loop, extent)
             outer.append(made[0])
             inner.append(made[1])
-    blocks.reorder(step, *outer, *inner)
+    try:
+        blocks.reorder(step, *outer, *inner)
+    except LegalityError:
+        raise ScheduleError(
+            f"time_tile: tiles of {stage.tensor.name} that overlap need cells of each other in the same block of "
+            'steps; they are for steps that are made of the one before, and shape="wavefront" for others'
+        ) from None
     for part in parts:
         _in_vectors(part)
     for part in parts if target.thread_count() > 1 else ():
